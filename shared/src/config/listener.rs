@@ -1,0 +1,26 @@
+use serde::{Deserialize, Serialize};
+
+use super::Named;
+use crate::value::{Cidr, ListenAddress, Name};
+
+/// A bound address that takes HTTP/1.1 connections.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Listener {
+    /// Unique among listeners.
+    pub name: Name,
+    /// Where it is bound. Two listeners cannot share an address.
+    pub address: ListenAddress,
+    /// Peers whose `X-Forwarded-*` fields are believed: other proxies in front of this one.
+    ///
+    /// The client address is then found in `X-Forwarded-For` from right to left, past every trusted address.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trusted_proxies: Vec<Cidr>,
+}
+
+impl Named for Listener {
+    fn name(&self) -> Name {
+        self.name.clone()
+    }
+}

@@ -1,0 +1,108 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Named, is_default};
+use crate::value::{AbsolutePath, Cidr, FieldName, HostPattern, HostPolicy, Method, Name, Pattern};
+
+/// What to do with which request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// Unique among routes.
+    pub name: Name,
+    /// Which requests the route is for; left out or empty, every request.
+    #[serde(default, rename = "match", skip_serializing_if = "is_default")]
+    pub matches: RouteMatch,
+    /// What happens to them.
+    pub action: Action,
+    /// Which `Host` the backend sees: `preserve`, `backend`, or a literal.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub host: HostPolicy,
+}
+
+/// Which requests a route is for: all conditions that are given must hold.
+///
+/// Of all routes whose whole match holds, the first by host (exact, longest wildcard, any), then by path (exact, longest
+/// prefix, regex with the longer pattern first, no path), then by the number of further kinds of condition (methods, headers,
+/// query, client addresses, listeners), then by name, takes the request.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct RouteMatch {
+    /// Any of these hosts. Hosts compare in lower case, without port and trailing dot.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<HostPattern>,
+    /// The canonical path: unreserved characters decoded, no dot segments, no empty segments.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathMatch>,
+    /// Any of these methods.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub methods: Vec<Method>,
+    /// All of these header fields; of a field that is sent repeatedly, one value is enough.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, ValueMatch>))]
+    pub headers: BTreeMap<FieldName, ValueMatch>,
+    /// All of these query parameters, compared after decoding; of a repeated one, one value is enough.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub query: BTreeMap<String, ValueMatch>,
+    /// Any of these client address ranges.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub client_cidrs: Vec<Cidr>,
+    /// Any of these listeners.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub listeners: Vec<Name>,
+}
+
+/// How a path is compared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum PathMatch {
+    /// The whole path.
+    Exact(AbsolutePath),
+    /// Whole leading segments: `/api` is for `/api` and `/api/v1`, not for `/apis`.
+    Prefix(AbsolutePath),
+    /// The whole path matches.
+    Regex(Pattern),
+}
+
+/// How the value of a header field or a query parameter is compared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ValueMatch {
+    /// The whole value, byte by byte.
+    Exact(String),
+    /// The beginning of the value.
+    Prefix(String),
+    /// The whole value matches.
+    Regex(Pattern),
+    /// `true`: sent, whatever the value; `false`: not sent.
+    Present(bool),
+}
+
+/// What a route does with a request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Sends it to a backend of an upstream.
+    Forward(Forward),
+}
+
+/// Where a forwarded request goes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Forward {
+    /// The upstream's name.
+    pub upstream: Name,
+}
+
+impl Named for Route {
+    fn name(&self) -> Name {
+        self.name.clone()
+    }
+}

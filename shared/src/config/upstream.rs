@@ -1,0 +1,108 @@
+use serde::{Deserialize, Serialize};
+
+use super::{Breaker, Named, is_default};
+use crate::value::{BackendAddress, Name};
+
+/// A named group of backends that serve the same thing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Upstream {
+    /// Unique among upstreams.
+    pub name: Name,
+    /// How a backend is chosen.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub balance: Balance,
+    /// The members. None, or none with a weight: requests are answered 503 `no_backend`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub backends: Vec<Backend>,
+    /// The circuit breaker of each backend.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub breaker: Breaker,
+}
+
+/// How a backend is chosen.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct Balance {
+    /// The policy.
+    #[serde(skip_serializing_if = "is_default")]
+    pub policy: BalancePolicy,
+}
+
+/// A balancing policy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum BalancePolicy {
+    /// In turn, by weight: of any Σweights consecutive requests each backend gets exactly its weight.
+    #[default]
+    RoundRobin,
+}
+
+/// A member of an upstream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Backend {
+    /// Unique within the upstream.
+    pub name: Name,
+    /// Where it is.
+    pub address: BackendAddress,
+    /// Its share of the requests against the weights of the others, 0 to 1000; 0 takes none.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub weight: Weight,
+}
+
+/// A backend's share of the requests: 0 to 1000, 1 unless said otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = u16, minimum = 0, maximum = 1000, default = 1))]
+#[serde(try_from = "u64", into = "u64")]
+pub struct Weight(u16);
+
+impl Weight {
+    /// The largest weight.
+    pub const MAX: u16 = 1000;
+
+    /// The weight as a number, 0 to 1000.
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl Default for Weight {
+    fn default() -> Self {
+        Self(1)
+    }
+}
+
+impl TryFrom<u64> for Weight {
+    type Error = String;
+
+    fn try_from(weight: u64) -> Result<Self, String> {
+        u16::try_from(weight)
+            .ok()
+            .filter(|weight| *weight <= Self::MAX)
+            .map(Self)
+            .ok_or_else(|| format!("{weight} is not a weight: 0 to 1000"))
+    }
+}
+
+impl From<Weight> for u64 {
+    fn from(weight: Weight) -> Self {
+        Self::from(weight.0)
+    }
+}
+
+impl Named for Upstream {
+    fn name(&self) -> Name {
+        self.name.clone()
+    }
+}
+
+impl Named for Backend {
+    fn name(&self) -> Name {
+        self.name.clone()
+    }
+}

@@ -1,0 +1,164 @@
+//! Reading configuration documents: JSON and YAML from outside into typed values, faults named by JSON pointer.
+
+use serde::de::DeserializeOwned;
+
+use crate::{Findings, config::Config};
+
+/// Most bytes of a configuration document, and so of a request body of the REST API and of a snapshot's body.
+pub const MAX_DOCUMENT: usize = 32 << 20;
+
+/// Reads a value of type `T` from JSON.
+///
+/// # Errors
+/// One finding whose pointer names the place, be it a syntax error, an unknown field or a value of the wrong form.
+pub fn from_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, Findings> {
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let value = serde_path_to_error::deserialize(&mut deserializer)
+        .map_err(|error| Findings::of_error(pointer(error.path()), error.inner().to_string()))?;
+    deserializer.end().map_err(|error| Findings::of_error("", error.to_string()))?;
+    Ok(value)
+}
+
+/// Reads a value of type `T` from YAML; anchors, aliases and nesting are capped by the parser's budget.
+///
+/// # Errors
+/// One finding whose pointer names the place, as far as the parser knows it.
+pub fn from_yaml<T: DeserializeOwned>(text: &str) -> Result<T, Findings> {
+    // YAML to a JSON value first: the two forms then have the same rules and the same faults.
+    let value: serde_json::Value =
+        serde_saphyr::from_str(text).map_err(|error| Findings::of_error("", format!("not YAML: {error}")))?;
+    from_value(value)
+}
+
+/// Reads a value of type `T` from a JSON tree.
+///
+/// # Errors
+/// One finding whose pointer names the place.
+pub fn from_value<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, Findings> {
+    serde_path_to_error::deserialize(value)
+        .map_err(|error| Findings::of_error(pointer(error.path()), error.inner().to_string()))
+}
+
+/// Reads a configuration file by its text: JSON if it starts with `{`, else YAML.
+///
+/// # Errors
+/// One finding; the configuration is canonical but not validated.
+pub fn read_config(text: &str) -> Result<Config, Findings> {
+    if text.len() > MAX_DOCUMENT {
+        return Err(Findings::of_error(
+            "",
+            format!("the document has {} bytes, at most {MAX_DOCUMENT} are read", text.len()),
+        ));
+    }
+    let mut config: Config = match text.trim_start() {
+        "" => Config::default(),
+        json if json.starts_with('{') => {
+            from_json(json.as_bytes()).or_else(|fault| from_yaml(text).map_err(|_| fault))?
+        }
+        _ => from_yaml(text)?,
+    };
+    config.canonicalize();
+    Ok(config)
+}
+
+/// Writes a value as YAML.
+///
+/// # Errors
+/// A sentence, if the value cannot be written; configuration types always can.
+pub fn to_yaml<T: serde::Serialize>(value: &T) -> Result<String, String> {
+    serde_saphyr::to_string(value).map_err(|error| error.to_string())
+}
+
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let mut pointer = String::new();
+    for segment in path.iter() {
+        match segment {
+            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+            Segment::Map { key } => pointer.push_str(&format!("/{}", escape(key))),
+            Segment::Enum { variant } => pointer.push_str(&format!("/{}", escape(variant))),
+            Segment::Unknown => {}
+        }
+    }
+    pointer
+}
+
+/// Escapes a member name for a JSON pointer (RFC 6901 §3).
+pub fn escape(member: &str) -> String {
+    member.replace('~', "~0").replace('/', "~1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(text: &str) -> (String, String) {
+        let findings = read_config(text).unwrap_err();
+        let first = findings.iter().next().unwrap();
+        (first.pointer.clone(), first.message.clone())
+    }
+
+    #[test]
+    fn faults_are_named_by_pointer_in_both_formats() {
+        let json = r#"{"routes":[{"name":"a","match":{"hosts":["a b"]},"action":{"forward":{"upstream":"u"}}}]}"#;
+        let yaml = "routes:\n  - name: a\n    match: { hosts: ['a b'] }\n    action: { forward: { upstream: u } }\n";
+        for text in [json, yaml] {
+            let (pointer, message) = fault(text);
+            assert_eq!(pointer, "/routes/0/match/hosts/0");
+            assert!(message.contains("is not a host"), "{message}");
+        }
+        let (pointer, message) = fault(r#"{"listeners":[{"name":"a","adress":"x"}]}"#);
+        assert_eq!(pointer, "/listeners/0/adress");
+        assert!(message.contains("unknown field `adress`"), "{message}");
+    }
+
+    #[test]
+    fn an_empty_document_is_the_empty_configuration() {
+        for text in ["", "\n", "{}", "# only a comment\n{}"] {
+            assert_eq!(read_config(text).unwrap(), Config::default(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn yaml_bombs_are_refused() {
+        let mut bomb = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x]\n");
+        for level in 1..12 {
+            let refs = vec![format!("*a{}", level - 1); 9].join(",");
+            bomb.push_str(&format!("a{level}: &a{level} [{refs}]\n"));
+        }
+        assert!(read_config(&bomb).is_err());
+        assert!(read_config(&"[".repeat(100_000)).is_err());
+        assert!(read_config(&format!("{{\"routes\":{}", "[".repeat(100_000))).is_err());
+    }
+
+    #[test]
+    fn the_design_example_reads_in_both_formats() {
+        let yaml = r#"
+listeners:
+  - name: web
+    address: 0.0.0.0:8080
+    trusted_proxies: [10.0.0.0/8]
+upstreams:
+  - name: shop
+    balance: { policy: round_robin }
+    backends:
+      - { name: a, address: "127.0.0.1:9001", weight: 3 }
+      - { name: b, address: "127.0.0.1:9002" }
+    breaker: { sliding_window_type: count, failure_rate_threshold: 50, slow_call_duration_threshold: 2s }
+routes:
+  - name: shop
+    match: { hosts: [shop.example.com, "*.shop.example.com"], path: { prefix: /api }, methods: [GET, POST] }
+    action: { forward: { upstream: shop } }
+    host: preserve
+ip_rules:
+  - { action: deny, cidr: 203.0.113.0/24, comment: scanner, expires_at: 2027-01-01T00:00:00Z }
+  - { route: shop, action: allow, cidr: 198.51.100.0/24 }
+settings:
+  access_log: { enabled: true, format: json, file: access.log }
+"#;
+        let config = read_config(yaml).unwrap();
+        let json = serde_json::to_string(&config).unwrap();
+        assert_eq!(read_config(&json).unwrap(), config);
+        assert_eq!(read_config(&to_yaml(&config).unwrap()).unwrap(), config);
+    }
+}

@@ -1,0 +1,28 @@
+//! Events of both planes: `tracing` to standard error. Requests do not come through here, they have the access log.
+
+use tracing_subscriber::EnvFilter;
+
+/// How events are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Starts writing events to standard error, filtered by `filter` (e.g. `info` or `info,dataplane=debug`).
+///
+/// # Errors
+/// A sentence, if the filter does not parse. A second call in one process changes nothing.
+pub fn init(filter: &str, format: LogFormat) -> Result<(), String> {
+    let filter = EnvFilter::try_new(filter).map_err(|error| format!("\"{filter}\" is not a log filter: {error}"))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // try_init fails only when a subscriber is there already, as when both planes run in one test process.
+    let _ = match format {
+        LogFormat::Text => builder.with_ansi(false).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+    Ok(())
+}
