@@ -1,1 +1,1 @@
-//! Data plane.
+//! Tidegate's data plane.
