@@ -1,1 +1,35 @@
-//! Tidegate's data plane.
+//! Tidegate's data plane: forwards traffic.
+//!
+//! Start reading at [`proxy`](mod@proxy): the life of a request, top to bottom. [`apply`](mod@apply) is the life of a snapshot, from
+//! bytes to traffic; [`process`](mod@process) starts and stops everything.
+//!
+//! One OS thread per core runs a current-thread tokio runtime ([`worker`](mod@worker)) with its own listener sockets and its own
+//! pool of upstream connections; requests share no lock between workers. A runtime beside them does everything else: control
+//! socket, admin endpoint, compiling, disk.
+#![allow(rustdoc::private_intra_doc_links, reason = "the map above is for people who read the source")]
+
+mod access_log;
+mod admin;
+mod apply;
+mod balance;
+mod client_address;
+mod control;
+mod error;
+mod forwarding;
+mod head;
+mod hop_by_hop;
+mod listener;
+mod live;
+mod metrics;
+mod options;
+mod process;
+mod proxy;
+mod record;
+mod snapshot;
+mod state;
+mod transport;
+mod upstream;
+mod worker;
+
+pub use options::Options;
+pub use process::run;

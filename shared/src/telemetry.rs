@@ -2,6 +2,8 @@
 
 use tracing_subscriber::EnvFilter;
 
+use crate::value::{ParseError, quoted};
+
 /// How events are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
@@ -10,6 +12,18 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+impl std::str::FromStr for LogFormat {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(ParseError::new(format!("{} is not a log format: text or json", quoted(text)))),
+        }
+    }
 }
 
 /// Starts writing events to standard error, filtered by `filter` (e.g. `info` or `info,dataplane=debug`).

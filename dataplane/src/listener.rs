@@ -1,0 +1,168 @@
+//! Listener sockets: bound once per worker, accepted from until their queue is empty.
+
+use std::{cell::RefCell, io, net::SocketAddr, net::TcpListener, rc::Rc, sync::Arc, time::Duration};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpStream;
+use tracing::warn;
+
+use crate::{
+    proxy::Connection,
+    transport,
+    worker::{Listen, Worker},
+};
+
+/// Connections that may wait for `accept`, per worker.
+const BACKLOG: i32 = 4096;
+
+/// How long accepting pauses when the process is out of descriptors or buffers.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Sockets that are bound to an address and do not listen yet, one per worker.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    sockets: Vec<Socket>,
+}
+
+impl Bound {
+    /// Binds `count` sockets to `address`.
+    ///
+    /// A plain bind comes first: with `SO_REUSEPORT` alone another process's listener would silently share the address.
+    ///
+    /// # Errors
+    /// The address is in use, is not of this machine, or may not be bound.
+    pub(crate) fn bind(address: SocketAddr, count: usize) -> io::Result<Self> {
+        let probe = socket(address)?;
+        probe.bind(&address.into())?;
+        probe.listen(1)?;
+        drop(probe);
+        let sockets = (0..count).map(|_| {
+            let socket = socket(address)?;
+            socket.set_reuse_port(true)?;
+            socket.bind(&address.into())?;
+            Ok(socket)
+        });
+        Ok(Self { sockets: sockets.collect::<io::Result<_>>()? })
+    }
+
+    /// Lets the sockets take connections.
+    ///
+    /// # Errors
+    /// Another process began to listen there meanwhile.
+    pub(crate) fn listen(self) -> io::Result<Vec<TcpListener>> {
+        self.sockets
+            .into_iter()
+            .map(|socket| {
+                socket.listen(BACKLOG)?;
+                Ok(socket.into())
+            })
+            .collect()
+    }
+}
+
+fn socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP))?;
+    // Without it connections in TIME_WAIT would block the address; it does not let two processes listen.
+    socket.set_reuse_address(true)?;
+    // Accepted connections inherit it.
+    socket.set_tcp_nodelay(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    Ok(socket)
+}
+
+/// Accepts connections until `listen.stop`, then those that wait, then closes.
+///
+/// Closing with connections in the queue would reset them: their clients have sent requests already.
+pub(crate) async fn accept(worker: Rc<Worker>, listen: Listen) {
+    let Listen { socket, slot, stop, open } = listen;
+    let listener = match tokio::net::TcpListener::from_std(socket) {
+        Ok(listener) => listener,
+        Err(error) => {
+            warn!(%error, "a listener socket could not be used");
+            return;
+        }
+    };
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => serve(&worker, stream, peer, slot, &stop),
+            Err(error) => {
+                worker.metrics.accept_errors.inc();
+                if !is_of_one_connection(&error) {
+                    warn!(%error, "accepting failed; pausing");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+    if let Ok(listener) = listener.into_std() {
+        while let Ok((stream, peer)) = listener.accept() {
+            if stream.set_nonblocking(true).is_ok()
+                && let Ok(stream) = TcpStream::from_std(stream)
+            {
+                serve(&worker, stream, peer, slot, &stop);
+            }
+        }
+    }
+    drop(open);
+}
+
+fn serve(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr, slot: usize, stop: &tokio_util::sync::CancellationToken) {
+    // A socket listens only while a snapshot has its slot, but this connection may have waited past that.
+    let Some(listener) = worker.snapshot().listener(slot).cloned() else { return };
+    let metrics = listener.metrics.clone();
+    metrics.connections.inc();
+    metrics.open.inc();
+    let open = Open { metrics };
+    let connection = Connection { peer: peer.ip(), slot, listener: RefCell::new(Arc::clone(&listener)) };
+    let served = transport::serve(Rc::clone(worker), stream, connection, stop.clone());
+    let tracked = worker.connections.track_future(async move {
+        served.await;
+        drop(open);
+    });
+    worker.spawn(tracked);
+}
+
+/// Counts a connection as open while it lives.
+struct Open {
+    metrics: crate::metrics::ListenerMetrics,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.metrics.open.dec();
+    }
+}
+
+/// Whether an error of `accept` says something about one connection only, so that the next may be accepted at once.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused | io::ErrorKind::Interrupted
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_another_socket_listens_on_is_refused() {
+        let other = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        other.set_reuse_port(true).unwrap();
+        other.set_reuse_address(true).unwrap();
+        other.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+        other.listen(1).unwrap();
+        let address = other.local_addr().unwrap().as_socket().unwrap();
+        assert_eq!(Bound::bind(address, 2).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        drop(other);
+        let bound = Bound::bind(address, 2).unwrap();
+        assert_eq!(bound.listen().unwrap().len(), 2);
+    }
+}

@@ -1,0 +1,167 @@
+//! Live state: what outlives a snapshot, kept by identity so that an unrelated change resets nothing.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use shared::value::{BackendAddress, Name};
+
+use crate::metrics::{EndpointMetrics, ListenerMetrics, Metrics};
+
+/// The registry of live state. Locked while a snapshot is compiled, never on the request path.
+pub(crate) struct Live {
+    metrics: Metrics,
+    parts: Mutex<Parts>,
+}
+
+#[derive(Default)]
+struct Parts {
+    upstreams: HashMap<Name, Arc<UpstreamLive>>,
+    endpoints: HashMap<EndpointKey, Arc<EndpointLive>>,
+    next_endpoint: u64,
+    /// Slots of listeners by address; a slot is never given to another address.
+    slots: HashMap<SocketAddr, usize>,
+}
+
+/// What makes an endpoint the same over snapshots: two backends on one address keep separate state.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct EndpointKey {
+    upstream: Name,
+    backend: Name,
+    address: BackendAddress,
+}
+
+/// Live state of an upstream.
+#[derive(Debug, Default)]
+pub(crate) struct UpstreamLive {
+    turn: AtomicU64,
+}
+
+impl UpstreamLive {
+    /// Takes the next turn of the upstream's schedule; shared by all workers, so that the order is exact.
+    pub(crate) fn next_turn(&self) -> u64 {
+        self.turn.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// Live state of an endpoint.
+#[derive(Debug)]
+pub(crate) struct EndpointLive {
+    /// Distinct for each endpoint that ever lived in this process.
+    pub(crate) id: u64,
+    /// The upstream's name.
+    pub(crate) upstream: Name,
+    /// The backend's name.
+    pub(crate) backend: Name,
+    /// Where it is.
+    pub(crate) address: BackendAddress,
+    /// Counters.
+    pub(crate) metrics: EndpointMetrics,
+    removed: AtomicBool,
+}
+
+impl EndpointLive {
+    /// Whether no snapshot names the endpoint any more: its connections are not kept.
+    pub(crate) fn is_removed(&self) -> bool {
+        self.removed.load(Ordering::Relaxed)
+    }
+}
+
+impl Live {
+    /// An empty registry that makes its counters in `metrics`.
+    pub(crate) fn new(metrics: Metrics) -> Self {
+        Self { metrics, parts: Mutex::default() }
+    }
+
+    /// The counters that all state here is registered with.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The state of the upstream `name`, made if there is none.
+    pub(crate) fn upstream(&self, name: &Name) -> Arc<UpstreamLive> {
+        Arc::clone(self.lock().upstreams.entry(name.clone()).or_default())
+    }
+
+    /// The state of an endpoint, made if there is none.
+    pub(crate) fn endpoint(&self, upstream: &Name, backend: &Name, address: &BackendAddress) -> Arc<EndpointLive> {
+        let mut parts = self.lock();
+        let key = EndpointKey { upstream: upstream.clone(), backend: backend.clone(), address: address.clone() };
+        if let Some(endpoint) = parts.endpoints.get(&key) {
+            return Arc::clone(endpoint);
+        }
+        parts.next_endpoint += 1;
+        let endpoint = Arc::new(EndpointLive {
+            id: parts.next_endpoint,
+            upstream: upstream.clone(),
+            backend: backend.clone(),
+            address: address.clone(),
+            metrics: self.metrics.endpoint(upstream, backend),
+            removed: AtomicBool::new(false),
+        });
+        parts.endpoints.insert(key, Arc::clone(&endpoint));
+        endpoint
+    }
+
+    /// The slot under which snapshots hold the listener at `address`.
+    pub(crate) fn listener_slot(&self, address: SocketAddr) -> usize {
+        let mut parts = self.lock();
+        let next = parts.slots.len();
+        *parts.slots.entry(address).or_insert(next)
+    }
+
+    /// Counters of the listener `name`.
+    pub(crate) fn listener_metrics(&self, name: &Name) -> ListenerMetrics {
+        self.metrics.listener(name)
+    }
+
+    /// Forgets what only replaced snapshots named. Called after a swap, with what the new snapshot names.
+    ///
+    /// State that a request or a compile still holds stays alive until that lets go of it.
+    pub(crate) fn retain(&self, is_upstream: impl Fn(&Name) -> bool, is_endpoint: impl Fn(&EndpointLive) -> bool) {
+        let mut parts = self.lock();
+        parts.upstreams.retain(|name, _| is_upstream(name));
+        parts.endpoints.retain(|_, endpoint| {
+            let keep = is_endpoint(endpoint);
+            if !keep {
+                endpoint.removed.store(true, Ordering::Relaxed);
+            }
+            keep
+        });
+        let names = |endpoint: &EndpointLive| (endpoint.upstream.clone(), endpoint.backend.clone());
+        let kept = parts.endpoints.values().map(|endpoint| names(endpoint)).collect();
+        self.metrics.retain_endpoints(&kept);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Parts> {
+        // A panic while compiling leaves whole entries only: the maps are fit for use.
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn state_is_the_same_until_no_snapshot_names_it() {
+        let live = Live::new(Metrics::new());
+        let [u, a, b] = ["u", "a", "b"].map(|name| name.parse::<Name>().unwrap());
+        let address: BackendAddress = "127.0.0.1:1".parse().unwrap();
+        let (first, second) = (live.endpoint(&u, &a, &address), live.endpoint(&u, &b, &address));
+        assert_ne!(first.id, second.id);
+        live.upstream(&u).next_turn();
+        live.retain(|_| true, |_| true);
+        assert_eq!(live.endpoint(&u, &a, &address).id, first.id);
+        assert_eq!(live.upstream(&u).next_turn(), 1);
+        live.retain(|_| false, |endpoint| endpoint.backend == b);
+        assert!(first.is_removed() && !second.is_removed());
+        assert_ne!(live.endpoint(&u, &a, &address).id, first.id);
+        assert_eq!(live.upstream(&u).next_turn(), 0);
+    }
+}

@@ -1,0 +1,143 @@
+//! One worker: a thread with its own runtime, listener sockets and upstream connections.
+
+use std::{cell::RefCell, future::Future, io, net::TcpListener, panic::AssertUnwindSafe, rc::Rc, sync::Arc, thread, time::Duration};
+
+use arc_swap::{ArcSwap, Cache};
+use futures_util::FutureExt;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::error;
+
+use crate::{access_log::AccessLog, listener, metrics::Metrics, snapshot::Snapshot, upstream::Pool};
+
+/// How often idle upstream connections are looked through.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// What all workers share.
+#[derive(Clone)]
+pub(crate) struct Common {
+    /// The snapshot that acts.
+    pub(crate) snapshots: Arc<ArcSwap<Snapshot>>,
+    /// Where access-log lines go.
+    pub(crate) access_log: AccessLog,
+    /// Counters.
+    pub(crate) metrics: Metrics,
+    /// All client connections, to wait for while draining.
+    pub(crate) connections: TaskTracker,
+}
+
+/// A worker as its own tasks see it; never leaves its thread.
+pub(crate) struct Worker {
+    /// Idle upstream connections.
+    pub(crate) pool: Pool,
+    /// Where access-log lines go.
+    pub(crate) access_log: AccessLog,
+    /// Counters.
+    pub(crate) metrics: Metrics,
+    /// All client connections of the process.
+    pub(crate) connections: TaskTracker,
+    snapshot: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
+}
+
+impl Worker {
+    /// The snapshot that acts now.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(self.snapshot.borrow_mut().load())
+    }
+
+    /// Runs `task` on this worker. A panic in it is counted and ends nothing else.
+    pub(crate) fn spawn(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) {
+        let worker = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            if AssertUnwindSafe(task).catch_unwind().await.is_err() {
+                worker.metrics.panics.inc();
+                error!("a connection ended by a panic; this is a bug");
+            }
+        });
+    }
+}
+
+/// What a worker is told.
+pub(crate) enum Command {
+    /// Accept connections on a socket.
+    Listen(Listen),
+    /// Let go of the snapshot before this one and of connections to endpoints that are no more; then say so.
+    Refresh(oneshot::Sender<()>),
+}
+
+/// A socket to accept on.
+pub(crate) struct Listen {
+    /// Bound and listening.
+    pub(crate) socket: TcpListener,
+    /// Where snapshots hold the listener.
+    pub(crate) slot: usize,
+    /// Cancelled when the listener goes: accept what waits, then close.
+    pub(crate) stop: CancellationToken,
+    /// Dropped when the socket is closed.
+    pub(crate) open: mpsc::Sender<()>,
+}
+
+/// A worker as others see it.
+pub(crate) struct WorkerHandle {
+    commands: mpsc::UnboundedSender<Command>,
+    thread: thread::JoinHandle<()>,
+}
+
+impl WorkerHandle {
+    /// Starts worker number `index`.
+    ///
+    /// # Errors
+    /// The thread or its runtime cannot be made.
+    pub(crate) fn start(index: usize, common: Common) -> io::Result<Self> {
+        let (commands, queue) = mpsc::unbounded_channel();
+        let (ready, is_ready) = std::sync::mpsc::sync_channel(1);
+        let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+            match tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default()) {
+                Ok(runtime) => {
+                    let _ = ready.send(Ok(()));
+                    runtime.block_on(run(common, queue));
+                }
+                Err(error) => drop(ready.send(Err(error))),
+            }
+        })?;
+        is_ready.recv().map_err(io::Error::other)??;
+        Ok(Self { commands, thread })
+    }
+
+    /// Tells the worker something; it acts on commands in order.
+    pub(crate) fn tell(&self, command: Command) {
+        // Fails only when the worker is gone, and then the process is ending.
+        let _ = self.commands.send(command);
+    }
+
+    /// Ends the worker and waits for its thread. What it still has open is cut off.
+    pub(crate) fn end(self) {
+        drop(self.commands);
+        let _ = self.thread.join();
+    }
+}
+
+async fn run(common: Common, mut commands: mpsc::UnboundedReceiver<Command>) {
+    let worker = Rc::new(Worker {
+        pool: Pool::default(),
+        access_log: common.access_log,
+        metrics: common.metrics,
+        connections: common.connections,
+        snapshot: RefCell::new(Cache::new(common.snapshots)),
+    });
+    let mut sweep = tokio::time::interval(SWEEP);
+    loop {
+        tokio::select! {
+            command = commands.recv() => match command {
+                Some(Command::Listen(listen)) => worker.spawn(listener::accept(Rc::clone(&worker), listen)),
+                Some(Command::Refresh(done)) => {
+                    drop(worker.snapshot());
+                    worker.pool.sweep();
+                    let _ = done.send(());
+                }
+                None => return,
+            },
+            _ = sweep.tick() => worker.pool.sweep(),
+        }
+    }
+}
