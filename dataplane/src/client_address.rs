@@ -43,7 +43,11 @@ pub(crate) fn of(peer: IpAddr, fields: &Fields, trusted: &[Cidr]) -> Client {
 fn parse(entry: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(entry).ok()?;
     let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
-    let address = text.parse().ok().or_else(bracketed).or_else(|| text.parse::<SocketAddr>().ok().map(|with_port| with_port.ip()))?;
+    let address = text
+        .parse()
+        .ok()
+        .or_else(bracketed)
+        .or_else(|| text.parse::<SocketAddr>().ok().map(|with_port| with_port.ip()))?;
     Some(IpAddr::to_canonical(&address))
 }
 

@@ -53,7 +53,9 @@ fn is_look_alike(name: &[u8]) -> bool {
     const TRUSTED: [&[u8]; 4] = [b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-request-id"];
     let same = |a: &u8, b: &u8| a.to_ascii_lowercase() == *b || (*a == b'_' && *b == b'-');
     name.contains(&b'_')
-        && TRUSTED.iter().any(|trusted| trusted.len() == name.len() && name.iter().zip(*trusted).all(|(a, b)| same(a, b)))
+        && TRUSTED
+            .iter()
+            .any(|trusted| trusted.len() == name.len() && name.iter().zip(*trusted).all(|(a, b)| same(a, b)))
 }
 
 #[cfg(test)]
@@ -81,21 +83,40 @@ mod tests {
     #[test]
     fn an_untrusted_peer_says_nothing_about_the_client() {
         let sent = [
-            ("X-Forwarded-For", "1.1.1.1"), ("x-forwarded-proto", "https"), ("X-Forwarded-Host", "evil"), ("X_Forwarded_For", "1.1.1.1"),
-            ("X-Request-Id", "theirs"), ("x-Forwarded_proto", "https"),
+            ("X-Forwarded-For", "1.1.1.1"),
+            ("x-forwarded-proto", "https"),
+            ("X-Forwarded-Host", "evil"),
+            ("X_Forwarded_For", "1.1.1.1"),
+            ("X-Request-Id", "theirs"),
+            ("x-Forwarded_proto", "https"),
         ];
         assert_eq!(
             written(&sent, false),
-            ["X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: http", "X-Forwarded-Host: shop.example:81", "X-Request-Id: id"]
+            [
+                "X-Forwarded-For: 192.0.2.1",
+                "X-Forwarded-Proto: http",
+                "X-Forwarded-Host: shop.example:81",
+                "X-Request-Id: id"
+            ]
         );
     }
 
     #[test]
     fn a_trusted_peer_is_continued() {
-        let sent = [("X-Forwarded-For", "1.1.1.1"), ("X-Forwarded-For", "2.2.2.2"), ("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "public")];
+        let sent = [
+            ("X-Forwarded-For", "1.1.1.1"),
+            ("X-Forwarded-For", "2.2.2.2"),
+            ("X-Forwarded-Proto", "https"),
+            ("X-Forwarded-Host", "public"),
+        ];
         assert_eq!(
             written(&sent, true),
-            ["X-Forwarded-Proto: https", "X-Forwarded-Host: public", "X-Forwarded-For: 1.1.1.1, 2.2.2.2, 192.0.2.1", "X-Request-Id: id"]
+            [
+                "X-Forwarded-Proto: https",
+                "X-Forwarded-Host: public",
+                "X-Forwarded-For: 1.1.1.1, 2.2.2.2, 192.0.2.1",
+                "X-Request-Id: id"
+            ]
         );
     }
 }

@@ -70,11 +70,6 @@ impl Fields {
         let first = all.next();
         if all.next().is_some() { None } else { first }
     }
-
-    /// Whether a line is named `name`.
-    pub(crate) fn contains(&self, name: &[u8]) -> bool {
-        self.all(name).next().is_some()
-    }
 }
 
 impl Line {

@@ -25,7 +25,8 @@ const KEPT: [&[u8]; 2] = [b"host", b"content-length"];
 /// `TE: trailers` is written anew when the sender takes trailers, since gRPC servers ask for it.
 /// Source: RFC 9110 §7.6.1 and §10.1.4.
 pub(crate) fn remove(fields: &mut Fields) {
-    let takes_trailers = fields.all(b"te").any(|value| list(value).any(|member| member.eq_ignore_ascii_case(b"trailers")));
+    let takes_trailers =
+        fields.all(b"te").any(|value| list(value).any(|member| member.eq_ignore_ascii_case(b"trailers")));
     let named: Vec<Vec<u8>> = fields
         .all(b"connection")
         .flat_map(list)
@@ -55,8 +56,15 @@ mod tests {
     fn connection_names_go_but_never_host_or_length() {
         let mut fields = Fields::default();
         for (name, value) in [
-            ("Host", "h"), ("Connection", "close, X-Gone , host,content-length"), ("Keep-Alive", "5"), ("X-Gone", "1"),
-            ("Content-Length", "3"), ("TE", "gzip, Trailers"), ("Upgrade", "h2c"), ("X-Kept", "1"), ("Transfer-Encoding", "chunked"),
+            ("Host", "h"),
+            ("Connection", "close, X-Gone , host,content-length"),
+            ("Keep-Alive", "5"),
+            ("X-Gone", "1"),
+            ("Content-Length", "3"),
+            ("TE", "gzip, Trailers"),
+            ("Upgrade", "h2c"),
+            ("X-Kept", "1"),
+            ("Transfer-Encoding", "chunked"),
         ] {
             fields.push(name.as_bytes(), value.as_bytes());
         }

@@ -4,9 +4,11 @@ use std::{cell::RefCell, io, net::SocketAddr, net::TcpListener, rc::Rc, sync::Ar
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::{
+    metrics::ListenerMetrics,
     proxy::Connection,
     transport,
     worker::{Listen, Worker},
@@ -27,15 +29,15 @@ pub(crate) struct Bound {
 impl Bound {
     /// Binds `count` sockets to `address`.
     ///
-    /// A plain bind comes first: with `SO_REUSEPORT` alone another process's listener would silently share the address.
+    /// With `probe` a plain bind comes first: with `SO_REUSEPORT` alone another process's listener would silently share the
+    /// address. It is left out where a listener of our own has the port, which makes room in the same change.
     ///
     /// # Errors
     /// The address is in use, is not of this machine, or may not be bound.
-    pub(crate) fn bind(address: SocketAddr, count: usize) -> io::Result<Self> {
-        let probe = socket(address)?;
-        probe.bind(&address.into())?;
-        probe.listen(1)?;
-        drop(probe);
+    pub(crate) fn bind(address: SocketAddr, count: usize, probe: bool) -> io::Result<Self> {
+        if probe {
+            socket(address)?.bind(&address.into())?;
+        }
         let sockets = (0..count).map(|_| {
             let socket = socket(address)?;
             socket.set_reuse_port(true)?;
@@ -76,7 +78,13 @@ fn socket(address: SocketAddr) -> io::Result<Socket> {
 ///
 /// Closing with connections in the queue would reset them: their clients have sent requests already.
 pub(crate) async fn accept(worker: Rc<Worker>, listen: Listen) {
-    let Listen { socket, slot, stop, open } = listen;
+    let Listen { socket, slot, listener: last, stop, open } = listen;
+    let connect = |stream, peer: SocketAddr| {
+        // The fallback is for connections that waited in the queue while a new snapshot took the listener away.
+        let listener = worker.snapshot().listener(slot).map_or_else(|| Arc::clone(&last), Arc::clone);
+        let connection = Connection { peer: peer.ip(), slot, listener: RefCell::new(listener) };
+        serve(&worker, stream, connection, &stop);
+    };
     let listener = match tokio::net::TcpListener::from_std(socket) {
         Ok(listener) => listener,
         Err(error) => {
@@ -91,7 +99,7 @@ pub(crate) async fn accept(worker: Rc<Worker>, listen: Listen) {
             () = stop.cancelled() => break,
         };
         match accepted {
-            Ok((stream, peer)) => serve(&worker, stream, peer, slot, &stop),
+            Ok((stream, peer)) => connect(stream, peer),
             Err(error) => {
                 worker.metrics.accept_errors.inc();
                 if !is_of_one_connection(&error) {
@@ -106,21 +114,18 @@ pub(crate) async fn accept(worker: Rc<Worker>, listen: Listen) {
             if stream.set_nonblocking(true).is_ok()
                 && let Ok(stream) = TcpStream::from_std(stream)
             {
-                serve(&worker, stream, peer, slot, &stop);
+                connect(stream, peer);
             }
         }
     }
     drop(open);
 }
 
-fn serve(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr, slot: usize, stop: &tokio_util::sync::CancellationToken) {
-    // A socket listens only while a snapshot has its slot, but this connection may have waited past that.
-    let Some(listener) = worker.snapshot().listener(slot).cloned() else { return };
-    let metrics = listener.metrics.clone();
+fn serve(worker: &Rc<Worker>, stream: TcpStream, connection: Connection, stop: &CancellationToken) {
+    let metrics = connection.listener.borrow().metrics.clone();
     metrics.connections.inc();
     metrics.open.inc();
     let open = Open { metrics };
-    let connection = Connection { peer: peer.ip(), slot, listener: RefCell::new(Arc::clone(&listener)) };
     let served = transport::serve(Rc::clone(worker), stream, connection, stop.clone());
     let tracked = worker.connections.track_future(async move {
         served.await;
@@ -131,7 +136,7 @@ fn serve(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr, slot: usize, 
 
 /// Counts a connection as open while it lives.
 struct Open {
-    metrics: crate::metrics::ListenerMetrics,
+    metrics: ListenerMetrics,
 }
 
 impl Drop for Open {
@@ -144,7 +149,10 @@ impl Drop for Open {
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused | io::ErrorKind::Interrupted
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
     )
 }
 
@@ -160,9 +168,9 @@ mod tests {
         other.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
         other.listen(1).unwrap();
         let address = other.local_addr().unwrap().as_socket().unwrap();
-        assert_eq!(Bound::bind(address, 2).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(Bound::bind(address, 2, true).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         drop(other);
-        let bound = Bound::bind(address, 2).unwrap();
+        let bound = Bound::bind(address, 2, true).unwrap();
         assert_eq!(bound.listen().unwrap().len(), 2);
     }
 }

@@ -162,9 +162,17 @@ impl Metrics {
         );
         registry.register("generated_responses", "Answers that no backend gave, by reason", metrics.generated.clone());
         registry.register("backend_requests", "Tries sent to a backend", metrics.backend_requests.clone());
-        registry.register("backend_failures", "Tries that got no response head, by kind", metrics.backend_failures.clone());
+        registry.register(
+            "backend_failures",
+            "Tries that got no response head, by kind",
+            metrics.backend_failures.clone(),
+        );
         registry.register("backend_connections", "Connections made to a backend", metrics.backend_connections.clone());
-        registry.register("backend_in_flight", "Requests on their way to or from a backend", metrics.backend_in_flight.clone());
+        registry.register(
+            "backend_in_flight",
+            "Requests on their way to or from a backend",
+            metrics.backend_in_flight.clone(),
+        );
         registry.register("connections", "Connections accepted", metrics.connections.clone());
         registry.register("connections_open", "Connections open", metrics.connections_open.clone());
         registry.register("revision", "The configuration revision that acts on traffic", metrics.revision.clone());
@@ -180,7 +188,7 @@ impl Metrics {
         metrics
     }
 
-    /// The whole in the OpenMetrics text format.
+    /// The whole in the `OpenMetrics` text format.
     pub(crate) fn render(&self) -> String {
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("writing to a string does not fail");
@@ -189,7 +197,8 @@ impl Metrics {
 
     /// Handles of the route `name`; `""` stands for requests without a route.
     pub(crate) fn route(&self, name: &str) -> RouteMetrics {
-        let by_class = CLASSES.map(|class| self.requests.get_or_create_owned(&RequestLabels { route: name.to_owned(), class }));
+        let by_class =
+            CLASSES.map(|class| self.requests.get_or_create_owned(&RequestLabels { route: name.to_owned(), class }));
         RouteMetrics { by_class, duration: self.durations.get_or_create_owned(&RouteLabel { route: name.to_owned() }) }
     }
 
@@ -281,7 +290,10 @@ mod tests {
     fn every_reason_is_there_from_the_start() {
         let text = Metrics::new().render();
         for reason in Reason::ALL {
-            assert!(text.contains(&format!(r#"tidegate_generated_responses_total{{reason="{}"}} 0"#, reason.word())), "{text}");
+            assert!(
+                text.contains(&format!(r#"tidegate_generated_responses_total{{reason="{}"}} 0"#, reason.word())),
+                "{text}"
+            );
         }
     }
 }

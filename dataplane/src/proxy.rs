@@ -90,7 +90,10 @@ pub(crate) async fn handle(
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "what the steps share, named; a struct for one call would only rename it")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "what the steps share, named; a struct for one call would only rename it"
+)]
 async fn forward(
     worker: &Rc<Worker>,
     snapshot: &Snapshot,
@@ -123,7 +126,12 @@ async fn forward(
 }
 
 /// The proxy's own answer: a status, the reason word, and nothing that helps an attacker.
-fn generated(snapshot: &Snapshot, reason: Reason, is_head: bool, mut record: AccessRecord) -> (ResponseHead, AnswerBody) {
+fn generated(
+    snapshot: &Snapshot,
+    reason: Reason,
+    is_head: bool,
+    mut record: AccessRecord,
+) -> (ResponseHead, AnswerBody) {
     snapshot.count_generated(reason);
     let status = reason.status();
     record.answered(status, Some(reason));

@@ -17,9 +17,9 @@ use shared::{
 pub(crate) use ip_rules::{IpRules, Verdict};
 pub(crate) use listener::Listener;
 pub(crate) use route::{Route, RouteLabels};
-pub(crate) use upstream::{Backend, Upstream};
+pub(crate) use upstream::Upstream;
 
-use crate::{error::Reason, live::Live, metrics::RouteMetrics};
+use crate::{error::Reason, live::Live};
 
 /// One revision, ready for traffic.
 pub(crate) struct Snapshot {
@@ -120,23 +120,20 @@ impl Snapshot {
         self.generated[reason as usize].inc();
     }
 
-    /// Counters of requests without a route.
-    pub(crate) fn no_route_metrics(&self) -> &RouteMetrics {
-        &self.no_route.metrics
-    }
-
     /// After this snapshot replaced `previous`: forgets live state and counters that only `previous` named.
     pub(crate) fn forget_replaced(&self, previous: &Self, live: &Live) {
         let endpoints: std::collections::HashSet<u64> =
             self.upstreams.values().flat_map(|upstream| upstream.backends()).map(|backend| backend.live.id).collect();
         live.retain(|name| self.upstreams.contains_key(name), |endpoint| endpoints.contains(&endpoint.id));
-        let names: std::collections::HashSet<&str> = self.routes.iter().map(|route| route.labels.name.as_str()).collect();
+        let names: std::collections::HashSet<&str> =
+            self.routes.iter().map(|route| route.labels.name.as_str()).collect();
         for route in &previous.routes {
             if !names.contains(route.labels.name.as_str()) {
                 live.metrics().remove_route(&route.labels.name);
             }
         }
-        let listeners: std::collections::HashSet<&Name> = self.listeners.iter().flatten().map(|listener| &listener.name).collect();
+        let listeners: std::collections::HashSet<&Name> =
+            self.listeners.iter().flatten().map(|listener| &listener.name).collect();
         for listener in previous.listeners.iter().flatten() {
             if !listeners.contains(&listener.name) {
                 live.metrics().remove_listener(&listener.name);

@@ -1,6 +1,9 @@
 //! One worker: a thread with its own runtime, listener sockets and upstream connections.
 
-use std::{cell::RefCell, future::Future, io, net::TcpListener, panic::AssertUnwindSafe, rc::Rc, sync::Arc, thread, time::Duration};
+use std::{
+    cell::RefCell, future::Future, io, net::TcpListener, panic::AssertUnwindSafe, rc::Rc, sync::Arc, thread,
+    time::Duration,
+};
 
 use arc_swap::{ArcSwap, Cache};
 use futures_util::FutureExt;
@@ -8,7 +11,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::error;
 
-use crate::{access_log::AccessLog, listener, metrics::Metrics, snapshot::Snapshot, upstream::Pool};
+use crate::{
+    access_log::AccessLog,
+    listener,
+    metrics::Metrics,
+    snapshot::{Listener, Snapshot},
+    upstream::Pool,
+};
 
 /// How often idle upstream connections are looked through.
 const SWEEP: Duration = Duration::from_secs(5);
@@ -71,6 +80,8 @@ pub(crate) struct Listen {
     pub(crate) socket: TcpListener,
     /// Where snapshots hold the listener.
     pub(crate) slot: usize,
+    /// The listener as it is when the socket opens.
+    pub(crate) listener: Arc<Listener>,
     /// Cancelled when the listener goes: accept what waits, then close.
     pub(crate) stop: CancellationToken,
     /// Dropped when the socket is closed.

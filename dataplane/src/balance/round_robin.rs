@@ -13,13 +13,16 @@ impl Schedule {
     /// Validation holds Σweights to 1,000,000 turns, which are sorted once, off the workers.
     pub(crate) fn new(weights: &[u16]) -> Self {
         let divisor = u64::from(weights.iter().copied().fold(0, greatest_common_divisor)).max(1);
+        let backends = weights.len() as u64;
         let mut turns: Vec<(u64, u64, u16)> = Vec::new();
         for (backend, weight) in weights.iter().enumerate() {
             let weight = u64::from(*weight) / divisor;
-            // The turn number k of w is due at (2k + 1) / 2w of a round.
-            turns.extend((0..weight).map(|turn| (2 * turn + 1, 2 * weight, backend as u16)));
+            // Turn k of backend i of n with weight w is due at (k + (2i + 1) / 2n) / w of a round: a backend's own turns are
+            // evenly spaced, and backends of one weight stand evenly between each other's.
+            let offset = 2 * backend as u64 + 1;
+            turns.extend((0..weight).map(|turn| (2 * turn * backends + offset, 2 * backends * weight, backend as u16)));
         }
-        turns.sort_by(|a, b| (a.0 * b.1).cmp(&(b.0 * a.1)).then(b.1.cmp(&a.1)).then(a.2.cmp(&b.2)));
+        turns.sort_by(|a, b| (a.0 * b.1).cmp(&(b.0 * a.1)).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
         Self { turns: turns.into_iter().map(|(_, _, backend)| backend).collect() }
     }
 
@@ -48,9 +51,10 @@ mod tests {
     #[test]
     fn heavy_backends_are_spread_not_bunched() {
         assert_eq!(picks(&[3, 1], 0, 4), [0, 0, 1, 0]);
-        assert_eq!(picks(&[5, 1, 1], 0, 7), [0, 0, 1, 0, 2, 0, 0]);
+        assert_eq!(picks(&[5, 1, 1], 0, 7), [0, 0, 0, 1, 0, 2, 0]);
+        assert_eq!(picks(&[2, 2, 1], 0, 5), [0, 1, 0, 1, 2]);
         assert_eq!(picks(&[1, 1, 1], 0, 6), [0, 1, 2, 0, 1, 2]);
-        assert_eq!(picks(&[1000, 500], 0, 3), [0, 1, 0]);
+        assert_eq!(picks(&[1000, 500], 0, 3), [0, 0, 1]);
     }
 
     #[test]

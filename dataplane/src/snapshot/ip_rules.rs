@@ -68,8 +68,12 @@ impl IpRules {
         };
         // `cover` goes from the shortest prefix to the longest: the last that acts decides.
         match client {
-            IpAddr::V4(v4) => self.v4.cover(&v4.into()).fold(Verdict::Allowed, |verdict, (_, rule)| decide(verdict, rule)),
-            IpAddr::V6(v6) => self.v6.cover(&v6.into()).fold(Verdict::Allowed, |verdict, (_, rule)| decide(verdict, rule)),
+            IpAddr::V4(v4) => {
+                self.v4.cover(&v4.into()).fold(Verdict::Allowed, |verdict, (_, rule)| decide(verdict, rule))
+            }
+            IpAddr::V6(v6) => {
+                self.v6.cover(&v6.into()).fold(Verdict::Allowed, |verdict, (_, rule)| decide(verdict, rule))
+            }
         }
     }
 }
@@ -95,8 +99,14 @@ mod tests {
         let scopes = IpRules::by_scope(&config.ip_rules);
         let global = &scopes[&None];
         for (client, verdict) in [
-            ("9.9.9.9", Verdict::Allowed), ("10.9.9.9", Verdict::Denied), ("10.1.9.9", Verdict::Allowed), ("10.1.1.1", Verdict::Denied),
-            ("10.2.0.1", Verdict::Denied), ("10.1.2.1", Verdict::Allowed), ("10.1.3.1", Verdict::Denied), ("2001:db8::1", Verdict::Denied),
+            ("9.9.9.9", Verdict::Allowed),
+            ("10.9.9.9", Verdict::Denied),
+            ("10.1.9.9", Verdict::Allowed),
+            ("10.1.1.1", Verdict::Denied),
+            ("10.2.0.1", Verdict::Denied),
+            ("10.1.2.1", Verdict::Allowed),
+            ("10.1.3.1", Verdict::Denied),
+            ("2001:db8::1", Verdict::Denied),
             ("2001:db9::1", Verdict::Allowed),
         ] {
             assert_eq!(global.verdict(client.parse().unwrap(), Timestamp::now), verdict, "{client}");

@@ -51,7 +51,8 @@ pub(crate) async fn exchange(
     host: &str,
     body: RequestBody,
 ) -> Result<(ResponseHead, ResponseBody), SendFault> {
-    let request = request(head, host, body).map_err(|unsent| SendFault { reason: Reason::BadRequest, unsent: Some(unsent) })?;
+    let request =
+        request(head, host, body).map_err(|unsent| SendFault { reason: Reason::BadRequest, unsent: Some(unsent) })?;
     match sender.try_send_request(request).await {
         Ok(response) => Ok(parted(response)),
         Err(fault) => Err(classified(fault)),
@@ -96,6 +97,7 @@ fn parted(response: Response<ResponseBody>) -> (ResponseHead, ResponseBody) {
 fn classified(mut fault: TrySendError<Request<RequestBody>>) -> SendFault {
     let unsent = fault.take_message().map(Request::into_body);
     let error = fault.error();
-    let reason = if error.is_parse() || error.is_parse_too_large() { Reason::BadResponse } else { Reason::UpstreamReset };
+    let reason =
+        if error.is_parse() || error.is_parse_too_large() { Reason::BadResponse } else { Reason::UpstreamReset };
     SendFault { reason, unsent }
 }

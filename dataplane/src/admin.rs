@@ -1,0 +1,109 @@
+//! The admin endpoint: metrics, liveness, readiness.
+
+use std::{convert::Infallible, fmt::Write, io, net::SocketAddr, time::Duration};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{net::TcpListener, sync::watch};
+use tracing::warn;
+
+use crate::{apply::Status, metrics::Metrics};
+
+/// How long a request head may take.
+const HEAD: Duration = Duration::from_secs(10);
+/// Connections at one time.
+const CONNECTIONS: usize = 64;
+
+/// The admin endpoint, bound and not yet serving.
+pub(crate) struct Admin {
+    listener: TcpListener,
+}
+
+impl Admin {
+    /// Binds `address`.
+    ///
+    /// # Errors
+    /// It cannot be bound; the message names it and the flag.
+    pub(crate) async fn bind(address: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await.map_err(|error| {
+            io::Error::new(
+                error.kind(),
+                format!("the admin address {address} cannot be bound: {error}; see --admin-address"),
+            )
+        })?;
+        Ok(Self { listener })
+    }
+
+    /// Serves until dropped.
+    pub(crate) async fn serve(self, metrics: Metrics, status: watch::Receiver<Status>) {
+        let places = std::sync::Arc::new(tokio::sync::Semaphore::new(CONNECTIONS));
+        loop {
+            let Ok(place) = places.clone().acquire_owned().await else { return };
+            let stream = match self.listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    warn!(%error, "accepting on the admin address failed; pausing");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            let (metrics, status) = (metrics.clone(), status.clone());
+            tokio::spawn(async move {
+                let service = service_fn(|request| {
+                    let answer = answer(&request, &metrics, &status);
+                    async move { Ok::<_, Infallible>(answer) }
+                });
+                let mut served = http1::Builder::new();
+                served.timer(TokioTimer::new()).header_read_timeout(HEAD);
+                let _ = served.serve_connection(TokioIo::new(stream), service).await;
+                drop(place);
+            });
+        }
+    }
+}
+
+fn answer(request: &Request<Incoming>, metrics: &Metrics, status: &watch::Receiver<Status>) -> Response<Full<Bytes>> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n".to_owned());
+    }
+    match request.uri().path() {
+        "/metrics" => {
+            let mut response = text(StatusCode::OK, metrics.render());
+            let openmetrics =
+                header::HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+            response.headers_mut().insert(header::CONTENT_TYPE, openmetrics);
+            response
+        }
+        "/healthz" => text(StatusCode::OK, "ok\n".to_owned()),
+        "/readyz" => readiness(&status.borrow()),
+        _ => text(StatusCode::NOT_FOUND, "here are /metrics, /healthz and /readyz\n".to_owned()),
+    }
+}
+
+fn readiness(status: &Status) -> Response<Full<Bytes>> {
+    let mut reasons = String::new();
+    if status.draining {
+        reasons.push_str("draining\n");
+    }
+    if status.revision.is_none() {
+        reasons.push_str("no configuration acts yet\n");
+    }
+    for fault in &status.faults {
+        let _ = writeln!(reasons, "listener {} on {} is not accepting: {}", fault.name, fault.address, fault.error);
+    }
+    if reasons.is_empty() {
+        text(StatusCode::OK, "ready\n".to_owned())
+    } else {
+        text(StatusCode::SERVICE_UNAVAILABLE, reasons)
+    }
+}
+
+fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}

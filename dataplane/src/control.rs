@@ -1,0 +1,316 @@
+//! Following a control plane: the data plane's side of the snapshot protocol.
+
+use std::{path::Path, sync::Arc, time::Duration, time::Instant};
+
+use futures_util::{SinkExt, StreamExt};
+use shared::{
+    Findings,
+    config::SCHEMA,
+    document,
+    protocol::{
+        Applied, Check, Checked, Command, FrameCodec, FrameError, Held, Hello, Material, Persisted, Rejected, Report,
+        Revision, Snapshot, ToControl, ToData, VERSION,
+    },
+};
+use tokio::{
+    net::{UnixStream, unix::OwnedWriteHalf},
+    sync::{mpsc, watch},
+    time::{MissedTickBehavior, interval, sleep, timeout},
+};
+use tokio_util::{
+    codec::{FramedRead, FramedWrite},
+    sync::CancellationToken,
+};
+use tracing::{info, warn};
+
+use crate::{apply::Applier, state::StateDir};
+
+/// Waits between attempts to reach the control plane: from the first, doubled up to the last, each jittered.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// How often listeners that could not be bound are tried again, and reports made.
+const TICK: Duration = Duration::from_secs(1);
+/// How long the control plane may take to read a frame.
+const WRITE: Duration = Duration::from_secs(10);
+/// Frames that may wait to be written; one that must not be lost and finds no place ends the connection.
+const QUEUE: usize = 64;
+/// How long after a failed write of the disk copy it is tried again.
+const SAVE_AGAIN: Duration = Duration::from_secs(5);
+
+/// A data plane that follows a control plane.
+pub(crate) struct Follower<'a> {
+    applier: &'a mut Applier,
+    state: Arc<StateDir>,
+    /// What acts, and where it came from.
+    held: Option<Held>,
+    persisted: watch::Receiver<Option<Revision>>,
+    save: watch::Sender<Option<Arc<Snapshot>>>,
+    material: Option<Material>,
+}
+
+impl<'a> Follower<'a> {
+    /// Starts from the state directory: the newest snapshot there that applies acts at once.
+    pub(crate) async fn cold_start(applier: &'a mut Applier, state: Arc<StateDir>) -> Self {
+        let (mut held, mut on_disk) = (None, None);
+        for snapshot in state.snapshots() {
+            match read(&snapshot).await {
+                Ok(config) => {
+                    if applier.apply(config, snapshot.revision).await.is_ok() {
+                        info!(revision = %snapshot.revision, "started from disk");
+                        (held, on_disk) = (Some(snapshot.held()), Some(snapshot.revision));
+                        break;
+                    }
+                }
+                Err(findings) => warn!(revision = %snapshot.revision, %findings, "a snapshot on disk is not used"),
+            }
+        }
+        let material = state.material();
+        let (persisted_sender, persisted) = watch::channel(on_disk);
+        let (save, unsaved) = watch::channel(None);
+        tokio::spawn(keep_saved(Arc::clone(&state), unsaved, persisted_sender));
+        Self { applier, state, held, persisted, save, material }
+    }
+
+    /// Follows the control plane at `socket`, whenever it is there, until `shutdown`.
+    pub(crate) async fn follow(mut self, socket: &Path, shutdown: &CancellationToken) {
+        let mut wait = BACKOFF.0;
+        let mut told = false;
+        loop {
+            match UnixStream::connect(socket).await {
+                Ok(stream) => {
+                    info!(socket = %socket.display(), "connected to the control plane");
+                    let since = Instant::now();
+                    tokio::select! {
+                        ended = self.session(stream) => match ended {
+                            Ok(()) => warn!("the control plane closed the connection"),
+                            Err(error) => warn!(%error, "the connection to the control plane failed"),
+                        },
+                        () = shutdown.cancelled() => break,
+                    }
+                    told = false;
+                    if since.elapsed() > BACKOFF.1 {
+                        wait = BACKOFF.0;
+                    }
+                }
+                Err(error) => {
+                    if !told {
+                        warn!(socket = %socket.display(), %error, "the control plane cannot be reached; trying again and again");
+                    }
+                    told = true;
+                }
+            }
+            tokio::select! {
+                () = sleep(jittered(wait)) => {}
+                () = shutdown.cancelled() => break,
+            }
+            wait = (wait * 2).min(BACKOFF.1);
+            self.applier.tick();
+        }
+        self.finish_saving().await;
+    }
+
+    /// One connection, until it ends.
+    async fn session(&mut self, stream: UnixStream) -> Result<(), FrameError> {
+        let (reading, writing) = stream.into_split();
+        let mut frames = FramedRead::new(reading, FrameCodec::<ToData, ToControl>::default());
+        let (outgoing, queue) = mpsc::channel(QUEUE);
+        let out = Outgoing { queue: outgoing, dropped: 0 };
+        let mut writer = tokio::spawn(write(writing, queue));
+        let ended = tokio::select! {
+            ended = self.converse(&mut frames, out) => ended,
+            written = &mut writer => written.unwrap_or(Err(FrameError::Truncated)),
+        };
+        writer.abort();
+        ended
+    }
+
+    async fn converse<R>(&mut self, frames: &mut R, mut out: Outgoing) -> Result<(), FrameError>
+    where
+        R: StreamExt<Item = Result<ToData, FrameError>> + Unpin,
+    {
+        out.must(ToControl::Hello(Hello {
+            protocol: VERSION,
+            schema: SCHEMA,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            instance: self.state.instance,
+            applied: self.held,
+            persisted: *self.persisted.borrow_and_update(),
+        }))?;
+        let mut reported = self.applier.faults().to_vec();
+        out.report(&reported);
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                frame = frames.next() => match frame {
+                    None => return Ok(()),
+                    Some(frame) => match frame? {
+                        ToData::Check(check) => out.must(ToControl::Checked(self.check(check).await))?,
+                        ToData::Snapshot(snapshot) => {
+                            out.must(self.snapshot(snapshot).await)?;
+                            reported = self.applier.faults().to_vec();
+                        }
+                        ToData::Material(material) => self.material(material).await,
+                        ToData::Command(Command::Report) => out.report(self.applier.faults()),
+                    },
+                },
+                changed = self.persisted.changed() => {
+                    let revision = *self.persisted.borrow_and_update();
+                    if let (Ok(()), Some(revision)) = (changed, revision) {
+                        out.must(ToControl::Persisted(Persisted { revision }))?;
+                    }
+                }
+                _ = tick.tick() => {
+                    self.applier.tick();
+                    if reported != self.applier.faults() {
+                        reported = self.applier.faults().to_vec();
+                        out.report(&reported);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn check(&mut self, check: Check) -> Checked {
+        let body = check.body;
+        let parsed = tokio::task::spawn_blocking(move || document::from_json(body.get().as_bytes())).await;
+        let (findings, listeners) = match parsed {
+            Ok(Ok(config)) => self.applier.check(config).await,
+            Ok(Err(findings)) => (findings, Vec::new()),
+            Err(_) => (
+                Findings::of_error("", "reading the configuration panicked; this is a bug in the data plane"),
+                Vec::new(),
+            ),
+        };
+        Checked { id: check.id, findings, listeners }
+    }
+
+    /// Brings a snapshot to act, or says why not.
+    async fn snapshot(&mut self, snapshot: Snapshot) -> ToControl {
+        let started = Instant::now();
+        let (revision, hash) = (snapshot.revision, snapshot.hash);
+        match self.apply(snapshot).await {
+            Ok(()) => ToControl::Applied(Applied {
+                revision,
+                hash,
+                duration_us: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+                listeners: self.applier.faults().to_vec(),
+            }),
+            Err(findings) => ToControl::Rejected(Rejected { revision, findings }),
+        }
+    }
+
+    async fn apply(&mut self, snapshot: Snapshot) -> Result<(), Findings> {
+        let next = snapshot.held();
+        if let Some(held) = self.held {
+            if held == next {
+                return Ok(());
+            }
+            // The control plane asks an operator first; this guards live traffic should it forget.
+            if !snapshot.adopt && (held.store != next.store || next.revision < held.revision) {
+                let reason = format!(
+                    "the data plane holds revision {} of store {}; revision {} of store {} must be adopted first",
+                    held.revision, held.store, next.revision, next.store
+                );
+                warn!(reason, "a snapshot was refused");
+                return Err(Findings::of_error("", reason));
+            }
+        }
+        let config = read(&snapshot)
+            .await
+            .inspect_err(|findings| warn!(revision = %next.revision, %findings, "a snapshot was refused"))?;
+        self.applier.apply(config, next.revision).await?;
+        self.held = Some(next);
+        self.save.send_replace(Some(Arc::new(snapshot)));
+        Ok(())
+    }
+
+    async fn material(&mut self, material: Material) {
+        if self.material.as_ref() == Some(&material) {
+            return;
+        }
+        let (state, copy) = (Arc::clone(&self.state), material.clone());
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || state.save_material(&copy)).await {
+            warn!(%error, "the material could not be saved; a start without the control plane will lack it")
+        }
+        self.material = Some(material);
+    }
+
+    /// Waits until the newest snapshot lies on disk, for a while.
+    async fn finish_saving(mut self) {
+        let Some(newest) = self.save.borrow().as_ref().map(|snapshot| snapshot.revision) else { return };
+        let saved = self.persisted.wait_for(|persisted| *persisted == Some(newest));
+        if timeout(WRITE, saved).await.is_err() {
+            warn!(revision = %newest, "the newest snapshot could not be saved before the end");
+        }
+    }
+}
+
+/// Reads a snapshot's body off the runtime's threads.
+async fn read(snapshot: &Snapshot) -> Result<shared::config::Config, Findings> {
+    let snapshot = snapshot.clone();
+    let parsed = tokio::task::spawn_blocking(move || snapshot.config()).await;
+    parsed.unwrap_or_else(|_| {
+        Err(Findings::of_error("", "reading the snapshot panicked; this is a bug in the data plane"))
+    })
+}
+
+/// Saves the newest snapshot whenever there is a new one; those in between are passed over.
+async fn keep_saved(
+    state: Arc<StateDir>,
+    mut unsaved: watch::Receiver<Option<Arc<Snapshot>>>,
+    persisted: watch::Sender<Option<Revision>>,
+) {
+    while unsaved.changed().await.is_ok() {
+        loop {
+            let Some(snapshot) = unsaved.borrow_and_update().clone() else { break };
+            let (state, revision) = (Arc::clone(&state), snapshot.revision);
+            let saved = tokio::task::spawn_blocking(move || state.save_snapshot(&snapshot)).await;
+            match saved {
+                Ok(Ok(())) => {
+                    persisted.send_replace(Some(revision));
+                    break;
+                }
+                Ok(Err(error)) => warn!(%revision, %error, "a snapshot could not be saved; trying again"),
+                Err(_) => warn!(%revision, "saving a snapshot panicked; trying again"),
+            }
+            // A newer snapshot ends the wait.
+            let _ = timeout(SAVE_AGAIN, unsaved.changed()).await;
+        }
+    }
+}
+
+/// Frames on their way to the control plane.
+struct Outgoing {
+    queue: mpsc::Sender<ToControl>,
+    dropped: u64,
+}
+
+impl Outgoing {
+    /// Queues a frame that must arrive.
+    fn must(&self, frame: ToControl) -> Result<(), FrameError> {
+        self.queue.try_send(frame).map_err(|_| FrameError::Io(std::io::Error::other("the control plane does not read")))
+    }
+
+    /// Queues a report; one that finds no place is dropped and counted.
+    fn report(&mut self, listeners: &[shared::protocol::ListenerFault]) {
+        let report = Report { listeners: listeners.to_vec(), dropped: self.dropped };
+        if self.queue.try_send(ToControl::Report(report)).is_err() {
+            self.dropped += 1;
+        }
+    }
+}
+
+async fn write(socket: OwnedWriteHalf, mut queue: mpsc::Receiver<ToControl>) -> Result<(), FrameError> {
+    let mut frames = FramedWrite::new(socket, FrameCodec::<ToData, ToControl>::default());
+    while let Some(frame) = queue.recv().await {
+        let written = timeout(WRITE, frames.send(&frame)).await;
+        written.map_err(|_| FrameError::Io(std::io::ErrorKind::TimedOut.into()))??;
+    }
+    Ok(())
+}
+
+/// Half to all of `wait`, so that many data planes do not come back at one moment.
+fn jittered(wait: Duration) -> Duration {
+    let [random] = shared::seal::random::<1>();
+    wait / 2 + (wait / 2).mul_f64(f64::from(random) / 255.0)
+}

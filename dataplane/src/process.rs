@@ -1,0 +1,114 @@
+//! The data plane as a process: start, serve, drain, end.
+
+use std::{sync::Arc, thread::available_parallelism, time::Duration};
+
+use anyhow::Context;
+use arc_swap::ArcSwap;
+use shared::{Origin, telemetry};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{info, warn};
+
+use crate::{
+    access_log::AccessLog, admin::Admin, apply::Applier, control::Follower, file, live::Live, metrics::Metrics,
+    options::Options, snapshot::Snapshot, state::StateDir, worker::Common,
+};
+
+/// Threads of the runtime beside the workers.
+const SIDE_THREADS: usize = 2;
+
+/// Runs a data plane until SIGTERM or Ctrl-C, then drains it.
+///
+/// # Errors
+/// It cannot start: a sentence that says why and what to do.
+pub fn run(options: Options) -> anyhow::Result<()> {
+    telemetry::init(&options.log_filter, options.log_format).map_err(anyhow::Error::msg)?;
+    if options.exit_with_parent {
+        exit_with_parent()?;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(SIDE_THREADS)
+        .thread_name("side")
+        .enable_all()
+        .build()?;
+    let ended = runtime.block_on(serve(options));
+    // Blocking threads may hang in a dead file system; the process does not wait for them.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended
+}
+
+async fn serve(options: Options) -> anyhow::Result<()> {
+    let shutdown = shutdown_signal()?;
+    let metrics = Metrics::new();
+    let live = Live::new(metrics.clone());
+    let common = Common {
+        snapshots: Arc::new(ArcSwap::from_pointee(Snapshot::empty(&live))),
+        access_log: AccessLog::start(metrics.access_log_dropped.clone()).context("the access log cannot be started")?,
+        metrics: metrics.clone(),
+        connections: TaskTracker::new(),
+    };
+    let connections = common.connections.clone();
+    let workers = options.workers.map_or_else(|| available_parallelism().map_or(1, usize::from), usize::from);
+    let origin = if options.config.is_some() { Origin::File } else { Origin::Store };
+    let admin = Admin::bind(options.admin_address).await?;
+    let mut applier =
+        Applier::start(workers, origin, options.log_dir, live, common).context("the workers cannot be started")?;
+    let admin = tokio::spawn(admin.serve(metrics, applier.status()));
+    info!(workers, admin = %options.admin_address, "the data plane is up");
+    reopen_on_signal(&applier)?;
+
+    match &options.config {
+        Some(path) => file::follow(&mut applier, path, &shutdown).await?,
+        None => {
+            let state = Arc::new(StateDir::open(&options.state_dir)?);
+            let follower = Follower::cold_start(&mut applier, state).await;
+            follower.follow(&options.control_socket, &shutdown).await;
+        }
+    }
+
+    info!(timeout = %options.drain_timeout, "draining");
+    applier.close_listeners().await;
+    connections.close();
+    if tokio::time::timeout(options.drain_timeout.duration(), connections.wait()).await.is_err() {
+        warn!(open = connections.len(), "connections did not finish in time and are cut off");
+    }
+    admin.abort();
+    let ended = tokio::task::spawn_blocking(move || applier.end()).await;
+    ended.context("a worker panicked at its end")
+}
+
+/// A token that is cancelled by the first SIGTERM or Ctrl-C.
+fn shutdown_signal() -> anyhow::Result<CancellationToken> {
+    let shutdown = CancellationToken::new();
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let token = shutdown.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        token.cancel();
+    });
+    Ok(shutdown)
+}
+
+/// SIGUSR1 opens the access log's file anew.
+fn reopen_on_signal(applier: &Applier) -> anyhow::Result<()> {
+    let mut signal = signal(SignalKind::user_defined1())?;
+    let access_log = applier.access_log();
+    tokio::spawn(async move {
+        while signal.recv().await.is_some() {
+            let access_log = access_log.clone();
+            let _ = tokio::task::spawn_blocking(move || access_log.reopen()).await;
+        }
+    });
+    Ok(())
+}
+
+/// Has the kernel send SIGTERM when the parent ends; covers a parent that ended before this call.
+fn exit_with_parent() -> anyhow::Result<()> {
+    let parent = rustix::process::getppid();
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
+    anyhow::ensure!(rustix::process::getppid() == parent && parent.is_some(), "the parent process has ended");
+    Ok(())
+}
