@@ -1,6 +1,6 @@
 //! What both planes of Tidegate must agree on.
 //!
-//! Start reading at [`config::Config`]: REST bodies, files and snapshots are all these types. [`validate`] says
+//! Start reading at [`config::Config`]: REST bodies, files and snapshots are all these types. [`validate()`] says
 //! what is wrong with a configuration, [`routing`] finds the route of a request, [`protocol`] carries snapshots
 //! from the control plane to the data planes. Nothing here does I/O on the request path.
 
@@ -15,4 +15,4 @@ pub mod validate;
 pub mod value;
 
 pub use finding::{Finding, Findings, Severity};
-pub use validate::validate;
+pub use validate::{Origin, validate};

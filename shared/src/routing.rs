@@ -4,7 +4,7 @@
 //! precedence is told at [`RouteMatch`](crate::config::RouteMatch); it does not depend on the order of the routes.
 //!
 //! A lookup hashes the host once (and once more per wildcard depth that the table knows, while nothing holds), then walks
-//! the segments of the path down a trie, at the end of which stands a chain of [candidates](Candidate) in order of
+//! the segments of the path down a trie, at the end of which stands a chain of candidates in order of
 //! precedence: of several thousand routes only those whose host and path fit are looked at. Nothing is allocated,
 //! except to decode a query parameter or to run a regular expression.
 

@@ -1,9 +1,89 @@
-//! What is wrong with a configuration.
+//! What is wrong with a configuration: what its types alone cannot say.
+//!
+//! The control plane asks before it commits, the data plane before it swaps. An error refuses the configuration; a
+//! warning says that something is probably not meant. Every finding points into the [`Config`] as it was given.
+//! One pass per kind of resource; the time grows with the size of the configuration, not with its square.
 
-use crate::{Findings, config::Config};
+mod breaker;
+mod ip_rules;
+pub mod limits;
+mod listeners;
+mod routes;
+mod settings;
+mod shadow;
+mod upstreams;
 
-/// Checks what the types alone cannot.
-pub fn validate(config: &Config) -> Findings {
-    let _ = config;
-    Findings::new()
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, HashSet};
+
+use crate::{
+    Findings,
+    config::{Config, Named},
+    value::{Name, Timestamp},
+};
+
+/// Where a configuration comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A file on the data plane's own host, which may name absolute paths there.
+    File,
+    /// The control plane's store: whoever writes over REST must not choose files on the data plane's host.
+    Store,
+}
+
+/// Checks a whole configuration.
+pub fn validate(config: &Config, origin: Origin) -> Findings {
+    let mut findings = Findings::new();
+    let references = References::of(config);
+    listeners::check(&config.listeners, &mut findings);
+    upstreams::check(&config.upstreams, &references, &mut findings);
+    routes::check(&config.routes, &references, &mut findings);
+    ip_rules::check(&config.ip_rules, &references, Timestamp::now(), &mut findings);
+    settings::check(&config.settings, origin, &mut findings);
+    findings
+}
+
+/// The names that resources refer to each other by.
+struct References<'a> {
+    listeners: HashSet<&'a Name>,
+    upstreams: HashSet<&'a Name>,
+    routes: HashSet<&'a Name>,
+    /// Upstreams that a route names.
+    used_upstreams: HashSet<&'a Name>,
+}
+
+impl<'a> References<'a> {
+    fn of(config: &'a Config) -> Self {
+        Self {
+            listeners: config.listeners.iter().map(|listener| &listener.name).collect(),
+            upstreams: config.upstreams.iter().map(|upstream| &upstream.name).collect(),
+            routes: config.routes.iter().map(|route| &route.name).collect(),
+            used_upstreams: config.routes.iter().map(|route| routes::upstream_of(&route.action)).collect(),
+        }
+    }
+}
+
+/// Reports each resource of the list at `pointer` whose name an earlier one has.
+fn unique_names<T: Named>(items: &[T], pointer: &str, findings: &mut Findings) {
+    let mut seen: HashMap<Name, usize> = HashMap::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
+        let name = item.name();
+        if let Some(first) = seen.get(&name) {
+            findings.error(
+                format!("{pointer}/{index}/name"),
+                format!("the name \"{name}\" is taken by {pointer}/{first}: choose another, or leave one of them out"),
+            );
+        } else {
+            seen.insert(name, index);
+        }
+    }
+}
+
+/// Reports a list that is longer than its limit.
+fn at_most(limit: usize, len: usize, pointer: impl Into<String>, findings: &mut Findings) {
+    if len > limit {
+        findings.error(pointer, format!("{len} entries are too many: at most {limit} are allowed here"));
+    }
 }

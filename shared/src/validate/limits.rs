@@ -1,0 +1,41 @@
+//! How much of everything a configuration may hold.
+//!
+//! They are far above what anybody needs and keep a mistake, or an attack, from taking all memory of every data plane.
+//! Texts have limits of their own where they are parsed ([`value`](crate::value)); the whole document has
+//! [`MAX_DOCUMENT`](crate::document::MAX_DOCUMENT).
+
+use crate::config::Weight;
+
+/// Listeners: each is one socket per worker.
+pub const LISTENERS: usize = 1_000;
+/// Trusted proxies of one listener.
+pub const TRUSTED_PROXIES: usize = 1_000;
+/// Routes.
+pub const ROUTES: usize = 100_000;
+/// Hosts of one route.
+pub const HOSTS_PER_ROUTE: usize = 1_000;
+/// Methods of one route; there are about 40 registered ones.
+pub const METHODS_PER_ROUTE: usize = 50;
+/// Header fields that one route asks for, and likewise query parameters: each is looked for in the request.
+pub const FIELDS_PER_ROUTE: usize = 100;
+/// Client address ranges of one route, which are looked through one by one; more belong into IP rules.
+pub const CLIENT_CIDRS_PER_ROUTE: usize = 1_000;
+/// Bytes of a text that a header field or query parameter is compared with, and of a parameter's name.
+pub const VALUE_BYTES: usize = 4_096;
+/// Upstreams.
+pub const UPSTREAMS: usize = 10_000;
+/// Backends of one upstream.
+pub const BACKENDS_PER_UPSTREAM: usize = 1_000;
+/// The sum of the weights of one upstream: the schedule of the round robin has a place for each.
+pub const WEIGHTS_PER_UPSTREAM: usize = 1_000_000;
+/// Statuses or ranges of them that a breaker counts as failures; there are 500 statuses.
+pub const FAILURE_STATUSES: usize = 500;
+/// IP rules.
+pub const IP_RULES: usize = 100_000;
+/// Characters of an IP rule's comment.
+pub const COMMENT_CHARS: usize = 500;
+/// Bytes of a file name: Linux's `PATH_MAX`, with the final NUL.
+pub const FILE_BYTES: usize = 4_095;
+
+// The limits on backends and on each weight keep this one, so nothing needs to check it.
+const _: () = assert!(BACKENDS_PER_UPSTREAM * Weight::MAX as usize <= WEIGHTS_PER_UPSTREAM);

@@ -1,0 +1,111 @@
+use std::{
+    borrow::Borrow,
+    collections::{BTreeMap, HashSet},
+};
+
+use super::{References, at_most, limits, shadow, unique_names};
+use crate::{
+    Findings,
+    config::{Action, PathMatch, Route, RouteMatch, ValueMatch},
+    document::escape,
+    routing::path,
+    value::{AbsolutePath, Name, quoted},
+};
+
+pub(super) fn check(routes: &[Route], references: &References, findings: &mut Findings) {
+    at_most(limits::ROUTES, routes.len(), "/routes", findings);
+    unique_names(routes, "/routes", findings);
+    for (index, route) in routes.iter().enumerate() {
+        let upstream = upstream_of(&route.action);
+        if !references.upstreams.contains(upstream) {
+            findings.error(
+                format!("/routes/{index}/action/forward/upstream"),
+                format!("there is no upstream \"{upstream}\": create it first, or name an existing one"),
+            );
+        }
+        check_match(&route.matches, &format!("/routes/{index}/match"), references, findings);
+    }
+    shadow::check(routes, findings);
+}
+
+/// The upstream that a route's action names.
+pub(super) fn upstream_of(action: &Action) -> &Name {
+    match action {
+        Action::Forward(forward) => &forward.upstream,
+    }
+}
+
+fn check_match(matches: &RouteMatch, pointer: &str, references: &References, findings: &mut Findings) {
+    // Every field is named, so that a new one is not forgotten here.
+    let RouteMatch { hosts, path, methods, headers, query, client_cidrs, listeners } = matches;
+    for (field, len, limit) in [
+        ("hosts", hosts.len(), limits::HOSTS_PER_ROUTE),
+        ("methods", methods.len(), limits::METHODS_PER_ROUTE),
+        ("headers", headers.len(), limits::FIELDS_PER_ROUTE),
+        ("query", query.len(), limits::FIELDS_PER_ROUTE),
+        ("client_cidrs", client_cidrs.len(), limits::CLIENT_CIDRS_PER_ROUTE),
+        ("listeners", listeners.len(), limits::LISTENERS),
+    ] {
+        at_most(limit, len, format!("{pointer}/{field}"), findings);
+    }
+
+    let mut seen = HashSet::with_capacity(hosts.len());
+    for (index, host) in hosts.iter().enumerate() {
+        if !seen.insert(host) {
+            findings.warning(format!("{pointer}/hosts/{index}"), format!("the host \"{host}\" stands here twice"));
+        }
+    }
+    match path {
+        Some(PathMatch::Exact(pattern)) => check_path(pattern, &format!("{pointer}/path/exact"), findings),
+        Some(PathMatch::Prefix(pattern)) => check_path(pattern, &format!("{pointer}/path/prefix"), findings),
+        Some(PathMatch::Regex(_)) | None => {}
+    }
+    check_values(headers, &format!("{pointer}/headers"), findings);
+    check_values(query, &format!("{pointer}/query"), findings);
+    for (index, listener) in listeners.iter().enumerate() {
+        if !references.listeners.contains(listener) {
+            findings.error(
+                format!("{pointer}/listeners/{index}"),
+                format!("there is no listener \"{listener}\": create it first, or name an existing one"),
+            );
+        }
+    }
+}
+
+/// A pattern is compared with canonical paths, so it is written as one.
+fn check_path(pattern: &AbsolutePath, pointer: &str, findings: &mut Findings) {
+    let text = pattern.as_str();
+    match path::canonicalize(text.as_bytes()) {
+        Ok(canonical) if canonical == text => {}
+        Ok(canonical) => {
+            findings.error(pointer, format!("{} is not a canonical path: write {}", quoted(text), quoted(&canonical)))
+        }
+        Err(error) => {
+            findings.error(pointer, format!("{} is not a path that a request can have: {error}", quoted(text)))
+        }
+    }
+}
+
+fn check_values<N: Borrow<str>>(values: &BTreeMap<N, ValueMatch>, pointer: &str, findings: &mut Findings) {
+    for (name, value) in values {
+        let name = name.borrow();
+        let (kind, text) = match value {
+            ValueMatch::Exact(text) => ("exact", text.as_str()),
+            ValueMatch::Prefix(text) => ("prefix", text.as_str()),
+            ValueMatch::Regex(_) | ValueMatch::Present(_) => ("", ""),
+        };
+        if name.len() > limits::VALUE_BYTES || name.chars().any(char::is_control) {
+            findings.error(pointer, bad_text(name));
+        } else if text.len() > limits::VALUE_BYTES || text.chars().any(char::is_control) {
+            findings.error(format!("{pointer}/{}/{kind}", escape(name)), bad_text(text));
+        }
+    }
+}
+
+fn bad_text(text: &str) -> String {
+    format!(
+        "{} cannot be compared with: write at most {} bytes without control characters",
+        quoted(text),
+        limits::VALUE_BYTES
+    )
+}
