@@ -20,13 +20,19 @@ const ALWAYS: [&[u8]; 9] = [
 /// Fields that `Connection` cannot remove: without them the message would mean something else.
 const KEPT: [&[u8]; 2] = [b"host", b"content-length"];
 
-/// Removes hop-by-hop fields: the fixed list and every field that `Connection` names.
-///
-/// `TE: trailers` is written anew when the sender takes trailers, since gRPC servers ask for it.
-/// Source: RFC 9110 §7.6.1 and §10.1.4.
-pub(crate) fn remove(fields: &mut Fields) {
+/// Removes the hop-by-hop fields of a request. `TE: trailers` is written anew when the client takes trailers, since gRPC
+/// servers ask for it (RFC 9110 §10.1.4).
+pub(crate) fn remove_from_request(fields: &mut Fields) {
     let takes_trailers =
         fields.all(b"te").any(|value| list(value).any(|member| member.eq_ignore_ascii_case(b"trailers")));
+    remove(fields);
+    if takes_trailers {
+        fields.push(b"TE", b"trailers");
+    }
+}
+
+/// Removes hop-by-hop fields: the fixed list and every field that `Connection` names (RFC 9110 §7.6.1).
+pub(crate) fn remove(fields: &mut Fields) {
     let named: Vec<Vec<u8>> = fields
         .all(b"connection")
         .flat_map(list)
@@ -34,9 +40,6 @@ pub(crate) fn remove(fields: &mut Fields) {
         .map(<[u8]>::to_vec)
         .collect();
     fields.retain(|name, _| !is_one_of(name, &ALWAYS) && !named.iter().any(|gone| gone.eq_ignore_ascii_case(name)));
-    if takes_trailers {
-        fields.push(b"TE", b"trailers");
-    }
 }
 
 /// The members of a comma-separated list (RFC 9110 §5.6.1).
@@ -68,7 +71,7 @@ mod tests {
         ] {
             fields.push(name.as_bytes(), value.as_bytes());
         }
-        remove(&mut fields);
+        remove_from_request(&mut fields);
         let names: Vec<_> = fields.iter().map(|(name, _)| String::from_utf8_lossy(name).into_owned()).collect();
         assert_eq!(names, ["Host", "Content-Length", "X-Kept", "TE"]);
     }

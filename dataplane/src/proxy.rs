@@ -114,7 +114,7 @@ async fn forward(
         return Err(Reason::IpDenied);
     }
 
-    hop_by_hop::remove(&mut head.fields);
+    hop_by_hop::remove_from_request(&mut head.fields);
     forwarding::write(&mut head, peer, client.peer_is_trusted, &record.request_id.to_string());
 
     let backend = route.upstream.pick().ok_or(Reason::NoBackend)?;

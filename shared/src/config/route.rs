@@ -24,9 +24,9 @@ pub struct Route {
 
 /// Which requests a route is for: all conditions that are given must hold.
 ///
-/// Of all routes whose whole match holds, the first by host (exact, longest wildcard, any), then by path (exact, longest
-/// prefix, regex with the longer pattern first, no path), then by the number of further kinds of condition (methods, headers,
-/// query, client addresses, listeners), then by name, takes the request.
+/// Of all routes whose whole match holds, one takes the request: the first by host (exact, longest wildcard, any), then by path
+/// (exact, longest prefix, regex with the longer pattern first, no path), then by the number of further conditions (one each for
+/// `methods`, `client_cidrs` and `listeners`, one for each header and each query parameter), then by name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
@@ -62,7 +62,7 @@ pub struct RouteMatch {
 pub enum PathMatch {
     /// The whole path.
     Exact(AbsolutePath),
-    /// Whole leading segments: `/api` is for `/api` and `/api/v1`, not for `/apis`.
+    /// Whole leading segments: `/api` is for `/api` and `/api/v1`, not for `/apis`; `/api/` is for what lies below `/api`.
     Prefix(AbsolutePath),
     /// The whole path matches.
     Regex(Pattern),
