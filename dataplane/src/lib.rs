@@ -14,6 +14,7 @@ mod apply;
 mod balance;
 mod client_address;
 mod control;
+mod engine;
 mod error;
 mod file;
 mod forwarding;

@@ -1,0 +1,4 @@
+//! HTTP/1.1 on both sides.
+
+mod buffers;
+mod deadlines;

@@ -1,0 +1,237 @@
+//! Time-outs of one worker's connections: a coarse wheel in place of a timer per request.
+//!
+//! Arming a deadline is a store, unless it comes before the moment at which the wheel looks at the connection next.
+//! Then the connection is put into an earlier slot; what is left of it in the later one is passed over when its time comes.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::{Rc, Weak},
+    task::Waker,
+    time::{Duration, Instant},
+};
+
+/// How coarse the wheel is, and how often it turns.
+pub(crate) const TICK: Duration = Duration::from_millis(20);
+
+/// Slots of the wheel; a deadline further away than all of them is looked at once a round.
+const SLOTS: u64 = 1024;
+
+/// The deadlines of one worker; clones share them.
+#[derive(Clone)]
+pub(crate) struct Deadlines {
+    wheel: Rc<Wheel>,
+}
+
+struct Wheel {
+    start: Instant,
+    /// The tick that was turned to last.
+    now: Cell<u64>,
+    slots: RefCell<Vec<Vec<Weak<Entry>>>>,
+}
+
+struct Entry {
+    wheel: Rc<Wheel>,
+    /// The tick at which the deadline passes; [`NEVER`] if none is armed.
+    due: Cell<u64>,
+    /// The earliest tick at which the wheel looks at this entry; [`NEVER`] if it stands in no slot.
+    looked_at: Cell<u64>,
+    passed: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+const NEVER: u64 = u64::MAX;
+
+/// The deadline of one connection; unarmed when new.
+pub(crate) struct Deadline {
+    entry: Rc<Entry>,
+}
+
+impl Deadlines {
+    /// A wheel that stands still until [`turn`](Self::turn) is called.
+    pub(crate) fn new() -> Self {
+        let slots = RefCell::new((0..SLOTS).map(|_| Vec::new()).collect());
+        Self { wheel: Rc::new(Wheel { start: Instant::now(), now: Cell::new(0), slots }) }
+    }
+
+    /// A deadline of this worker.
+    pub(crate) fn deadline(&self) -> Deadline {
+        Deadline {
+            entry: Rc::new(Entry {
+                wheel: Rc::clone(&self.wheel),
+                due: Cell::new(NEVER),
+                looked_at: Cell::new(NEVER),
+                passed: Cell::new(false),
+                waker: RefCell::new(None),
+            }),
+        }
+    }
+
+    /// Wakes every task whose deadline has passed at `time`. To be called every [`TICK`].
+    pub(crate) fn turn(&self, time: Instant) {
+        let wheel = &self.wheel;
+        let target = wheel.tick_of(time);
+        // After a long pause of the thread one round is enough: each slot is looked at once.
+        let from = wheel.now.get().max(target.saturating_sub(SLOTS));
+        for tick in from + 1..=target {
+            wheel.now.set(tick);
+            let entries = std::mem::take(&mut wheel.slots.borrow_mut()[(tick % SLOTS) as usize]);
+            for weak in entries {
+                let Some(entry) = weak.upgrade() else { continue };
+                if entry.looked_at.get() > tick {
+                    continue;
+                }
+                entry.looked_at.set(NEVER);
+                match entry.due.get() {
+                    NEVER => {}
+                    due if due <= tick => entry.pass(),
+                    due => entry.stand_in(due, weak),
+                }
+            }
+        }
+    }
+}
+
+impl Wheel {
+    fn tick_of(&self, time: Instant) -> u64 {
+        (time.saturating_duration_since(self.start).as_millis() / TICK.as_millis()) as u64
+    }
+}
+
+impl Entry {
+    fn stand_in(&self, due: u64, weak: Weak<Self>) {
+        let at = due.min(self.wheel.now.get() + SLOTS - 1).max(self.wheel.now.get() + 1);
+        self.looked_at.set(at);
+        self.wheel.slots.borrow_mut()[(at % SLOTS) as usize].push(weak);
+    }
+
+    fn pass(&self) {
+        self.due.set(NEVER);
+        self.passed.set(true);
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+impl Deadline {
+    /// Says which task is woken. To be called once by the task that polls the connection.
+    pub(crate) fn wakes(&self, waker: &Waker) {
+        let mut current = self.entry.waker.borrow_mut();
+        if !current.as_ref().is_some_and(|current| current.will_wake(waker)) {
+            *current = Some(waker.clone());
+        }
+    }
+
+    /// Arms the deadline to pass `after` from `now`, in place of what was armed.
+    pub(crate) fn arm(&self, now: Instant, after: Duration) {
+        let entry = &self.entry;
+        // One tick more: a deadline never passes early.
+        let due = entry.wheel.tick_of(now + after) + 1;
+        entry.passed.set(false);
+        entry.due.set(due);
+        if due < entry.looked_at.get() {
+            entry.stand_in(due, Rc::downgrade(entry));
+        }
+    }
+
+    /// Nothing passes until the next [`arm`](Self::arm).
+    pub(crate) fn disarm(&self) {
+        self.entry.due.set(NEVER);
+        self.entry.passed.set(false);
+    }
+
+    /// Whether the armed deadline has passed.
+    pub(crate) fn has_passed(&self) -> bool {
+        self.entry.passed.get()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicU32, Ordering},
+        },
+        task::Wake,
+    };
+
+    use super::*;
+
+    struct Count(AtomicU32);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn turned(deadlines: &Deadlines, from: Instant, millis: u32) {
+        for tick in 1..=millis / 20 {
+            deadlines.turn(from + TICK * tick);
+        }
+    }
+
+    #[test]
+    fn a_deadline_passes_once_within_two_ticks_and_wakes_its_task() {
+        for after in [0, 1, 19, 20, 21, 500, 20_479, 20_480, 60_000] {
+            let deadlines = Deadlines::new();
+            let start = deadlines.wheel.start;
+            let woken = Arc::new(Count(AtomicU32::new(0)));
+            let deadline = deadlines.deadline();
+            deadline.wakes(&Arc::clone(&woken).into());
+            deadline.arm(start, MS * after);
+            turned(&deadlines, start, after);
+            assert!(!deadline.has_passed() || after == 0, "{after} early");
+            turned(&deadlines, start, after + 60);
+            assert!(deadline.has_passed(), "{after} late");
+            turned(&deadlines, start, after + 90_000);
+            assert_eq!(woken.0.load(Ordering::Relaxed), 1, "{after}");
+        }
+    }
+
+    #[test]
+    fn arming_again_moves_the_deadline_both_ways_and_disarming_stops_it() {
+        let deadlines = Deadlines::new();
+        let start = deadlines.wheel.start;
+        let (later, earlier, stopped) = (deadlines.deadline(), deadlines.deadline(), deadlines.deadline());
+        later.arm(start, MS * 100);
+        later.arm(start, MS * 1000);
+        earlier.arm(start, MS * 1000);
+        earlier.arm(start, MS * 100);
+        stopped.arm(start, MS * 100);
+        stopped.disarm();
+        turned(&deadlines, start, 400);
+        assert!(!later.has_passed() && earlier.has_passed() && !stopped.has_passed());
+        turned(&deadlines, start, 1100);
+        assert!(later.has_passed());
+    }
+
+    #[test]
+    fn a_paused_thread_misses_no_deadline() {
+        let deadlines = Deadlines::new();
+        let start = deadlines.wheel.start;
+        let deadline = deadlines.deadline();
+        deadline.arm(start, MS * 100);
+        deadlines.turn(start + Duration::from_secs(3600));
+        assert!(deadline.has_passed());
+    }
+
+    #[test]
+    fn rearming_for_each_request_keeps_the_wheel_small() {
+        let deadlines = Deadlines::new();
+        let start = deadlines.wheel.start;
+        let deadline = deadlines.deadline();
+        for request in 0..10_000u32 {
+            let now = start + MS * request;
+            for after in [15_000, 2_000, 60_000, 75_000] {
+                deadline.arm(now, MS * after);
+            }
+            deadlines.turn(now);
+        }
+        let entries: usize = deadlines.wheel.slots.borrow().iter().map(Vec::len).sum();
+        assert!(entries < 20, "{entries}");
+    }
+}
