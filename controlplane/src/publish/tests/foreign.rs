@@ -1,4 +1,4 @@
-use shared::protocol::{Held, Persisted, Revision, StoreId, ToControl};
+use shared::protocol::{Held, Persisted, Report, Revision, StoreId, ToControl};
 use uuid::Uuid;
 
 use super::{
@@ -83,11 +83,15 @@ async fn a_foreign_one_is_left_alone_until_it_is_adopted() {
     fixture.publish(3);
     assert!(data_plane.snapshot().await.adopt);
     data_plane.apply(&first, Vec::new()).await;
-    data_plane.apply(&fixture.snapshot(3), Vec::new()).await;
-    fixture.shown(data_plane.instance, |shown| shown.applied_revision == Some(Revision(3))).await;
+    data_plane.send(ToControl::Report(Report { listeners: Vec::new(), dropped: 1 })).await;
+    fixture.shown(data_plane.instance, |shown| shown.dropped_reports == 1).await;
     fixture.publish(4);
+    assert!(data_plane.snapshot().await.adopt);
+    data_plane.apply(&fixture.snapshot(4), Vec::new()).await;
+    fixture.shown(data_plane.instance, |shown| shown.applied_revision == Some(Revision(4))).await;
+    fixture.publish(5);
     let ordinary = data_plane.snapshot().await;
-    assert_eq!((ordinary.revision, ordinary.adopt), (Revision(4), false));
+    assert_eq!((ordinary.revision, ordinary.adopt), (Revision(5), false));
 }
 
 #[tokio::test]
