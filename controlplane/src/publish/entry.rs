@@ -132,11 +132,12 @@ impl Entry {
         }
     }
 
-    /// Its connection ended.
-    pub(super) fn disconnect(&mut self) {
+    /// Its connection ended. Returns the revision that acts on it.
+    pub(super) fn disconnect(&mut self) -> Option<Revision> {
         self.link = None;
         self.shown.state = DataPlaneState::Disconnected;
         self.shown.disconnected_at = Some(Timestamp::now());
+        self.shown.applied_revision
     }
 
     /// It said something.

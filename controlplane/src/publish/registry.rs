@@ -196,7 +196,12 @@ impl Member {
 
 impl Drop for Member {
     fn drop(&mut self) {
-        let replaced = self.with(Entry::disconnect).is_none();
-        info!(data_plane = %self.instance, replaced, "data plane disconnected");
+        match self.with(Entry::disconnect) {
+            Some(applied) => {
+                let revision = applied.map(|revision| revision.0);
+                info!(data_plane = %self.instance, revision, "data plane disconnected");
+            }
+            None => info!(data_plane = %self.instance, "a newer connection of the data plane replaced the older"),
+        }
     }
 }
