@@ -1,1 +1,3 @@
-//! Control plane.
+//! Tidegate's control plane.
+
+pub mod publish;
