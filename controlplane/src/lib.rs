@@ -1,1 +1,4 @@
 //! Control plane.
+
+mod model;
+mod store;
