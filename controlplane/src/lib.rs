@@ -1,4 +1,7 @@
 //! Control plane.
 
+mod metrics;
 mod model;
+pub mod publish;
+mod service;
 mod store;

@@ -71,7 +71,7 @@ mod tests {
         let config = shared::document::read_config(
             "listeners: [{name: web, address: '127.0.0.1:80'}]
 upstreams:
-  - {name: a, breaker: {failure_rate_threshold: 10}, backends: [{name: y, address: 'unix:/y'}, {name: x, address: 'unix:/x', weight: 3}]}
+  - {name: a, breaker: {failure_rate_threshold: 10}, backends: [{name: b, address: 'unix:/b'}, {name: a, address: 'unix:/a', weight: 3}]}
   - {name: a-b}
 routes: [{name: r, action: {forward: {upstream: a}}}]
 ip_rules: [{action: deny, cidr: 10.0.0.0/8}, {name: z, route: r, action: allow, cidr: 10.0.0.1}]
