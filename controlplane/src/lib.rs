@@ -1,5 +1,6 @@
 //! Control plane.
 
+mod api;
 mod metrics;
 mod model;
 pub mod publish;
