@@ -43,7 +43,6 @@ pub(crate) trait Collection:
 pub(crate) trait Singleton:
     Default + Clone + PartialEq + Serialize + DeserializeOwned + utoipa::ToSchema + Send + Sync + 'static
 {
-    const KIND: Kind;
     /// What each write of it is answered with, so that nobody relies on what does not act yet.
     const WARNING: Option<&'static str> = None;
 
@@ -136,8 +135,6 @@ impl Collection for IpRule {
 }
 
 impl Singleton for Settings {
-    const KIND: Kind = Kind::Settings;
-
     fn get<'c>(config: &'c Config, _: &str) -> Option<&'c Self> {
         Some(&config.settings)
     }
@@ -152,7 +149,6 @@ impl Singleton for Settings {
 }
 
 impl Singleton for Breaker {
-    const KIND: Kind = Kind::Breaker;
     const WARNING: Option<&'static str> = Some("stored; the circuit breaker does not act on traffic yet");
 
     fn get<'c>(config: &'c Config, parent: &str) -> Option<&'c Self> {
