@@ -3,8 +3,8 @@
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Args;
-use serde_json::Value;
-use shared::{Findings, value::TimeSpan};
+use serde_json::json;
+use shared::value::TimeSpan;
 use ureq::http::Method;
 
 use crate::{
@@ -65,21 +65,20 @@ pub(crate) fn run(client: &Client, options: &Options, format: Format) -> Result<
 /// Says what a write did.
 pub(crate) fn report(answer: &Answer, write: &Write, format: Format) -> Result<ExitCode, Failure> {
     if format != Format::Table {
-        output::document(&answer.body, format)?;
+        // Not the body, which is the whole configuration again.
+        let document = json!({ "revision": answer.revision, "dry_run": write.dry_run, "warnings": answer.warnings });
+        output::document(&document, format)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let revision = answer.revision.map_or_else(|| "the new revision".to_owned(), |number| format!("revision {number}"));
-    let sentence = match (write.dry_run, write.wait.is_zero()) {
+    let revision = answer.revision.map_or_else(|| "the revision".to_owned(), |number| format!("revision {number}"));
+    let mut text = match (write.dry_run, write.wait.is_zero()) {
         (true, _) => "valid; nothing was changed".to_owned(),
         (false, true) => format!("{revision} is committed"),
         (false, false) => format!("{revision} is committed and serves traffic on every connected data plane"),
     };
-    output::print(&format!("{sentence}\n{}", output::findings(&warnings(&answer.body))))?;
+    for warning in &answer.warnings {
+        text.push_str(&format!("\n  warning {warning}"));
+    }
+    output::print(&text)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The warnings that a write's answer carries.
-fn warnings(body: &Value) -> Findings {
-    let list = body.get("findings").cloned();
-    list.and_then(|list| serde_json::from_value(list).ok()).unwrap_or_default()
 }

@@ -44,6 +44,8 @@ pub(crate) struct Client {
 pub(crate) struct Answer {
     /// `Tidegate-Revision`, else the number in the `ETag`.
     pub(crate) revision: Option<u64>,
+    /// What is accepted and probably not meant, a sentence each.
+    pub(crate) warnings: Vec<String>,
     /// The body; null when there is none.
     pub(crate) body: Value,
 }
@@ -53,8 +55,8 @@ impl Client {
     const TIMEOUT: Duration = Duration::from_secs(60);
     /// Most bytes of an answer: a whole configuration as indented JSON fits.
     const MAX_BODY: u64 = 256 << 20;
-    /// Items of one page of a list.
-    const PAGE: usize = 500;
+    /// Items of one page of a list, the most that the API gives.
+    const PAGE: usize = 1000;
 
     /// A client for what `options` and `TIDEGATE_TOKEN` say.
     pub(crate) fn new(options: &Options) -> Result<Self, Failure> {
@@ -138,17 +140,19 @@ impl Client {
         let mut items = Vec::new();
         let mut after = String::new();
         loop {
-            let mut page = self.get(&format!("{path}?limit={}{after}", Self::PAGE))?.body;
-            let Some(Value::Array(more)) = page.get_mut("items").map(Value::take) else {
-                return Err(Failure::Failed(format!("the REST API's answer to {path} is not a list")));
-            };
-            items.extend(more);
-            after = match page.get("next") {
-                None | Some(Value::Null) => return Ok(items),
-                Some(Value::String(next)) => format!("&after={}", escaped(next)),
-                Some(next) => format!("&after={next}"),
-            };
+            let page = self.get(&format!("{path}?limit={}{after}", Self::PAGE))?.body;
+            let next = page.get("next").and_then(Value::as_str).map(|next| format!("&after={}", escaped(next)));
+            items.extend(items_of(page)?);
+            match next {
+                Some(next) => after = next,
+                None => return Ok(items),
+            }
         }
+    }
+
+    /// All data planes: a list of one page, which takes no query.
+    pub(crate) fn data_planes(&self) -> Result<Vec<Value>, Failure> {
+        items_of(self.get("data-planes")?.body)
     }
 
     fn run<B: ureq::AsSendBody>(
@@ -183,10 +187,22 @@ fn read_token(path: &Path) -> Result<String, Failure> {
 fn answer(status: u16, headers: &HeaderMap, bytes: &[u8]) -> Result<Answer, Failure> {
     let body: Option<Value> = if bytes.is_empty() { Some(Value::Null) } else { serde_json::from_slice(bytes).ok() };
     match (status, body) {
-        (200..300, Some(body)) => Ok(Answer { revision: revision(headers), body }),
+        (200..300, Some(body)) => Ok(Answer { revision: revision(headers), warnings: warnings(headers), body }),
         (200..300, None) => Err(Failure::Failed("the REST API's answer is not JSON: is --api right?".to_owned())),
         (status, body) => Err(refusal(status, &body.unwrap_or_default())),
     }
+}
+
+fn items_of(mut page: Value) -> Result<Vec<Value>, Failure> {
+    match page.get_mut("items").map(Value::take) {
+        Some(Value::Array(items)) => Ok(items),
+        _ => Err(Failure::Failed("the REST API's answer is not a list: is --api right?".to_owned())),
+    }
+}
+
+fn warnings(headers: &HeaderMap) -> Vec<String> {
+    let fields = headers.get_all("tidegate-warning").iter();
+    fields.map(|field| crate::output::printable(&String::from_utf8_lossy(field.as_bytes()))).collect()
 }
 
 fn revision(headers: &HeaderMap) -> Option<u64> {
@@ -205,7 +221,14 @@ fn refusal(status: u16, problem: &Value) -> Failure {
     };
     let code = text("code").map(|code| format!(" {}", crate::output::printable(code))).unwrap_or_default();
     let findings = problem.get("findings").cloned().and_then(|list| serde_json::from_value::<Findings>(list).ok());
-    Failure::Refused { sentence: format!("{sentence} ({status}{code})"), findings: findings.unwrap_or_default() }
+    // Why a committed change does not act everywhere, and who still uses what should be deleted.
+    let more = ["reasons", "users"].iter().filter_map(|member| problem.get(member)?.as_array()).flatten();
+    let details = more.map(|item| crate::output::cell(Some(item))).collect();
+    Failure::Refused {
+        sentence: format!("{sentence} ({status}{code})"),
+        details,
+        findings: findings.unwrap_or_default(),
+    }
 }
 
 #[cfg(test)]
@@ -220,11 +243,18 @@ mod tests {
             "title": "Invalid", "detail": "The configuration is invalid.", "code": "invalid", "status": 422,
             "findings": [{"severity": "error", "pointer": "/routes/0", "message": "no such upstream"}],
         });
-        let Failure::Refused { sentence, findings } = refusal(422, &problem) else { panic!("a refusal") };
+        let Failure::Refused { sentence, findings, .. } = refusal(422, &problem) else { panic!("a refusal") };
         assert_eq!(sentence, "The configuration is invalid. (422 invalid)");
         assert_eq!(findings.to_string(), "/routes/0: no such upstream");
         let Failure::Refused { sentence, .. } = refusal(502, &Value::Null) else { panic!("a refusal") };
         assert_eq!(sentence, "the REST API gave no reason (502)");
+    }
+
+    #[test]
+    fn the_reasons_of_a_change_that_does_not_act_are_kept() {
+        let problem = json!({ "detail": "committed", "code": "not_applied", "reasons": ["none is connected"] });
+        let Failure::Refused { details, .. } = refusal(504, &problem) else { panic!("a refusal") };
+        assert_eq!(details, ["none is connected"]);
     }
 
     #[test]

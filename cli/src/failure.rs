@@ -19,6 +19,8 @@ pub(crate) enum Failure {
     Refused {
         /// What was refused and why, in one sentence.
         sentence: String,
+        /// What belongs to it, a line each.
+        details: Vec<String>,
         /// Where, if the document is at fault.
         findings: Findings,
     },
@@ -38,7 +40,7 @@ impl Failure {
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
             Self::Output(error) => (1, format!("standard output does not take the answer: {error}")),
             Self::Failed(sentence) => (1, sentence),
-            Self::Refused { sentence, findings } => (1, with_findings(&sentence, &findings)),
+            Self::Refused { sentence, details, findings } => (1, refusal(&sentence, &details, &findings)),
             Self::Usage(sentence) => (USAGE, sentence),
             Self::Unreachable(sentence) => (3, sentence),
         };
@@ -54,7 +56,15 @@ impl From<io::Error> for Failure {
     }
 }
 
-fn with_findings(sentence: &str, findings: &Findings) -> String {
-    let list = crate::output::findings(findings);
-    if list.is_empty() { sentence.to_owned() } else { format!("{sentence}\n{}", list.trim_end()) }
+fn refusal(sentence: &str, details: &[String], findings: &Findings) -> String {
+    let mut text = sentence.to_owned();
+    for detail in details {
+        text.push_str(&format!("\n  {detail}"));
+    }
+    let findings = crate::output::findings(findings);
+    if !findings.is_empty() {
+        text.push('\n');
+        text.push_str(findings.trim_end());
+    }
+    text
 }

@@ -71,7 +71,7 @@ const IP_RULES: [Column; 6] = [
     ("COMMENT", "/comment"),
 ];
 const REVISIONS: [Column; 4] =
-    [("REVISION", "/revision"), ("AT", "/created_at"), ("ACTOR", "/actor"), ("CHANGE", "/summary")];
+    [("REVISION", "/number"), ("AT", "/created_at"), ("ACTOR", "/actor"), ("CHANGE", "/summary")];
 const AUDIT: [Column; 6] = [
     ("AT", "/at"),
     ("ACTOR", "/actor"),
@@ -109,7 +109,7 @@ pub(crate) fn run(client: &Client, options: &Options, format: Format) -> Result<
         Kind::Revisions { revision: Some(number) } => show(&format!("revisions/{number}"))?,
         Kind::Revisions { revision: None } => list("revisions", &REVISIONS)?,
         Kind::Audit => list("audit", &AUDIT)?,
-        Kind::DataPlanes => list("data-planes", &status::COLUMNS)?,
+        Kind::DataPlanes => output::list(client.data_planes()?, &status::COLUMNS, format)?,
     }
     Ok(ExitCode::SUCCESS)
 }

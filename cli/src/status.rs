@@ -14,15 +14,15 @@ use crate::{
 pub(crate) const COLUMNS: [Column; 5] = [
     ("DATA PLANE", "/id"),
     ("STATE", "/state"),
-    ("APPLIED", "/applied/revision"),
-    ("PERSISTED", "/persisted"),
+    ("APPLIED", "/applied_revision"),
+    ("PERSISTED", "/persisted_revision"),
     ("CONNECTED SINCE", "/connected_since"),
 ];
 
 /// Prints the state of everything; exit code 1 if something is not well.
 pub(crate) fn run(client: &Client, format: Format) -> Result<ExitCode, Failure> {
     let revision = client.head("config")?.revision.unwrap_or(0);
-    let data_planes = client.list("data-planes")?;
+    let data_planes = client.data_planes()?;
     let problems = problems(revision, &data_planes);
     let well = problems.is_empty();
     if format == Format::Table {
@@ -47,24 +47,27 @@ fn problems(revision: u64, data_planes: &[Value]) -> Vec<String> {
     }
     for plane in data_planes {
         let id = cell(plane.get("id"));
-        let state = cell(plane.get("state"));
-        match state.as_str() {
-            "connected" => {}
-            "foreign" => problems.push(format!(
-                "data plane {id} serves another store's configuration: POST /api/v1/data-planes/{id}/adopt replaces it"
-            )),
-            _ => problems.push(format!("data plane {id} is {state}")),
-        }
-        let applied = plane.pointer("/applied/revision").and_then(Value::as_u64).unwrap_or(0);
+        let connected = plane.get("state").and_then(Value::as_str) == Some("connected");
+        let foreign = plane.get("foreign").and_then(Value::as_bool) == Some(true);
         // A later one than was asked for a moment ago is well, too.
-        if state == "connected" && applied < revision {
-            problems.push(format!("data plane {id} serves revision {applied}, not {revision}"));
+        let behind = plane.get("applied_revision").and_then(Value::as_u64).unwrap_or(0) < revision;
+        if !connected {
+            problems.push(format!("data plane {id} is not connected since {}", cell(plane.get("disconnected_at"))));
+        } else if foreign {
+            let reason = cell(plane.get("foreign_reason"));
+            problems.push(format!(
+                "data plane {id} keeps a configuration that is not this store's ({reason}): \
+                 POST /api/v1/data-planes/{id}/adopt replaces it"
+            ));
+        } else if behind {
+            let serves = cell(plane.get("applied_revision"));
+            problems.push(format!("data plane {id} serves revision {serves}, not {revision}"));
         }
-        if let Some(rejected) = plane.get("rejected").filter(|rejected| !rejected.is_null()) {
-            let findings = rejected.get("findings").cloned().unwrap_or_default();
+        if let Some(rejection) = plane.get("last_rejection").filter(|rejection| !rejection.is_null()) {
+            let findings = rejection.get("findings").cloned().unwrap_or_default();
             let findings: shared::Findings = serde_json::from_value(findings).unwrap_or_default();
             let findings = output::printable(&findings.to_string());
-            problems.push(format!("data plane {id} rejected revision {}: {findings}", cell(rejected.get("revision"))));
+            problems.push(format!("data plane {id} rejected revision {}: {findings}", cell(rejection.get("revision"))));
         }
         for fault in plane.get("listeners").and_then(Value::as_array).into_iter().flatten() {
             let [name, address, error] = ["name", "address", "error"].map(|member| cell(fault.get(member)));
@@ -80,15 +83,17 @@ mod tests {
 
     #[test]
     fn a_connected_data_plane_at_the_current_revision_is_well() {
-        let plane = json!({ "id": "a", "state": "connected", "applied": { "revision": 7 }, "listeners": [] });
-        assert_eq!(problems(7, &[plane]), Vec::<String>::new());
+        for applied in [7, 8] {
+            let plane = json!({ "id": "a", "state": "connected", "foreign": false, "applied_revision": applied });
+            assert_eq!(problems(7, &[plane]), Vec::<String>::new());
+        }
     }
 
     #[test]
     fn each_fault_is_named() {
         let plane = json!({
-            "id": "a", "state": "connected", "applied": { "revision": 6 },
-            "rejected": { "revision": 7, "findings": [{ "severity": "error", "pointer": "/routes/0", "message": "bad" }] },
+            "id": "a", "state": "connected", "foreign": false, "applied_revision": 6,
+            "last_rejection": { "revision": 7, "findings": [{ "severity": "error", "pointer": "/routes/0", "message": "bad" }] },
             "listeners": [{ "name": "web", "address": "0.0.0.0:80", "error": "in use" }],
         });
         assert_eq!(
@@ -100,6 +105,9 @@ mod tests {
             ]
         );
         assert_eq!(problems(1, &[]).len(), 1);
-        assert_eq!(problems(1, &[json!({ "id": "a", "state": "disconnected" })]), ["data plane a is disconnected"]);
+        let gone = json!({ "id": "a", "state": "disconnected", "disconnected_at": "2027-01-01T00:00:00Z" });
+        assert_eq!(problems(1, &[gone]), ["data plane a is not connected since 2027-01-01T00:00:00Z"]);
+        let foreign = json!({ "id": "a", "state": "connected", "foreign": true, "foreign_reason": "another store" });
+        assert!(problems(1, &[foreign])[0].contains("another store"));
     }
 }

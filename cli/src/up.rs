@@ -18,6 +18,7 @@ use std::{
 };
 
 use clap::Args;
+use shared::telemetry::{self, LogFormat};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
@@ -52,6 +53,9 @@ pub(crate) struct Options {
     /// What is logged to standard error by all three processes, e.g. `info,dataplane=debug`.
     #[arg(long, env = "TIDEGATE_LOG", default_value = "info", value_name = "FILTER")]
     log: String,
+    /// How it is logged: `text` or `json`.
+    #[arg(long, env = "TIDEGATE_LOG_FORMAT", default_value = "text", value_parser = ["text", "json"], value_name = "FORMAT")]
+    log_format: String,
 }
 
 /// How long the planes may take to become ready before that is said.
@@ -61,7 +65,8 @@ const DRAIN: Duration = Duration::from_secs(30);
 
 /// Runs both planes until a signal ends them, or one of them cannot start.
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
-    shared::telemetry::init(&options.log, shared::telemetry::LogFormat::Text).map_err(Failure::Usage)?;
+    let format = if options.log_format == "json" { LogFormat::Json } else { LogFormat::Text };
+    telemetry::init(&options.log, format).map_err(Failure::Usage)?;
     create_data_dir(&options.data_dir)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
