@@ -1,1 +1,4 @@
-//! End-to-end tests.
+//! End-to-end tests: the real binary, real sockets, real servers. One module per behaviour.
+
+mod cli;
+mod up;
