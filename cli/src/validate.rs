@@ -27,7 +27,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options, format: Format) -> Result<ExitCode, Failure> {
     let text = read(&options.file)?;
     let findings = match document::read_config(&text) {
-        Ok(config) => shared::validate(&config),
+        Ok(config) => shared::validate(&config, shared::Origin::File),
         Err(findings) => findings,
     };
     report(&options.file, &findings, format)?;

@@ -191,7 +191,7 @@ fn prepare<T>(
 
 /// Checks a configuration as the store would hold it.
 pub(super) fn validate(config: &Config) -> Findings {
-    shared::validate(config)
+    shared::validate(config, shared::Origin::Store)
 }
 
 fn addresses(listeners: &[Listener]) -> BTreeSet<ListenAddress> {
