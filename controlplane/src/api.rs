@@ -74,6 +74,3 @@ fn endpoints() -> OpenApiRouter<Api> {
     let router = tokens::routes(router);
     operations::routes(router)
 }
-
-
-

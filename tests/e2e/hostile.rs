@@ -172,7 +172,11 @@ fn hostile_snapshots_are_refused_with_findings_and_the_old_revision_stays() {
     ];
     for lie in &lies {
         session.send_raw(lie);
-        assert!(session.next().is_none(), "the data plane hangs up: {:?}", String::from_utf8_lossy(&lie[..lie.len().min(60)]));
+        assert!(
+            session.next().is_none(),
+            "the data plane hangs up: {:?}",
+            String::from_utf8_lossy(&lie[..lie.len().min(60)])
+        );
         serves();
         session = liar.accept();
     }

@@ -30,7 +30,11 @@ fn a_first_site_with_rest_calls_alone() {
     api.post("routes?wait=5s", &route).expect(201);
     assert_eq!(share(&answers(&web, 8), "a"), 6);
     let other = get(&web, "other.localhost", "/").unwrap();
-    assert!(other.status == 404 && !other.text().contains("/api/v1"), "afterwards it is the plain answer: {}", other.text());
+    assert!(
+        other.status == 404 && !other.text().contains("/api/v1"),
+        "afterwards it is the plain answer: {}",
+        other.text()
+    );
 
     api.patch("upstreams/shop/backends/a?wait=5s", &json!({ "weight": 1 })).expect(200);
     assert_eq!(share(&answers(&web, 8), "a"), 4);
@@ -40,11 +44,11 @@ fn a_first_site_with_rest_calls_alone() {
     api.delete("ip-rules/me?wait=5s").expect(204);
     assert_eq!(get(&web, "shop.localhost", "/").unwrap().status, 200);
 
-    let audit = api.get("audit").expect(200).json;
+    let audit = api.get("audit").expect(200).body;
     assert_eq!(audit["items"][0]["action"], "delete");
     assert_eq!(audit["items"][0]["before"]["cidr"], "127.0.0.1/32");
-    let planes = api.get("data-planes").expect(200).json;
-    assert_eq!(planes["items"][0]["applied_revision"], api.get("revisions").expect(200).json["items"][0]["number"]);
+    let planes = api.get("data-planes").expect(200).body;
+    assert_eq!(planes["items"][0]["applied_revision"], api.get("revisions").expect(200).body["items"][0]["number"]);
 }
 
 #[test]
@@ -90,14 +94,23 @@ fn a_rollback_brings_the_traffic_back() {
 #[test]
 fn a_thousand_changes_under_load_fail_no_request_and_mix_no_revisions() {
     let echo = |name: &'static str| {
-        Origin::start(move |request| harness::Reply::text(format!("{name} {}", request.head.field("host").unwrap_or_default())))
+        Origin::start(move |request| {
+            harness::Reply::text(format!("{name} {}", request.head.field("host").unwrap_or_default()))
+        })
     };
     let (a, b) = (echo("a"), echo("b"));
     let up = Up::start();
     let (api, web) = (up.api(), up.listen_address());
     api.put("config?wait=5s", &site(&web, a.address(), "a.example")).expect(200);
 
-    let plan = Plan { address: web.clone(), host: "h".to_owned(), path: "/".to_owned(), kept: 3, fresh: 2, pause: Duration::from_millis(1) };
+    let plan = Plan {
+        address: web.clone(),
+        host: "h".to_owned(),
+        path: "/".to_owned(),
+        kept: 3,
+        fresh: 2,
+        pause: Duration::from_millis(1),
+    };
     let load = Load::start(&plan, RawResponse::text);
     let (extra_a, extra_b) = (free_port(), free_port());
     for turn in 0..1000 {
@@ -128,14 +141,16 @@ fn an_unrelated_change_resets_no_turn_and_no_connection() {
     let up = Up::start();
     let (api, web) = (up.api(), up.listen_address());
     let mut config = site(&web, a.address(), "preserve");
-    let backend = |(index, origin): (usize, &&Origin)| json!({ "name": format!("b{index}"), "address": origin.address() });
+    let backend =
+        |(index, origin): (usize, &&Origin)| json!({ "name": format!("b{index}"), "address": origin.address() });
     config["upstreams"][0]["backends"] = [&a, &b, &c].iter().enumerate().map(backend).collect();
     api.put("config?wait=5s", &config).expect(200);
     let mut client = RawClient::connect(&web).unwrap();
     let mut seen = Vec::new();
     for turn in 0..12 {
         seen.push(client.ask("GET / HTTP/1.1\r\nHost: h\r\n\r\n").unwrap().text());
-        api.put(&format!("ip-rules/r{turn}?wait=5s"), &json!({ "action": "deny", "cidr": format!("192.0.2.{turn}") })).expect(201);
+        api.put(&format!("ip-rules/r{turn}?wait=5s"), &json!({ "action": "deny", "cidr": format!("192.0.2.{turn}") }))
+            .expect(201);
     }
     assert_eq!(seen.join(""), "abcabcabcabc");
     assert_eq!([a.connections(), b.connections(), c.connections()], [1, 1, 1]);
@@ -159,12 +174,12 @@ fn a_port_in_use_is_refused_before_anything_is_committed() {
     let up = Up::start();
     let api = up.api();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let before = api.get("config").expect(200).json;
+    let before = api.get("config").expect(200).body;
     let listener = json!({ "name": "more", "address": taken.local_addr().unwrap() });
     let refused = api.post("listeners", &listener).expect(422);
     assert_eq!(refused.code(), "listener_unavailable");
-    assert_eq!(refused.json["findings"][0]["pointer"], "/address");
-    assert_eq!(api.get("config").expect(200).json, before);
+    assert_eq!(refused.body["findings"][0]["pointer"], "/address");
+    assert_eq!(api.get("config").expect(200).body, before);
     drop(taken);
     api.post("listeners?wait=5s", &listener).expect(201);
     assert_eq!(get(listener["address"].as_str().unwrap(), "h", "/").unwrap().status, 404);
@@ -180,6 +195,6 @@ fn a_removed_listener_closes_and_an_idle_connection_of_it_too() {
     assert_eq!(idle.ask("GET / HTTP/1.1\r\nHost: h\r\n\r\n").unwrap().status, 404);
     api.delete("listeners/extra?wait=5s").expect(204);
     assert!(RawClient::connect(&extra).is_err());
-    assert_ne!(idle.state_after(DEADLINE), harness::Connection::Open);
+    assert_ne!(idle.state_after(DEADLINE), harness::Connection::Kept);
     assert_eq!(get(&web, "h", "/").unwrap().status, 404);
 }

@@ -12,7 +12,7 @@ fn start() -> (tempfile::TempDir, ControlPlane) {
 }
 
 fn newest(api: &Api) -> Value {
-    api.get("revisions").expect(200).json["items"][0]["number"].clone()
+    api.get("revisions").expect(200).body["items"][0]["number"].clone()
 }
 
 #[test]
@@ -21,11 +21,25 @@ fn a_bad_body_gets_the_right_status_and_changes_nothing() {
     let api = control.api();
     api.put("upstreams/up", &json!({})).expect(201);
     api.put("routes/r", &json!({ "action": { "forward": { "upstream": "up" } } })).expect(201);
-    let (before, revision) = (api.get("config").expect(200).json, newest(&api));
+    let (before, revision) = (api.get("config").expect(200).body, newest(&api));
     let cases: &[(&str, &str, &str, &[u8], u16, &str)] = &[
-        ("POST", "routes", "application/json", br#"{"name":"x","action":{"forward":{"upstream":"up"}},"magic":1}"#, 422, "invalid"),
+        (
+            "POST",
+            "routes",
+            "application/json",
+            br#"{"name":"x","action":{"forward":{"upstream":"up"}},"magic":1}"#,
+            422,
+            "invalid",
+        ),
         ("POST", "routes", "application/json", br#"{"name":7,"action":{"forward":{"upstream":"up"}}}"#, 422, "invalid"),
-        ("POST", "routes", "application/json", br#"{"name":"x","action":{"forward":{"upstream":"none"}}}"#, 422, "invalid"),
+        (
+            "POST",
+            "routes",
+            "application/json",
+            br#"{"name":"x","action":{"forward":{"upstream":"none"}}}"#,
+            422,
+            "invalid",
+        ),
         ("POST", "ip-rules", "application/json", br#"{"action":"deny","cidr":"10.0.0.0/33"}"#, 422, "invalid"),
         ("POST", "ip-rules", "application/json", br#"{"action":"deny","cidr":"10.0.0.1/8"}"#, 422, "invalid"),
         ("POST", "routes", "application/json", br#"{"name":"#, 400, "malformed"),
@@ -55,7 +69,7 @@ fn a_bad_body_gets_the_right_status_and_changes_nothing() {
     if let Ok(answer) = answer {
         assert_eq!((answer.status, answer.code()), (413, "too_large"));
     }
-    assert_eq!((api.get("config").expect(200).json, newest(&api)), (before, revision));
+    assert_eq!((api.get("config").expect(200).body, newest(&api)), (before, revision));
 }
 
 #[test]
@@ -86,9 +100,10 @@ fn a_locked_database_is_a_503_and_no_more() {
 /// The only file of the data directory that is SQLite's.
 fn database(directory: &tempfile::TempDir) -> std::path::PathBuf {
     let data = directory.path().join("data");
-    let found = fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().path()).find(|path| {
-        fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"SQLite format 3"))
-    });
+    let found = fs::read_dir(&data)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"SQLite format 3")));
     found.expect("the data directory holds a database")
 }
 
@@ -121,11 +136,15 @@ fn a_full_disk_is_a_503_and_the_configuration_stays() {
     while std::io::Write::write_all(&mut &filler, &block).is_ok() {}
     let revision = newest(&api);
     let big = json!({ "backends": (0..500).map(|n| json!({ "name": format!("b{n}"), "address": format!("10.0.0.1:{}", n + 1) })).collect::<Vec<_>>() });
-    let refused = (0..20).map(|n| api.put(&format!("upstreams/u{n}"), &big)).find(|answer| answer.status != 201).expect("the disk is full at last");
+    let refused = (0..20)
+        .map(|n| api.put(&format!("upstreams/u{n}"), &big))
+        .find(|answer| answer.status != 201)
+        .expect("the disk is full at last");
     assert_eq!((refused.status, refused.code()), (503, "store_unavailable"), "{refused}");
     assert!(refused.to_string().contains("full"), "{refused}");
     api.get("upstreams/first").expect(200);
     assert!(newest(&api).as_u64() >= revision.as_u64());
+    drop(filler);
     fs::remove_file(data.join("filler")).unwrap();
     wait_for("writes work again", DEADLINE, || (api.put("upstreams/after", &json!({})).status < 300).then_some(()));
     assert!(control.stop().success());

@@ -2,7 +2,9 @@
 
 use std::{fs, time::Duration};
 
-use harness::{Api, ControlPlane, DEADLINE, DataPlane, Load, Origin, Plan, RawClient, RawResponse, Up, free_port, get, wait_for};
+use harness::{
+    Api, ControlPlane, DEADLINE, DataPlane, Load, Origin, Plan, RawClient, RawResponse, Up, free_port, get, wait_for,
+};
 use serde_json::{Value, json};
 
 /// Both planes by themselves, so that a test decides which of them runs.
@@ -42,23 +44,38 @@ impl Planes {
 
     fn wait_until_persisted(&self) {
         let api = self.control.api();
-        let newest = api.get("revisions").expect(200).json["items"][0]["number"].clone();
+        let newest = api.get("revisions").expect(200).body["items"][0]["number"].clone();
         wait_for("the newest revision lies on the data plane's disk", DEADLINE, || {
             (plane(&api)["persisted_revision"] == newest).then_some(())
         });
     }
 }
 
+/// Waits until the data plane is connected, whatever it holds.
+fn wait_until_connected(api: &Api) -> Value {
+    wait_for("the data plane is back", DEADLINE, || {
+        let plane = plane(api);
+        (plane["state"] == "connected").then_some(plane)
+    })
+}
+
 /// The only data plane.
 fn plane(api: &Api) -> Value {
-    api.get("data-planes").expect(200).json["items"][0].clone()
+    api.get("data-planes").expect(200).body["items"][0].clone()
 }
 
 #[test]
 fn traffic_and_live_state_outlive_a_killed_control_plane() {
     let origin = Origin::named("a");
     let mut planes = Planes::start(&origin);
-    let plan = Plan { address: planes.web.clone(), host: "h".into(), path: "/".into(), kept: 2, fresh: 1, pause: Duration::from_millis(1) };
+    let plan = Plan {
+        address: planes.web.clone(),
+        host: "h".into(),
+        path: "/".into(),
+        kept: 2,
+        fresh: 1,
+        pause: Duration::from_millis(1),
+    };
     let load = Load::start(&plan, RawResponse::text);
     planes.control.process.kill();
     let mut client = RawClient::connect(&planes.web).unwrap();
@@ -67,13 +84,15 @@ fn traffic_and_live_state_outlive_a_killed_control_plane() {
     }
     planes.control.restart();
     let api = planes.control.api();
-    wait_for("the data plane is back", DEADLINE, || {
-        let plane = plane(&api);
-        (plane["state"] == "connected" && plane["foreign"] == false).then_some(())
-    });
+    assert_eq!(wait_until_connected(&api)["foreign"], false);
     // The same revision: nothing was compiled or swapped again.
     let metrics = planes.data.metrics();
-    let applied: u64 = metrics.lines().find_map(|line| line.strip_prefix("tidegate_snapshots_applied_total ")).unwrap().parse().unwrap();
+    let applied: u64 = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("tidegate_snapshots_applied_total "))
+        .unwrap()
+        .parse()
+        .unwrap();
     let tally = load.stop();
     tally.expect_only(&["a"]);
     let requests: u64 = metric(&metrics, "tidegate_backend_requests_total{upstream=\"up\",backend=\"b\"} ");
@@ -99,7 +118,7 @@ fn a_killed_data_plane_starts_from_disk_without_the_control_plane() {
     assert_eq!(planes.answer(), "a");
     planes.control.restart();
     let api = planes.control.api();
-    wait_for("the data plane is back", DEADLINE, || (plane(&api)["state"] == "connected").then_some(()));
+    wait_until_connected(&api);
     api.put("config?wait=10s", &planes.config(&Origin::named("gone"))).expect(200);
 }
 
@@ -140,7 +159,10 @@ fn a_listener_that_cannot_bind_at_a_start_is_named_and_tried_again() {
     assert!(unready.contains("in use"), "{unready}");
     wait_for("so does the control plane", DEADLINE, || (plane(&api)["listeners"][0]["name"] == "extra").then_some(()));
     let late = api.put("ip-rules/x?wait=100ms", &json!({ "action": "deny", "cidr": "192.0.2.1" })).expect(504);
-    assert!(late.code() == "not_applied" && late.json["committed"] == true && late.to_string().contains("extra"), "{late}");
+    assert!(
+        late.code() == "not_applied" && late.body["committed"] == true && late.to_string().contains("extra"),
+        "{late}"
+    );
     drop(taken);
     planes.data.wait_until_ready();
     assert_eq!(get(&extra, "h", "/").unwrap().text(), "a");
@@ -155,16 +177,15 @@ fn a_wiped_database_does_not_empty_live_traffic_until_it_is_adopted() {
     fs::remove_dir_all(&data_dir).unwrap();
     planes.control.restart();
     let api = planes.control.api();
-    let foreign = wait_for("the data plane is back", DEADLINE, || {
-        let plane = plane(&api);
-        (plane["foreign"] == true).then_some(plane)
-    });
+    let foreign = wait_until_connected(&api);
+    assert_eq!(foreign["foreign"], true);
     assert_eq!(planes.answer(), "a");
-    let refused = api.put("config?wait=5s", &json!({ "listeners": [{ "name": "web", "address": planes.web }] })).expect(504);
+    let refused =
+        api.put("config?wait=5s", &json!({ "listeners": [{ "name": "web", "address": planes.web }] })).expect(504);
     assert!(refused.code() == "not_applied" && refused.to_string().contains("adopt"), "{refused}");
     assert_eq!(planes.answer(), "a");
 
-    api.post(&format!("data-planes/{}/adopt", foreign["id"].as_str().unwrap()), &json!({})).expect(200);
+    api.post(&format!("data-planes/{}/adopt", foreign["id"].as_str().unwrap()), &json!({})).expect(204);
     wait_for("the new store's configuration acts", DEADLINE, || planes.answer().contains("no_route").then_some(()));
     api.put("config?wait=10s", &planes.config(&origin)).expect(200);
     assert_eq!(planes.answer(), "a");
@@ -178,21 +199,20 @@ fn a_restored_backup_does_not_turn_live_traffic_back_until_it_is_adopted() {
     assert!(planes.control.stop().success());
     copy(&data_dir, &backup);
     planes.control.restart();
+    wait_until_connected(&planes.control.api());
     planes.control.api().put("config?wait=10s", &planes.config(&b)).expect(200);
     assert!(planes.control.stop().success());
     fs::remove_dir_all(&data_dir).unwrap();
     fs::rename(&backup, &data_dir).unwrap();
     planes.control.restart();
     let api = planes.control.api();
-    let foreign = wait_for("the data plane is back", DEADLINE, || {
-        let plane = plane(&api);
-        (plane["foreign"] == true).then_some(plane)
-    });
+    let foreign = wait_until_connected(&api);
+    assert_eq!(foreign["foreign"], true);
     // The numbers meet again, with another content.
     api.put("ip-rules/x", &json!({ "action": "deny", "cidr": "192.0.2.1" })).expect(201);
     api.put("ip-rules/y", &json!({ "action": "deny", "cidr": "192.0.2.2" })).expect(201);
     assert_eq!(planes.answer(), "b");
-    api.post(&format!("data-planes/{}/adopt", foreign["id"].as_str().unwrap()), &json!({})).expect(200);
+    api.post(&format!("data-planes/{}/adopt", foreign["id"].as_str().unwrap()), &json!({})).expect(204);
     wait_for("the backup's configuration acts", DEADLINE, || (planes.answer() == "a").then_some(()));
 }
 
@@ -217,12 +237,21 @@ fn up_brings_either_plane_back_under_load() {
         "routes": [{ "name": "r", "action": { "forward": { "upstream": "up" } } }],
     });
     api.put("config?wait=10s", &config).expect(200);
-    let plan = Plan { address: web.clone(), host: "h".into(), path: "/".into(), kept: 1, fresh: 1, pause: Duration::from_millis(2) };
+    let plan = Plan {
+        address: web.clone(),
+        host: "h".into(),
+        path: "/".into(),
+        kept: 1,
+        fresh: 1,
+        pause: Duration::from_millis(2),
+    };
     let load = Load::start(&plan, RawResponse::text);
     let killed = up.control_plane();
     up.kill_control_plane();
     wait_for("another control plane", DEADLINE, || (up.control_plane() != killed).then_some(()));
-    wait_for("it answers", DEADLINE, || api.try_request("GET", "config", &[], b"").ok().filter(|answer| answer.status == 200).map(drop));
+    wait_for("it answers", DEADLINE, || {
+        api.try_request("GET", "config", &[], b"").ok().filter(|answer| answer.status == 200).map(drop)
+    });
     load.stop().expect_only(&["a"]);
     let killed = up.data_plane();
     up.kill_data_plane();

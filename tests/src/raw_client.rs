@@ -66,6 +66,14 @@ impl RawClient {
         Ok(Self { reader: BufReader::new(stream) })
     }
 
+    /// A second handle on the connection, to send while another thread reads. What this one has read ahead is not in it.
+    ///
+    /// # Errors
+    /// The system has no descriptor left.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { reader: BufReader::new(self.reader.get_ref().try_clone()?) })
+    }
+
     /// Sends bytes as they are.
     ///
     /// # Errors
