@@ -154,13 +154,14 @@ fn hostile_snapshots_are_refused_with_findings_and_the_old_revision_stays() {
         Codec::default().encode(&ToData::Snapshot(snapshot(store, 7, &json!({}))), &mut bytes).unwrap();
         bytes
     };
-    let mut random = vec![0u8; 4096];
-    random.iter_mut().enumerate().for_each(|(at, byte)| *byte = (at * 7919 % 251) as u8);
+    let random: Vec<u8> = (1..4096).map(|at| (at * 7919 % 251) as u8).collect();
+    let framed_random = [&(random.len() as u32).to_be_bytes()[..], &random].concat();
     let deep = format!("{{\"snapshot\":{}", "[".repeat(200_000));
     let framed = |text: &str| [&(text.len() as u32).to_be_bytes()[..], text.as_bytes()].concat();
     let too_large = [&u32::MAX.to_be_bytes()[..], &[b'x'; 1000]].concat();
     let lies: Vec<Vec<u8>> = vec![
         random,
+        framed_random,
         too_large,
         framed("{}"),
         framed("null"),
