@@ -75,5 +75,5 @@ fn endpoints() -> OpenApiRouter<Api> {
     operations::routes(router)
 }
 
-
-
+#[cfg(test)]
+mod tests;

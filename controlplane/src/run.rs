@@ -139,9 +139,8 @@ async fn drain(rest: JoinHandle<()>, control: JoinHandle<std::io::Result<()>>) {
 fn secret_key(data_dir: &DataDir) -> anyhow::Result<SealKey> {
     match std::env::var("TIDEGATE_SECRET_KEY") {
         Ok(text) => SealKey::from_base64(&text).map_err(|reason| anyhow::anyhow!("TIDEGATE_SECRET_KEY: {reason}")),
-        Err(std::env::VarError::NotPresent) => SealKey::load_or_create(&data_dir.secret_key()).with_context(|| {
-            format!("the secret key {} cannot be read or made", data_dir.secret_key().display())
-        }),
+        Err(std::env::VarError::NotPresent) => SealKey::load_or_create(&data_dir.secret_key())
+            .with_context(|| format!("the secret key {} cannot be read or made", data_dir.secret_key().display())),
         Err(error) => Err(error).context("TIDEGATE_SECRET_KEY"),
     }
 }
@@ -157,10 +156,8 @@ fn seed(options: &Options) -> anyhow::Result<Seed> {
         return Ok(Seed { config: Config::default(), summary: "begin empty".to_owned(), only_empty: false });
     };
     let name = "web".parse().expect("a name");
-    let config = Config {
-        listeners: vec![Listener { name, address, trusted_proxies: Vec::new() }],
-        ..Config::default()
-    };
+    let config =
+        Config { listeners: vec![Listener { name, address, trusted_proxies: Vec::new() }], ..Config::default() };
     Ok(Seed { config, summary: format!("begin with a listener on {address}"), only_empty: false })
 }
 
@@ -179,5 +176,5 @@ async fn ensure_admin(tokens: &Tokens, data_dir: &DataDir, renew: bool) -> anyho
     Ok(())
 }
 
-
-
+#[cfg(test)]
+mod tests;

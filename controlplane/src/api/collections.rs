@@ -38,15 +38,14 @@ pub(super) fn routes<R: Collection>(
         )
         .post(
             create::<R>,
-            write("create", format!("Create a new {words}"))
-                .body::<R>(&[MediaType::Json])
-                .answers::<R>(201, "It is committed.", &[LOCATION, ETAG, REVISION, WARNING]),
+            write("create", format!("Create a new {words}")).body::<R>(&[MediaType::Json]).answers::<R>(
+                201,
+                "It is committed.",
+                &[LOCATION, ETAG, REVISION, WARNING],
+            ),
         );
     let item = Endpoint::new(format!("{path}/{{name}}"))
-        .get(
-            get::<R>,
-            known(doc("get", format!("Get one {words}"))).answers::<R>(200, "As it is now.", &[ETAG]),
-        )
+        .get(get::<R>, known(doc("get", format!("Get one {words}"))).answers::<R>(200, "As it is now.", &[ETAG]))
         .put(
             put::<R>,
             write("put", format!("Create or replace one {words}"))
@@ -94,12 +93,7 @@ async fn list<R: Collection>(
     Place(target): Place,
     Params(params): Params<ListParams>,
 ) -> Result<Response, Problem> {
-    let page = collection::list::<R>(
-        &api.service.current(),
-        &target.parent,
-        params.after.as_deref(),
-        params.limit()?,
-    )?;
+    let page = collection::list::<R>(&api.service.current(), &target.parent, params.after.as_deref(), params.limit()?)?;
     Ok(json(&page))
 }
 

@@ -38,10 +38,7 @@ pub(super) fn routes(router: OpenApiRouter<Api>) -> OpenApiRouter<Api> {
                 .description("All of it or nothing, as one revision. What the document leaves out is removed.")
                 .query::<WriteParams>()
                 .body::<Config>(&[MediaType::Json, MediaType::Yaml])
-                .answers_document::<Config>(
-                    "It is committed, or was the same before.",
-                    &[ETAG, REVISION, WARNING],
-                ),
+                .answers_document::<Config>("It is committed, or was the same before.", &[ETAG, REVISION, WARNING]),
         )
         .mount(router)
 }

@@ -56,12 +56,7 @@ impl Endpoint {
         self.on(HttpMethod::Delete, doc, |router| router.delete(handler))
     }
 
-    fn on(
-        mut self,
-        method: HttpMethod,
-        doc: Doc,
-        mount: impl FnOnce(MethodRouter<Api>) -> MethodRouter<Api>,
-    ) -> Self {
+    fn on(mut self, method: HttpMethod, doc: Doc, mount: impl FnOnce(MethodRouter<Api>) -> MethodRouter<Api>) -> Self {
         let (mut operation, schemas) = (doc.operation, doc.schemas);
         for name in self.path.split(['{', '}']).skip(1).step_by(2) {
             operation = operation.parameter(path_parameter(name));

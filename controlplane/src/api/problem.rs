@@ -130,9 +130,7 @@ impl From<Refusal> for Problem {
         match refusal {
             Refusal::NotFound(_) => Self::not_found(detail),
             Refusal::AlreadyExists(_) => Self::new(StatusCode::CONFLICT, Code::AlreadyExists, detail),
-            Refusal::InUse { users, .. } => {
-                Self { users, ..Self::new(StatusCode::CONFLICT, Code::InUse, detail) }
-            }
+            Refusal::InUse { users, .. } => Self { users, ..Self::new(StatusCode::CONFLICT, Code::InUse, detail) },
             Refusal::Conflict(_) => Self::new(StatusCode::CONFLICT, Code::Conflict, detail),
             Refusal::PreconditionFailed(_) => {
                 Self::new(StatusCode::PRECONDITION_FAILED, Code::PreconditionFailed, detail)

@@ -22,12 +22,7 @@ use crate::service::{Singleton, singleton};
 const BODY_LIMIT: usize = 1 << 20;
 
 /// Mounts the kind `S` at `path`.
-pub(super) fn routes<S: Singleton>(
-    router: OpenApiRouter<Api>,
-    path: &str,
-    tag: &str,
-    one: &str,
-) -> OpenApiRouter<Api> {
+pub(super) fn routes<S: Singleton>(router: OpenApiRouter<Api>, path: &str, tag: &str, one: &str) -> OpenApiRouter<Api> {
     let doc = |verb: &str, summary: String| Doc::new(tag, format!("{verb}_{one}"), summary);
     let write = |verb: &str, summary: String| conditional(doc(verb, summary).query::<WriteParams>());
     let fields = &[ETAG, REVISION, WARNING];
@@ -35,9 +30,11 @@ pub(super) fn routes<S: Singleton>(
         .get(get::<S>, known(doc("get", format!("Get the {one}"))).answers::<S>(200, "As it is now.", &[ETAG]))
         .put(
             put::<S>,
-            write("put", format!("Replace the {one}"))
-                .body::<S>(&[MediaType::Json])
-                .answers::<S>(200, "It is committed, or was the same before.", fields),
+            write("put", format!("Replace the {one}")).body::<S>(&[MediaType::Json]).answers::<S>(
+                200,
+                "It is committed, or was the same before.",
+                fields,
+            ),
         )
         .patch(
             patch::<S>,
@@ -91,11 +88,7 @@ async fn patch<S: Singleton>(
     answer(&api, wait, written, "").await
 }
 
-async fn reset<S: Singleton>(
-    State(api): State<Api>,
-    Place(target): Place,
-    terms: Terms,
-) -> Result<Response, Problem> {
+async fn reset<S: Singleton>(State(api): State<Api>, Place(target): Place, terms: Terms) -> Result<Response, Problem> {
     let (intent, wait) = terms.split();
     let written = api.service.reset_singleton::<S>(intent, target.parent).await?;
     answer(&api, wait, written, "").await

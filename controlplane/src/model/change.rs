@@ -95,11 +95,7 @@ fn own_body(upstream: &Upstream) -> String {
 }
 
 /// Calls `differs` for each name whose item is only in one of the lists, or not the same in both. Both are in order of names.
-fn for_each_pair<T: Named + PartialEq>(
-    old: &[T],
-    new: &[T],
-    mut differs: impl FnMut(&str, Option<&T>, Option<&T>),
-) {
+fn for_each_pair<T: Named + PartialEq>(old: &[T], new: &[T], mut differs: impl FnMut(&str, Option<&T>, Option<&T>)) {
     let (mut old, mut new) = (old.iter().peekable(), new.iter().peekable());
     loop {
         let order = match (old.peek(), new.peek()) {

@@ -88,7 +88,8 @@ settings: {access_log: {enabled: false}}",
 
     #[test]
     fn a_row_that_does_not_fit_is_named() {
-        let row = Row { key: Key::backend("a", "x"), body: r#"{"name":"x","address":"unix:/x"}"#.into(), created_in: 1 };
+        let row =
+            Row { key: Key::backend("a", "x"), body: r#"{"name":"x","address":"unix:/x"}"#.into(), created_in: 1 };
         let error = assemble(&[row]).unwrap_err().to_string();
         assert!(error.contains("backend `a/x`") && error.contains("upstream `a` is missing"), "{error}");
     }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use serde_json::Value;
 use shared::{Findings, config::Config, protocol::Revision};
 
-use super::{Collection, Committed, Current, Intent, Refusal, Service, current::position, findings::Focus, merge_patch};
+use super::{
+    Collection, Committed, Current, Intent, Refusal, Service, current::position, findings::Focus, merge_patch,
+};
 use crate::model::{Key, Page};
 
 /// The place of one resource.
@@ -152,10 +154,7 @@ fn replace<R: Collection>(list: &mut Vec<R>, name: &str, body: Option<R>) {
 }
 
 /// A value changed by a merge patch.
-pub(super) fn merged<T: serde::Serialize + serde::de::DeserializeOwned>(
-    value: &T,
-    patch: Value,
-) -> Result<T, Refusal> {
+pub(super) fn merged<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T, patch: Value) -> Result<T, Refusal> {
     let mut value = serde_json::to_value(value).expect("configuration types have string keys only");
     merge_patch::merge(&mut value, patch);
     shared::document::from_value(value).map_err(Refusal::Invalid)

@@ -32,7 +32,8 @@ pub(crate) struct Condition {
 impl Condition {
     /// Checks against the resource's last change; none: it does not exist.
     pub(crate) fn check(&self, revision: Option<Revision>) -> Result<(), Refusal> {
-        let state = || revision.map_or("it does not exist".to_owned(), |revision| format!("its ETag is \"{revision}\""));
+        let state =
+            || revision.map_or("it does not exist".to_owned(), |revision| format!("its ETag is \"{revision}\""));
         if self.if_match.as_ref().is_some_and(|tags| !tags.holds(revision)) {
             return Err(Refusal::PreconditionFailed(format!("If-Match does not hold: {}", state())));
         }

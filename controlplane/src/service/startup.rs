@@ -39,7 +39,9 @@ pub(crate) struct Started {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartError {
     /// `--config` with a store that has a configuration.
-    #[error("the store holds revision {0} already, and --config only fills an empty one: start without --config, then run `tidegate apply -f FILE`")]
+    #[error(
+        "the store holds revision {0} already, and --config only fills an empty one: start without --config, then run `tidegate apply -f FILE`"
+    )]
     Filled(Revision),
     /// The configuration of an empty store is not valid.
     #[error("the configuration is not valid: {0}")]
@@ -88,7 +90,9 @@ async fn plant(store: &Store, store_id: StoreId, seed: Seed) -> Result<Current, 
     let number = Revision(1);
     let hash = Snapshot::new(store_id, number, &config).hash;
     let (actor, summary) = ("startup", seed.summary.as_str());
-    store.commit(&NewRevision { number, created_at: Timestamp::now(), actor, summary, hash, changes: &changes }).await?;
+    store
+        .commit(&NewRevision { number, created_at: Timestamp::now(), actor, summary, hash, changes: &changes })
+        .await?;
     tracing::info!(revision = 1, "committed: {summary}");
     let rows: Vec<Row> = changes
         .into_iter()

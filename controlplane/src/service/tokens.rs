@@ -9,8 +9,8 @@ use base64::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use shared::{
-    value::{Name, Timestamp},
     seal::random,
+    value::{Name, Timestamp},
 };
 use subtle::ConstantTimeEq;
 

@@ -29,8 +29,8 @@ impl Store {
 }
 
 fn row((kind, name, body, created_in): Columns) -> Result<Row, StoreError> {
-    let kind = kind.parse().map_err(|reason| {
-        StoreError::Content(format!("the database holds a resource of a newer version: {reason}"))
-    })?;
+    let kind = kind
+        .parse()
+        .map_err(|reason| StoreError::Content(format!("the database holds a resource of a newer version: {reason}")))?;
     Ok(Row { key: Key { kind, name }, body, created_in: created_in.cast_unsigned() })
 }

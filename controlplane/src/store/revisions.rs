@@ -45,13 +45,12 @@ impl Store {
 
     /// One revision.
     pub(crate) async fn revision(&self, number: Revision) -> Result<Option<RevisionInfo>, StoreError> {
-        let row: Option<Columns> = sqlx::query_as(
-            "SELECT number, created_at, actor, summary, body_hash FROM revisions WHERE number = $1",
-        )
-        // Above the column's range there is no revision: -1 is none either.
-        .bind(i64::try_from(number.0).unwrap_or(-1))
-        .fetch_optional(&self.read)
-        .await?;
+        let row: Option<Columns> =
+            sqlx::query_as("SELECT number, created_at, actor, summary, body_hash FROM revisions WHERE number = $1")
+                // Above the column's range there is no revision: -1 is none either.
+                .bind(i64::try_from(number.0).unwrap_or(-1))
+                .fetch_optional(&self.read)
+                .await?;
         row.map(info).transpose()
     }
 }

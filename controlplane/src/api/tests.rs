@@ -1,0 +1,11 @@
+//! The REST API from outside: requests in, answers out, over a real database.
+
+mod configuration;
+mod fixture;
+mod history;
+mod openapi;
+mod preconditions;
+mod refusals;
+mod resources;
+mod store_faults;
+mod tokens;
