@@ -60,11 +60,12 @@ impl Answer {
         self
     }
 
-    /// The pointers of a problem's findings.
+    /// The pointers of a problem's errors.
     pub(super) fn pointers(&self) -> Vec<String> {
         let problem = self.json();
         let findings = problem["findings"].as_array().unwrap_or_else(|| panic!("findings in {problem}"));
-        findings.iter().map(|finding| finding["pointer"].as_str().unwrap().to_owned()).collect()
+        let errors = findings.iter().filter(|finding| finding["severity"] == "error");
+        errors.map(|finding| finding["pointer"].as_str().unwrap().to_owned()).collect()
     }
 
     /// Asserts the status, and passes the answer on.

@@ -28,6 +28,11 @@ async fn if_match_is_honoured_on_every_write() {
         .await
         .is_problem(412, "precondition_failed");
     fixture.send("PUT", "settings", &[JSON, ("if-match", &etag)], "{}").await.is_problem(412, "precondition_failed");
+    // A stale client is told so, whatever else would be wrong.
+    let stale = [JSON, ("if-match", etag.as_str())];
+    fixture.send("PATCH", "routes/shop", &stale, r#"{"x":1}"#).await.is_problem(412, "precondition_failed");
+    fixture.send("PATCH", "routes/nope", &stale, "{}").await.is_problem(404, "not_found");
+    fixture.send("POST", "upstreams", &stale, r#"{"name":"shop"}"#).await.is_problem(409, "already_exists");
     // What does not exist matches nothing.
     fixture.send("PUT", "upstreams/new", &[JSON, ("if-match", "*")], "{}").await.is_problem(412, "precondition_failed");
     assert_eq!(fixture.revision().await, revision);
