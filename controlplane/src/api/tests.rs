@@ -6,6 +6,7 @@ mod fixture;
 mod history;
 mod openapi;
 mod preconditions;
+mod publishing;
 mod refusals;
 mod resources;
 mod store_faults;

@@ -27,6 +27,7 @@ pub(super) struct Fixture {
     pub(super) store: Store,
     router: Router,
     pub(super) token: String,
+    pub(super) publisher: Publisher,
 }
 
 /// What came back.
@@ -91,9 +92,9 @@ impl Fixture {
         let publisher =
             Publisher::new(started.snapshot.clone(), started.material.clone(), std::sync::Arc::new(store.clone()));
         let metrics = std::sync::Arc::new(Metrics::new());
-        let service = std::sync::Arc::new(Service::new(started, publisher, metrics.clone()));
+        let service = std::sync::Arc::new(Service::new(started, publisher.clone(), metrics.clone()));
         let router = api::router(Api { service, tokens: std::sync::Arc::new(tokens), metrics });
-        Self { directory, store, router, token }
+        Self { directory, store, router, token, publisher }
     }
 
     /// The same database in a new process, as it were.
