@@ -74,3 +74,6 @@ fn endpoints() -> OpenApiRouter<Api> {
     let router = tokens::routes(router);
     operations::routes(router)
 }
+
+#[cfg(test)]
+mod tests;

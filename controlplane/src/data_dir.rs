@@ -33,13 +33,23 @@ impl DataDir {
             .open(&lock_path)
             .with_context(|| format!("{} cannot be opened", lock_path.display()))?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => anyhow::bail!(
                 "the data directory {} is in use by another control plane: stop it, or choose another --data-dir",
                 path.display()
             ),
-            Err(error) => Err(error).with_context(|| format!("{} cannot be locked", lock_path.display())),
+            Err(error) => return Err(error).with_context(|| format!("{} cannot be locked", lock_path.display())),
         }
+        let data_dir = Self { path: path.to_owned(), _lock: lock };
+        // SQLite would make it as readable as the umask allows, and gives its log files the same mode.
+        let store = data_dir.store();
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&store)
+            .with_context(|| format!("the database {} cannot be opened for writing", store.display()))?;
+        Ok(data_dir)
     }
 
     /// The directory.
@@ -90,6 +100,7 @@ mod tests {
         let path = parent.path().join("a/b");
         let first = DataDir::open(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(fs::metadata(first.store()).unwrap().permissions().mode() & 0o777, 0o600);
         let error = DataDir::open(&path).err().unwrap().to_string();
         assert!(error.contains("is in use by another control plane"), "{error}");
         drop(first);

@@ -78,7 +78,7 @@ impl Metrics {
         self.commit_duration.observe(Duration::as_secs_f64(&started.elapsed()));
     }
 
-    /// All numbers as OpenMetrics text.
+    /// All numbers as `OpenMetrics` text.
     pub(crate) fn text(&self, connected: usize) -> String {
         self.data_planes.set(connected as u64);
         let mut text = String::new();

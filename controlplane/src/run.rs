@@ -175,3 +175,6 @@ async fn ensure_admin(tokens: &Tokens, data_dir: &DataDir, renew: bool) -> anyho
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

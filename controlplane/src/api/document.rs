@@ -1,8 +1,8 @@
 //! The OpenAPI document: what all operations have in common.
 
 use utoipa::openapi::{
-    Components, HttpMethod, InfoBuilder, License, OpenApi, OpenApiBuilder,
-    path::Operation,
+    Components, HttpMethod, InfoBuilder, License, OpenApi, OpenApiBuilder, RefOr,
+    path::{Operation, Parameter},
     security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
     tag::TagBuilder,
 };
@@ -56,6 +56,9 @@ pub(super) fn base() -> OpenApi {
 pub(super) fn add_problems(operation: &mut Operation, method: &HttpMethod, names_a_resource: bool) {
     let write = !matches!(method, HttpMethod::Get);
     let body = operation.request_body.is_some();
+    // Tokens and data planes are written without a revision.
+    let waits = |parameter: &RefOr<Parameter>| matches!(parameter, RefOr::T(parameter) if parameter.name == "wait");
+    let commits = operation.parameters.iter().flatten().any(waits);
     let mut add = |status: &str, when: bool, description: &str| {
         if when {
             add_response(operation, status, description);
@@ -67,11 +70,11 @@ pub(super) fn add_problems(operation: &mut Operation, method: &HttpMethod, names
     add("404", names_a_resource, "`not_found`");
     add("408", body, "`timeout`: the body did not come in time.");
     add("409", write, "`already_exists`, `in_use` or `conflict`");
-    add("412", write, "`precondition_failed`: If-Match or If-None-Match does not hold.");
+    add("412", commits, "`precondition_failed`: If-Match or If-None-Match does not hold.");
     add("413", body, "`too_large`: the body has too many bytes.");
     add("415", body, "`unsupported_media_type`");
-    add("422", write, "`invalid`, `listener_unavailable` or `too_large`: `findings` name the places.");
+    add("422", body || commits, "`invalid`, `listener_unavailable` or `too_large`: `findings` name the places.");
     add("503", true, "`store_unavailable`: the database cannot be read or written; nothing changed.");
-    add("504", write, "`not_applied`: committed, but with `wait` not every data plane acted on it in time.");
+    add("504", commits, "`not_applied`: committed, but with `wait` not every data plane acted on it in time.");
     operation.security = Some(vec![SecurityRequirement::new(BEARER, [""; 0])]);
 }

@@ -13,7 +13,7 @@ use utoipa::{
 };
 use utoipa_axum::router::OpenApiRouter;
 
-use super::{Api, V1, body::MediaType, document, problem::Problem};
+use super::{Api, V1, body::MediaType, document, problem::ProblemDocument};
 
 type Schemas = Vec<(String, RefOr<Schema>)>;
 
@@ -67,8 +67,8 @@ impl Endpoint {
         }
         self.item.merge_operations(PathItem::new(method, operation));
         self.schemas.extend(schemas);
-        self.schemas.push((Problem::name().into_owned(), <Problem as utoipa::PartialSchema>::schema()));
-        Problem::schemas(&mut self.schemas);
+        self.schemas.push((ProblemDocument::name().into_owned(), <ProblemDocument as utoipa::PartialSchema>::schema()));
+        ProblemDocument::schemas(&mut self.schemas);
         self.router = mount(self.router);
         self
     }
@@ -225,7 +225,7 @@ fn string() -> Schema {
 
 /// Adds a response that several operations share.
 pub(super) fn add_response(operation: &mut Operation, status: &str, description: &str) {
-    let content = Content::new(Some(Ref::from_schema_name(Problem::name())));
+    let content = Content::new(Some(Ref::from_schema_name(ProblemDocument::name())));
     let response = ResponseBuilder::new().description(description).content(super::problem::MEDIA_TYPE, content);
     operation.responses.responses.entry(status.to_owned()).or_insert_with(|| response.build().into());
 }

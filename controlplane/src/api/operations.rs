@@ -10,18 +10,16 @@ use utoipa_axum::router::OpenApiRouter;
 use super::{
     Api,
     endpoint::{Doc, Endpoint},
-    problem::Problem,
+    problem::{Problem, ProblemDocument},
 };
 
 const TAG: &str = "operation";
 
 pub(super) fn routes(router: OpenApiRouter<Api>) -> OpenApiRouter<Api> {
     let health_doc = Doc::new(TAG, "healthz", "Is the process alive?").answers_text("It is.");
-    let ready_doc = Doc::new(TAG, "readyz", "Can the store be read?").answers_text("It can.").answers::<Problem>(
-        503,
-        "`store_unavailable`",
-        &[],
-    );
+    let ready_doc = Doc::new(TAG, "readyz", "Can the store be read?")
+        .answers_text("It can.")
+        .answers::<ProblemDocument>(503, "`store_unavailable`", &[]);
     let metrics_doc = Doc::new(TAG, "metrics", "Metrics for Prometheus").answers_text("OpenMetrics text.");
     let router = Endpoint::open("/healthz").get(health, health_doc).mount(router);
     let router = Endpoint::open("/readyz").get(ready, ready_doc).mount(router);

@@ -12,9 +12,14 @@ use crate::{service::Refusal, store::StoreError};
 /// The media type of problems.
 pub(super) const MEDIA_TYPE: &str = "application/problem+json";
 
-/// Why a request was not done.
+/// Why a request was not done; boxed, because it is the rare half of many results.
+#[derive(Debug)]
+pub(super) struct Problem(Box<ProblemDocument>);
+
+/// Why a request was not done (RFC 9457).
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct Problem {
+#[schema(as = Problem)]
+pub(super) struct ProblemDocument {
     /// Always `about:blank`: the `code` says more.
     #[serde(rename = "type")]
     kind: &'static str,
@@ -88,7 +93,7 @@ pub(super) enum Code {
 
 impl Problem {
     pub(super) fn new(status: StatusCode, code: Code, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(ProblemDocument {
             kind: "about:blank",
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
@@ -99,7 +104,7 @@ impl Problem {
             committed: None,
             revision: None,
             reasons: Vec::new(),
-        }
+        }))
     }
 
     /// 400
@@ -119,8 +124,9 @@ impl Problem {
 
     fn of_findings(code: Code, what: &str, findings: Findings) -> Self {
         let first = findings.iter().next().map(|finding| format!(": {finding}")).unwrap_or_default();
-        let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, format!("{what}{first}"));
-        Self { findings, ..problem }
+        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, format!("{what}{first}"));
+        problem.0.findings = findings;
+        problem
     }
 }
 
@@ -130,7 +136,11 @@ impl From<Refusal> for Problem {
         match refusal {
             Refusal::NotFound(_) => Self::not_found(detail),
             Refusal::AlreadyExists(_) => Self::new(StatusCode::CONFLICT, Code::AlreadyExists, detail),
-            Refusal::InUse { users, .. } => Self { users, ..Self::new(StatusCode::CONFLICT, Code::InUse, detail) },
+            Refusal::InUse { users, .. } => {
+                let mut problem = Self::new(StatusCode::CONFLICT, Code::InUse, detail);
+                problem.0.users = users;
+                problem
+            }
             Refusal::Conflict(_) => Self::new(StatusCode::CONFLICT, Code::Conflict, detail),
             Refusal::PreconditionFailed(_) => {
                 Self::new(StatusCode::PRECONDITION_FAILED, Code::PreconditionFailed, detail)
@@ -142,8 +152,11 @@ impl From<Refusal> for Problem {
             Refusal::TooLarge { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, Code::TooLarge, detail),
             Refusal::Store(error) => store_unavailable(&error),
             Refusal::NotApplied { revision, reasons } => {
-                let problem = Self::new(StatusCode::GATEWAY_TIMEOUT, Code::NotApplied, detail);
-                Self { committed: Some(true), revision: Some(revision), reasons, ..problem }
+                let mut problem = Self::new(StatusCode::GATEWAY_TIMEOUT, Code::NotApplied, detail);
+                problem.0.committed = Some(true);
+                problem.0.revision = Some(revision);
+                problem.0.reasons = reasons;
+                problem
             }
             Refusal::Internal => Self::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, detail),
         }
@@ -163,13 +176,13 @@ fn store_unavailable(error: &StoreError) -> Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let body = serde_json::to_vec(&self).expect("problems have string keys only");
+        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_vec(&self.0).expect("problems have string keys only");
         let mut response = (status, [(header::CONTENT_TYPE, MEDIA_TYPE)], body).into_response();
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if let Some(revision) = self.revision {
+        if let Some(revision) = self.0.revision {
             response.headers_mut().insert(super::write::REVISION, revision.0.into());
         }
         response

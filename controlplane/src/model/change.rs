@@ -37,7 +37,7 @@ impl Action {
 }
 
 impl Change {
-    /// None for an upstream that is only written again because a backend or the breaker changed: then it has a new ETag,
+    /// None for an upstream that is only written again because a backend or the breaker changed: then it has a new `ETag`,
     /// but nothing to audit.
     pub(crate) fn action(&self) -> Option<Action> {
         match (&self.before, &self.after) {

@@ -124,8 +124,13 @@ impl Service {
                 if R::list(config, &place.parent).is_none() {
                     return Err(no_parent(&place.parent));
                 }
-                let body = edit(&edited, item)?;
+                let body = match edit(&edited, item) {
+                    Err(refusal @ (Refusal::NotFound(_) | Refusal::AlreadyExists(_))) => return Err(refusal),
+                    body => body,
+                };
+                // After those two and before all others, RFC 9110 §13.2.1.
                 condition.check(current.last_change(&edited).filter(|_| existed))?;
+                let body = body?;
                 if body.is_none() {
                     refuse_used::<R>(config, &edited, &place.name)?;
                 }

@@ -40,7 +40,7 @@ pub(crate) struct Committed<T> {
 }
 
 impl<T> Committed<T> {
-    /// The ETag of a resource after the write; none if it has none, as on a dry run.
+    /// The `ETag` of a resource after the write; none if it has none, as on a dry run.
     pub(crate) fn etag(&self, key: &Key) -> Option<Revision> {
         if self.state.revision == self.revision { self.state.last_change(key) } else { None }
     }

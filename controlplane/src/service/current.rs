@@ -24,7 +24,7 @@ impl Current {
         Self { revision, config: Arc::new(config), hash, last_changes }
     }
 
-    /// The revision of the last change of a resource: its ETag. None: it does not exist.
+    /// The revision of the last change of a resource: its `ETag`. None: it does not exist.
     ///
     /// A singleton at its defaults has no row: the breaker then has the upstream's, which changes whenever the breaker does.
     pub(crate) fn last_change(&self, key: &Key) -> Option<Revision> {

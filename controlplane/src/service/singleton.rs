@@ -62,9 +62,8 @@ impl Service {
         let committed = self
             .commit(intent, format!("{verb} {key}"), focus, move |current, config| {
                 let body = S::get_mut(config, &place).ok_or_else(|| no_parent(&place))?;
-                let new = edit(body)?;
                 condition.check(current.last_change(&edited))?;
-                *body = new;
+                *body = edit(body)?;
                 Ok(false)
             })
             .await?;
