@@ -18,7 +18,10 @@ use std::{
 };
 
 use clap::Args;
-use shared::telemetry::{self, LogFormat};
+use shared::{
+    telemetry::{self, LogFormat},
+    value::TimeSpan,
+};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
@@ -50,6 +53,9 @@ pub(crate) struct Options {
     /// Threads that forward traffic; left out, one for each core.
     #[arg(long, env = "TIDEGATE_WORKERS", value_name = "N")]
     workers: Option<NonZeroUsize>,
+    /// How long open requests may take to finish after SIGTERM or Ctrl-C.
+    #[arg(long, env = "TIDEGATE_DRAIN_TIMEOUT", default_value = "30s", value_name = "DURATION")]
+    drain_timeout: TimeSpan,
     /// What is logged to standard error by all three processes, e.g. `info,dataplane=debug`.
     #[arg(long, env = "TIDEGATE_LOG", default_value = "info", value_name = "FILTER")]
     log: String,
@@ -60,8 +66,8 @@ pub(crate) struct Options {
 
 /// How long the planes may take to become ready before that is said.
 const READY: Duration = Duration::from_secs(30);
-/// How long the planes may take to drain before they are killed.
-const DRAIN: Duration = Duration::from_secs(30);
+/// What the planes get, on top of the time for open requests, before they are killed.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Runs both planes until a signal ends them, or one of them cannot start.
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
@@ -233,7 +239,8 @@ impl Supervisor {
     ///
     /// Whether both drained and ended well before the deadline and without a second signal.
     async fn stop(&mut self) -> bool {
-        let deadline = Instant::now() + DRAIN;
+        let patience = self.options.drain_timeout.duration() + GRACE;
+        let deadline = Instant::now() + patience;
         let (mut clean, mut hurry) = (true, false);
         for plane in [&mut self.data, &mut self.control] {
             if hurry {
@@ -252,7 +259,7 @@ impl Supervisor {
                         Signalled::Stop => "asked a second time".to_owned(),
                         Signalled::ChildEnded => continue,
                     },
-                    () = tokio::time::sleep_until(deadline) => format!("it did not drain within {} s", DRAIN.as_secs()),
+                    () = tokio::time::sleep_until(deadline) => format!("it has not ended after {patience:?}"),
                 };
                 warn!("killing the {}: {reason}", plane.role());
                 plane.kill();

@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::Write,
+    path::Path,
     process::{Command, Output, Stdio},
 };
 
@@ -144,6 +145,19 @@ fn the_openapi_document_needs_no_server() {
     let document: Value = serde_json::from_str(&stdout(&output)).unwrap();
     assert!(document["paths"]["/api/v1/upstreams"].is_object(), "{document}");
     assert_code(&tidegate(&["openapi", "-o", "yaml"], ""), 0);
+}
+
+#[test]
+fn the_example_configurations_are_valid() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/examples");
+    let mut files = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let output = tidegate(&["validate", "-f", &entry.unwrap().path().display().to_string()], "");
+        assert_code(&output, 0);
+        assert!(stdout(&output).contains("is valid"), "{}", stdout(&output));
+        files += 1;
+    }
+    assert!(files > 0);
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn sigterm_finishes_what_is_open_and_leaves_no_child() {
     let open = thread::spawn(move || get(&address, "localhost", "/slow"));
     wait_for("the request at the origin", DEADLINE, || (origin.connections() > 0).then_some(()));
     up.process.signal(Signal::TERM);
-    wait_for("the listener closes", DEADLINE, || RawClient::connect(&up.listen_address()).is_err().then_some(()));
+    wait_until_draining(&up);
     assert!(is_alive(children[0]), "the control plane stays until the data plane has drained");
     release.send(()).unwrap();
 
@@ -93,7 +93,7 @@ fn a_second_signal_ends_it_at_once() {
     let open = thread::spawn(move || get(&address, "localhost", "/"));
     wait_for("the request at the origin", DEADLINE, || (origin.connections() > 0).then_some(()));
     up.process.signal(Signal::INT);
-    wait_for("the listener closes", DEADLINE, || RawClient::connect(&up.listen_address()).is_err().then_some(()));
+    wait_until_draining(&up);
     up.process.signal(Signal::INT);
     assert_eq!(up.process.wait(Duration::from_secs(5)).code(), Some(1));
     assert!(open.join().unwrap().is_err());
@@ -162,6 +162,12 @@ fn an_address_in_use_is_named() {
     assert_eq!(second.process.wait(DEADLINE).code(), Some(1));
     let errors = second.process.errors();
     assert!(errors.contains(&up.api_address()) && errors.contains("running already"), "{errors}");
+}
+
+/// Waits until the listener takes no connection. No request is sent: the origin would keep it.
+fn wait_until_draining(up: &Up) {
+    let address = up.listen_address();
+    wait_for("the listener closes", DEADLINE, || RawClient::connect(&address).is_err().then_some(()));
 }
 
 fn forward_everything(up: &Up, origin: &Origin) {

@@ -185,8 +185,17 @@ impl Plane {
     }
 
     fn command(&self) -> Command {
-        let Options { data_dir, config, api_address, admin_address, listen_address, workers, log, log_format } =
-            &self.options;
+        let Options {
+            data_dir,
+            config,
+            api_address,
+            admin_address,
+            listen_address,
+            workers,
+            drain_timeout,
+            log,
+            log_format,
+        } = &self.options;
         let socket = data_dir.join("control.sock");
         let mut command = Command::new(&self.executable);
         match self.role {
@@ -213,7 +222,8 @@ impl Plane {
         for variable in OWN_VARIABLES {
             command.env_remove(variable);
         }
-        command.env("TIDEGATE_LOG", log).env("TIDEGATE_LOG_FORMAT", log_format).stdin(Stdio::null());
+        command.env("TIDEGATE_LOG", log).env("TIDEGATE_LOG_FORMAT", log_format);
+        command.env("TIDEGATE_DRAIN_TIMEOUT", drain_timeout.to_string()).stdin(Stdio::null());
         // A group of its own: Ctrl-C in the terminal reaches only the supervisor, which then drains in order.
         command.process_group(0);
         command
