@@ -9,10 +9,7 @@ use std::{
 use bytes::BytesMut;
 use harness::{DEADLINE, DataPlane, Origin, free_port, get, wait_for};
 use serde_json::{Value, json};
-use shared::{
-    document,
-    protocol::{BodyHash, FrameCodec, Revision, Snapshot, StoreId, ToControl, ToData},
-};
+use shared::protocol::{BodyHash, FrameCodec, Revision, Snapshot, StoreId, ToControl, ToData};
 use tokio_util::codec::{Decoder, Encoder};
 
 type Codec = FrameCodec<ToControl, ToData>;
@@ -217,10 +214,4 @@ fn a_check_binds_and_holds_and_says_what_it_could_not() {
     let bind = || std::net::TcpListener::bind(&free);
     assert!(bind().is_err());
     wait_for("the held socket is let go", DEADLINE, || bind().ok());
-}
-
-#[test]
-fn a_document_within_the_limit_is_no_lie() {
-    // The cap of frames leaves room for the largest body and its envelope.
-    assert!(document::MAX_DOCUMENT + 4096 < shared::protocol::MAX_FRAME);
 }

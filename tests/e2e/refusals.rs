@@ -22,7 +22,8 @@ fn a_bad_body_gets_the_right_status_and_changes_nothing() {
     api.put("upstreams/up", &json!({})).expect(201);
     api.put("routes/r", &json!({ "action": { "forward": { "upstream": "up" } } })).expect(201);
     let (before, revision) = (api.get("config").expect(200).body, newest(&api));
-    let cases: &[(&str, &str, &str, &[u8], u16, &str)] = &[
+    type Case = (&'static str, &'static str, &'static str, &'static [u8], u16, &'static str);
+    let cases: &[Case] = &[
         (
             "POST",
             "routes",
