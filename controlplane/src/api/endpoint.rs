@@ -75,6 +75,13 @@ impl Endpoint {
 
     /// Mounts the endpoint.
     pub(super) fn mount(self, router: OpenApiRouter<Api>) -> OpenApiRouter<Api> {
+        for (name, schema) in &self.schemas {
+            let mounted = router.get_openapi().components.as_ref().and_then(|components| components.schemas.get(name));
+            let mut ours = self.schemas.iter().filter(|(other, _)| other == name).map(|(_, schema)| schema);
+            // The later one would silently take the name.
+            debug_assert!(mounted.is_none_or(|mounted| mounted == schema), "two types have the schema {name}");
+            debug_assert!(ours.all(|ours| ours == schema), "two types have the schema {name}");
+        }
         let mut paths = Paths::new();
         paths.paths.insert(self.path, self.item);
         router.routes((self.schemas, paths, self.router))

@@ -54,6 +54,7 @@ pub(super) struct ProblemDocument {
 /// The kind of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ProblemCode)]
 pub(super) enum Code {
     /// 400: not JSON or YAML, or a query parameter that is not known or not right.
     Malformed,

@@ -16,6 +16,7 @@ pub(crate) struct Change {
 /// What happened to a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = AuditAction)]
 pub(crate) enum Action {
     /// It is new.
     Create,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// A kind of resource: a column of the store, and a word in audit rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ResourceKind)]
 pub(crate) enum Kind {
     /// A bound address.
     Listener,
