@@ -148,7 +148,9 @@ impl Applier {
                 |address| live.listener_slot(address),
                 &self.workers,
             );
-            self.publish_status(self.status.borrow().revision);
+            // Not within the call: it takes the lock that `borrow` holds.
+            let revision = self.status.borrow().revision;
+            self.publish_status(revision);
         }
     }
 

@@ -20,46 +20,25 @@ const BACKLOG: i32 = 4096;
 /// How long accepting pauses when the process is out of descriptors or buffers.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Sockets that are bound to an address and do not listen yet, one per worker.
-#[derive(Debug)]
-pub(crate) struct Bound {
-    sockets: Vec<Socket>,
-}
-
-impl Bound {
-    /// Binds `count` sockets to `address`.
-    ///
-    /// With `probe` a plain bind comes first: with `SO_REUSEPORT` alone another process's listener would silently share the
-    /// address. It is left out where a listener of our own has the port, which makes room in the same change.
-    ///
-    /// # Errors
-    /// The address is in use, is not of this machine, or may not be bound.
-    pub(crate) fn bind(address: SocketAddr, count: usize, probe: bool) -> io::Result<Self> {
-        if probe {
-            socket(address)?.bind(&address.into())?;
-        }
-        let sockets = (0..count).map(|_| {
-            let socket = socket(address)?;
-            socket.set_reuse_port(true)?;
-            socket.bind(&address.into())?;
-            Ok(socket)
-        });
-        Ok(Self { sockets: sockets.collect::<io::Result<_>>()? })
+/// Binds `count` sockets to `address`, which listen from then on: one for each worker.
+///
+/// With `probe` a plain bind comes first: with `SO_REUSEPORT` alone another process's listener would silently share the
+/// address. It is left out where a listener of our own has the port, which makes room in the same change.
+///
+/// # Errors
+/// The address is in use, is not of this machine, or may not be bound.
+pub(crate) fn bind(address: SocketAddr, count: usize, probe: bool) -> io::Result<Vec<TcpListener>> {
+    if probe {
+        socket(address)?.bind(&address.into())?;
     }
-
-    /// Lets the sockets take connections.
-    ///
-    /// # Errors
-    /// Another process began to listen there meanwhile.
-    pub(crate) fn listen(self) -> io::Result<Vec<TcpListener>> {
-        self.sockets
-            .into_iter()
-            .map(|socket| {
-                socket.listen(BACKLOG)?;
-                Ok(socket.into())
-            })
-            .collect()
-    }
+    let sockets = (0..count).map(|_| {
+        let socket = socket(address)?;
+        socket.set_reuse_port(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(socket.into())
+    });
+    sockets.collect()
 }
 
 fn socket(address: SocketAddr) -> io::Result<Socket> {
@@ -168,9 +147,8 @@ mod tests {
         other.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
         other.listen(1).unwrap();
         let address = other.local_addr().unwrap().as_socket().unwrap();
-        assert_eq!(Bound::bind(address, 2, true).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(bind(address, 2, true).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         drop(other);
-        let bound = Bound::bind(address, 2, true).unwrap();
-        assert_eq!(bound.listen().unwrap().len(), 2);
+        assert_eq!(bind(address, 2, true).unwrap().len(), 2);
     }
 }

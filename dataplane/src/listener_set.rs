@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, SocketAddr, TcpListener},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
-    listener::Bound,
+    listener,
     snapshot::Snapshot,
     worker::{Command, Listen, WorkerHandle},
 };
@@ -29,7 +29,8 @@ const CLOSE: Duration = Duration::from_secs(5);
 #[derive(Default)]
 pub(crate) struct ListenerSet {
     open: HashMap<SocketAddr, Open>,
-    held: HashMap<SocketAddr, Bound>,
+    /// Bound for a check; they listen, so that nobody else takes the address meanwhile.
+    held: HashMap<SocketAddr, Vec<TcpListener>>,
     held_until: Option<Instant>,
     faults: Vec<ListenerFault>,
 }
@@ -73,7 +74,7 @@ impl ListenerSet {
                 continue;
             }
             let bound = self.held.remove(&address).map_or_else(|| self.bind(address, workers.len()), Ok);
-            match bound.and_then(Bound::listen) {
+            match bound {
                 Ok(sockets) => {
                     let slot = slot(address);
                     let Some(compiled) = snapshot.listener(slot) else { continue };
@@ -134,14 +135,14 @@ impl ListenerSet {
         self.held_until = None;
     }
 
-    fn bind(&self, address: SocketAddr, workers: usize) -> io::Result<Bound> {
+    fn bind(&self, address: SocketAddr, workers: usize) -> io::Result<Vec<TcpListener>> {
         let is_any = |ip: IpAddr| ip.is_unspecified();
         let ours = |open: &SocketAddr| {
             open.port() == address.port()
                 && open.is_ipv4() == address.is_ipv4()
                 && (is_any(open.ip()) || is_any(address.ip()))
         };
-        Bound::bind(address, workers, !self.open.keys().any(ours))
+        listener::bind(address, workers, !self.open.keys().any(ours))
     }
 }
 

@@ -1,8 +1,11 @@
 //! Reading configuration documents: JSON and YAML from outside into typed values, faults named by JSON pointer.
 
+mod strict;
+
 use serde::de::DeserializeOwned;
 
 use crate::{Findings, config::Config};
+use strict::Strictly;
 
 /// Most bytes of a configuration document, and so of a request body of the REST API and of a snapshot's body.
 pub const MAX_DOCUMENT: usize = 32 << 20;
@@ -13,7 +16,7 @@ pub const MAX_DOCUMENT: usize = 32 << 20;
 /// One finding whose pointer names the place, be it a syntax error, an unknown field or a value of the wrong form.
 pub fn from_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, Findings> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let value = serde_path_to_error::deserialize(&mut deserializer)
+    let Strictly(value) = serde_path_to_error::deserialize(&mut deserializer)
         .map_err(|error| Findings::of_error(pointer(error.path()), error.inner().to_string()))?;
     deserializer.end().map_err(|error| Findings::of_error("", error.to_string()))?;
     Ok(value)
@@ -36,6 +39,7 @@ pub fn from_yaml<T: DeserializeOwned>(text: &str) -> Result<T, Findings> {
 /// One finding whose pointer names the place.
 pub fn from_value<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, Findings> {
     serde_path_to_error::deserialize(value)
+        .map(|Strictly(value)| value)
         .map_err(|error| Findings::of_error(pointer(error.path()), error.inner().to_string()))
 }
 
@@ -110,6 +114,21 @@ mod tests {
         let (pointer, message) = fault(r#"{"listeners":[{"name":"a","adress":"x"}]}"#);
         assert_eq!(pointer, "/listeners/0/adress");
         assert!(message.contains("unknown field `adress`"), "{message}");
+    }
+
+    #[test]
+    fn an_array_is_no_object() {
+        let route = |matches: &str| {
+            format!(r#"{{"routes":[{{"name":"a","match":{matches},"action":{{"forward":{{"upstream":"u"}}}}}}]}}"#)
+        };
+        assert!(read_config(&route("{}")).is_ok());
+        assert_eq!(fault(&route("[]")).0, "/routes/0/match");
+        assert_eq!(fault(&route(r#"{"headers":[]}"#)).0, "/routes/0/match/headers");
+        assert_eq!(fault(r#"{"settings":{"access_log":[]}}"#).0, "/settings/access_log");
+        assert_eq!(fault(r#"{"routes":[["a",{},{"forward":["u"]}]]}"#).0, "/routes/0");
+        assert_eq!(fault(r#"{"routes":[{"name":"a","action":{"forward":["u"]}}]}"#).0, "/routes/0/action/forward");
+        assert_eq!(fault("- []").0, "");
+        assert!(from_json::<Config>(b"[]").is_err());
     }
 
     #[test]

@@ -16,11 +16,13 @@ mod upstreams;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet};
+use std::{fmt::Display, hash::Hash};
+
+use hashbrown::{HashMap, HashSet, hash_map::Entry};
 
 use crate::{
     Findings,
-    config::{Config, Named},
+    config::Config,
     value::{Name, Timestamp},
 };
 
@@ -66,24 +68,32 @@ impl<'a> References<'a> {
 }
 
 /// Reports each resource of the list at `pointer` whose name an earlier one has.
-fn unique_names<T: Named>(items: &[T], pointer: &str, findings: &mut Findings) {
-    let mut seen: HashMap<Name, usize> = HashMap::with_capacity(items.len());
-    for (index, item) in items.iter().enumerate() {
-        let name = item.name();
-        if let Some(first) = seen.get(&name) {
-            findings.error(
+fn unique_names<N: Hash + Eq + Display>(
+    names: impl Iterator<Item = N>,
+    pointer: impl Display,
+    findings: &mut Findings,
+) {
+    let mut seen = HashMap::with_capacity(names.size_hint().0);
+    for (index, name) in names.enumerate() {
+        match seen.entry(name) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(index);
+            }
+            Entry::Occupied(first) => findings.error(
                 format!("{pointer}/{index}/name"),
-                format!("the name \"{name}\" is taken by {pointer}/{first}: choose another, or leave one of them out"),
-            );
-        } else {
-            seen.insert(name, index);
+                format!(
+                    "the name \"{}\" is taken by {pointer}/{}: choose another, or leave one of them out",
+                    first.key(),
+                    first.get()
+                ),
+            ),
         }
     }
 }
 
 /// Reports a list that is longer than its limit.
-fn at_most(limit: usize, len: usize, pointer: impl Into<String>, findings: &mut Findings) {
+fn at_most(limit: usize, len: usize, pointer: impl Display, findings: &mut Findings) {
     if len > limit {
-        findings.error(pointer, format!("{len} entries are too many: at most {limit} are allowed here"));
+        findings.error(pointer.to_string(), format!("{len} entries are too many: at most {limit} are allowed here"));
     }
 }

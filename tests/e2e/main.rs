@@ -1,1 +1,10 @@
-//! End-to-end tests.
+//! End-to-end tests: the real binary, real sockets, real servers. One module per behaviour.
+#![expect(clippy::unwrap_used, reason = "a test that unwraps fails with the line, which is what it is for")]
+
+mod cli;
+mod forwarding;
+mod hostile;
+mod live_changes;
+mod refusals;
+mod survival;
+mod up;

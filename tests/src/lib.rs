@@ -1,1 +1,32 @@
-//! Harness.
+//! What the end-to-end tests are made of: real processes, real sockets, and peers that do exactly what a test says.
+//!
+//! Everything here is synchronous and on threads, so a test reads from top to bottom. Start with [`Up`], which runs
+//! `tidegate up` in a directory of its own, [`Api`] for the REST API and [`RawClient`] for bytes on the wire. [`Origin`] is a
+//! scripted backend, [`Nginx`] a real one, [`Load`] sends requests all the time while a test changes something. Whatever a
+//! test starts ends with the value that stands for it.
+
+mod api;
+mod binary;
+mod http1;
+mod load;
+mod nginx;
+mod origin;
+mod plane;
+mod port;
+mod process;
+mod raw_client;
+mod up;
+mod wait;
+
+pub use api::{Answer, Api};
+pub use binary::binary;
+pub use http1::Head;
+pub use load::{Load, LoadFailure, Plan, Tally};
+pub use nginx::Nginx;
+pub use origin::{Origin, Received, Reply};
+pub use plane::{ControlPlane, DataPlane};
+pub use port::free_port;
+pub use process::{Process, children_of, is_alive};
+pub use raw_client::{Connection, RawClient, RawResponse, fetch, get};
+pub use up::{Up, UpSettings};
+pub use wait::{DEADLINE, wait_for};

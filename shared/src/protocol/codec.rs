@@ -7,6 +7,9 @@ use tokio_util::codec::{Decoder, Encoder};
 /// Most bytes of a frame's JSON. The control plane holds configurations to this before it commits them.
 pub const MAX_FRAME: usize = 64 << 20;
 
+// The largest body has room in a frame, with what stands around it.
+const _: () = assert!(crate::document::MAX_DOCUMENT + 4096 < MAX_FRAME);
+
 const LENGTH: usize = 4;
 
 /// Why a frame could not be read or written. The connection is of no use after it.

@@ -1,9 +1,7 @@
-use std::{
-    borrow::Cow,
-    cmp::Reverse,
-    collections::{BTreeMap, HashMap},
-};
+use std::{borrow::Cow, cmp::Reverse};
 
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 use regex::Regex;
 
 use super::{
@@ -56,7 +54,8 @@ pub(super) fn build(routes: &[Route]) -> Table {
     let mut builder = Builder::default();
     let drafts = builder.drafts(routes);
 
-    let mut by_host: BTreeMap<Option<&HostPattern>, Vec<&Draft>> = BTreeMap::new();
+    // A fixed seed lays out equal tables equally, so that they are equally fast.
+    let mut by_host: HashMap<Option<&HostPattern>, Vec<&Draft>, FixedState> = HashMap::default();
     for draft in &drafts {
         let hosts = &routes[draft.route as usize].matches.hosts;
         let patterns = hosts.iter().map(Some).chain(hosts.is_empty().then_some(None));

@@ -1,4 +1,4 @@
-use std::ops::RangeInclusive;
+use std::{fmt::Display, ops::RangeInclusive};
 
 use super::{at_most, limits};
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     config::{Breaker, SlidingWindowType},
 };
 
-pub(super) fn check(breaker: &Breaker, pointer: &str, findings: &mut Findings) {
+pub(super) fn check(breaker: &Breaker, pointer: impl Display + Copy, findings: &mut Findings) {
     // Every field is named, so that a new one is not forgotten here.
     let Breaker {
         sliding_window_type,
@@ -43,7 +43,7 @@ pub(super) fn check(breaker: &Breaker, pointer: &str, findings: &mut Findings) {
             findings.error(format!("{pointer}/{field}"), "the duration must be longer than 0");
         }
     }
-    at_most(limits::FAILURE_STATUSES, failure_statuses.len(), format!("{pointer}/failure_statuses"), findings);
+    at_most(limits::FAILURE_STATUSES, failure_statuses.len(), format_args!("{pointer}/failure_statuses"), findings);
 
     if *sliding_window_type == SlidingWindowType::Count && minimum_number_of_calls > sliding_window_size {
         findings.warning(

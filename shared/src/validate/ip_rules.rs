@@ -1,15 +1,15 @@
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use super::{References, at_most, limits, unique_names};
 use crate::{
     Findings,
-    config::{IpRule, IpRuleAction},
+    config::{IpRule, IpRuleAction, Named},
     value::Timestamp,
 };
 
 pub(super) fn check(rules: &[IpRule], references: &References, now: Timestamp, findings: &mut Findings) {
     at_most(limits::IP_RULES, rules.len(), "/ip_rules", findings);
-    unique_names(rules, "/ip_rules", findings);
+    unique_names(rules.iter().map(Named::name), "/ip_rules", findings);
     for (index, rule) in rules.iter().enumerate() {
         if let Some(route) = &rule.route
             && !references.routes.contains(route)

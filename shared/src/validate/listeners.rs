@@ -1,14 +1,13 @@
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    net::SocketAddr,
-};
+use std::net::SocketAddr;
+
+use hashbrown::{HashMap, hash_map::Entry};
 
 use super::{at_most, limits, unique_names};
 use crate::{Findings, config::Listener};
 
 pub(super) fn check(listeners: &[Listener], findings: &mut Findings) {
     at_most(limits::LISTENERS, listeners.len(), "/listeners", findings);
-    unique_names(listeners, "/listeners", findings);
+    unique_names(listeners.iter().map(|listener| &listener.name), "/listeners", findings);
     check_addresses(listeners, findings);
     for (index, listener) in listeners.iter().enumerate() {
         let pointer = format!("/listeners/{index}/trusted_proxies");

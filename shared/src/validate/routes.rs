@@ -1,7 +1,6 @@
-use std::{
-    borrow::Borrow,
-    collections::{BTreeMap, HashSet},
-};
+use std::{borrow::Borrow, collections::BTreeMap, fmt::Display};
+
+use hashbrown::HashSet;
 
 use super::{References, at_most, limits, shadow, unique_names};
 use crate::{
@@ -14,7 +13,7 @@ use crate::{
 
 pub(super) fn check(routes: &[Route], references: &References, findings: &mut Findings) {
     at_most(limits::ROUTES, routes.len(), "/routes", findings);
-    unique_names(routes, "/routes", findings);
+    unique_names(routes.iter().map(|route| &route.name), "/routes", findings);
     for (index, route) in routes.iter().enumerate() {
         let upstream = upstream_of(&route.action);
         if !references.upstreams.contains(upstream) {
@@ -23,7 +22,7 @@ pub(super) fn check(routes: &[Route], references: &References, findings: &mut Fi
                 format!("there is no upstream \"{upstream}\": create it first, or name an existing one"),
             );
         }
-        check_match(&route.matches, &format!("/routes/{index}/match"), references, findings);
+        check_match(&route.matches, format_args!("/routes/{index}/match"), references, findings);
     }
     shadow::check(routes, findings);
 }
@@ -35,7 +34,7 @@ pub(super) fn upstream_of(action: &Action) -> &Name {
     }
 }
 
-fn check_match(matches: &RouteMatch, pointer: &str, references: &References, findings: &mut Findings) {
+fn check_match(matches: &RouteMatch, pointer: impl Display + Copy, references: &References, findings: &mut Findings) {
     // Every field is named, so that a new one is not forgotten here.
     let RouteMatch { hosts, path, methods, headers, query, client_cidrs, listeners } = matches;
     for (field, len, limit) in [
@@ -46,7 +45,7 @@ fn check_match(matches: &RouteMatch, pointer: &str, references: &References, fin
         ("client_cidrs", client_cidrs.len(), limits::CLIENT_CIDRS_PER_ROUTE),
         ("listeners", listeners.len(), limits::LISTENERS),
     ] {
-        at_most(limit, len, format!("{pointer}/{field}"), findings);
+        at_most(limit, len, format_args!("{pointer}/{field}"), findings);
     }
 
     let mut seen = HashSet::with_capacity(hosts.len());
@@ -56,12 +55,12 @@ fn check_match(matches: &RouteMatch, pointer: &str, references: &References, fin
         }
     }
     match path {
-        Some(PathMatch::Exact(pattern)) => check_path(pattern, &format!("{pointer}/path/exact"), findings),
-        Some(PathMatch::Prefix(pattern)) => check_path(pattern, &format!("{pointer}/path/prefix"), findings),
+        Some(PathMatch::Exact(pattern)) => check_path(pattern, format_args!("{pointer}/path/exact"), findings),
+        Some(PathMatch::Prefix(pattern)) => check_path(pattern, format_args!("{pointer}/path/prefix"), findings),
         Some(PathMatch::Regex(_)) | None => {}
     }
-    check_values(headers, &format!("{pointer}/headers"), findings);
-    check_values(query, &format!("{pointer}/query"), findings);
+    check_values(headers, format_args!("{pointer}/headers"), findings);
+    check_values(query, format_args!("{pointer}/query"), findings);
     for (index, listener) in listeners.iter().enumerate() {
         if !references.listeners.contains(listener) {
             findings.error(
@@ -73,20 +72,24 @@ fn check_match(matches: &RouteMatch, pointer: &str, references: &References, fin
 }
 
 /// A pattern is compared with canonical paths, so it is written as one.
-fn check_path(pattern: &AbsolutePath, pointer: &str, findings: &mut Findings) {
+fn check_path(pattern: &AbsolutePath, pointer: impl Display, findings: &mut Findings) {
     let text = pattern.as_str();
     match path::canonicalize(text.as_bytes()) {
         Ok(canonical) if canonical == text => {}
-        Ok(canonical) => {
-            findings.error(pointer, format!("{} is not a canonical path: write {}", quoted(text), quoted(&canonical)))
-        }
-        Err(error) => {
-            findings.error(pointer, format!("{} is not a path that a request can have: {error}", quoted(text)))
-        }
+        Ok(canonical) => findings.error(
+            pointer.to_string(),
+            format!("{} is not a canonical path: write {}", quoted(text), quoted(&canonical)),
+        ),
+        Err(error) => findings
+            .error(pointer.to_string(), format!("{} is not a path that a request can have: {error}", quoted(text))),
     }
 }
 
-fn check_values<N: Borrow<str>>(values: &BTreeMap<N, ValueMatch>, pointer: &str, findings: &mut Findings) {
+fn check_values<N: Borrow<str>>(
+    values: &BTreeMap<N, ValueMatch>,
+    pointer: impl Display + Copy,
+    findings: &mut Findings,
+) {
     for (name, value) in values {
         let name = name.borrow();
         let (kind, text) = match value {
@@ -95,7 +98,7 @@ fn check_values<N: Borrow<str>>(values: &BTreeMap<N, ValueMatch>, pointer: &str,
             ValueMatch::Regex(_) | ValueMatch::Present(_) => ("", ""),
         };
         if name.len() > limits::VALUE_BYTES || name.chars().any(char::is_control) {
-            findings.error(pointer, bad_text(name));
+            findings.error(pointer.to_string(), bad_text(name));
         } else if text.len() > limits::VALUE_BYTES || text.chars().any(char::is_control) {
             findings.error(format!("{pointer}/{}/{kind}", escape(name)), bad_text(text));
         }

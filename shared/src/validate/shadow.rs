@@ -1,6 +1,8 @@
 //! Routes that never take a request, because others always come first.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::borrow::Cow;
+
+use hashbrown::HashMap;
 
 use crate::{
     Findings,

@@ -1,33 +1,37 @@
-use std::collections::HashMap;
+use std::fmt::Display;
+
+use hashbrown::HashMap;
 
 use super::{References, at_most, breaker, limits, unique_names};
 use crate::{Findings, config::Upstream};
 
 pub(super) fn check(upstreams: &[Upstream], references: &References, findings: &mut Findings) {
     at_most(limits::UPSTREAMS, upstreams.len(), "/upstreams", findings);
-    unique_names(upstreams, "/upstreams", findings);
+    unique_names(upstreams.iter().map(|upstream| &upstream.name), "/upstreams", findings);
     for (index, upstream) in upstreams.iter().enumerate() {
-        let pointer = format!("/upstreams/{index}");
         if !references.used_upstreams.contains(&upstream.name) {
-            findings.warning(&pointer, format!("no route forwards to the upstream \"{}\"", upstream.name));
+            findings.warning(
+                format!("/upstreams/{index}"),
+                format!("no route forwards to the upstream \"{}\"", upstream.name),
+            );
         }
-        check_backends(upstream, &format!("{pointer}/backends"), findings);
-        breaker::check(&upstream.breaker, &format!("{pointer}/breaker"), findings);
+        check_backends(upstream, format_args!("/upstreams/{index}/backends"), findings);
+        breaker::check(&upstream.breaker, format_args!("/upstreams/{index}/breaker"), findings);
     }
 }
 
-fn check_backends(upstream: &Upstream, pointer: &str, findings: &mut Findings) {
+fn check_backends(upstream: &Upstream, pointer: impl Display + Copy, findings: &mut Findings) {
     let backends = &upstream.backends;
     at_most(limits::BACKENDS_PER_UPSTREAM, backends.len(), pointer, findings);
-    unique_names(backends, pointer, findings);
+    unique_names(backends.iter().map(|backend| &backend.name), pointer, findings);
     if backends.is_empty() {
         findings.warning(
-            pointer,
+            pointer.to_string(),
             format!("the upstream \"{}\" has no backends: its requests are answered 503 no_backend", upstream.name),
         );
     } else if backends.iter().all(|backend| backend.weight.get() == 0) {
         findings.warning(
-            pointer,
+            pointer.to_string(),
             format!(
                 "all backends of the upstream \"{}\" have weight 0: its requests are answered 503 no_backend",
                 upstream.name

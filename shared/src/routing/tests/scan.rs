@@ -8,8 +8,10 @@ use serde_json::json;
 
 use super::{Request, Table, find, route};
 use crate::{
-    config::{PathMatch, Route, ValueMatch},
+    Origin,
+    config::{Config, PathMatch, Route, ValueMatch},
     routing::{RequestView, path},
+    validate,
     value::{HostPattern, Pattern},
 };
 
@@ -197,6 +199,30 @@ proptest! {
             prop_assert_eq!(index.find(request).map(|found| routes[found].name.as_str()), expected, "{:?}", request);
             let found = other_index.find(request).map(|found| shuffled[found].name.as_str());
             prop_assert_eq!(found, expected, "in another order: {:?}", request);
+        }
+    }
+}
+
+/// The positions of the routes of which validation says that they never match.
+fn shadowed(routes: &[Route]) -> Vec<usize> {
+    let config = Config { routes: routes.to_vec(), ..Config::default() };
+    let findings = validate(&config, Origin::Store);
+    let shadows = findings.iter().filter(|finding| finding.message.contains("never matches"));
+    shadows.map(|finding| finding.pointer.split('/').nth(2).unwrap().parse().unwrap()).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_route_that_validation_calls_shadowed_is_never_found(
+        (routes, _) in table(),
+        requests in vec(request(), 1..60),
+    ) {
+        let (index, shadowed) = (Table::build(&routes), shadowed(&routes));
+        for request in &requests {
+            let found = index.find(request);
+            prop_assert!(found.is_none_or(|found| !shadowed.contains(&found)), "{:?} {:?}", found, request);
         }
     }
 }

@@ -1,0 +1,444 @@
+//! What a request looks like to the backend, what the answer looks like to the client, and what is remembered of it.
+
+use std::{fs, path::Path, time::Duration};
+
+use harness::{Connection, DEADLINE, DataPlane, Nginx, Origin, RawClient, Reply, fetch, free_port, get, wait_for};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A data plane that serves a file, and where.
+struct Site {
+    plane: DataPlane,
+    address: String,
+    directory: TempDir,
+}
+
+impl Site {
+    /// A data plane with one listener and the rest of `config`. Its access log is `access.log` in its directory.
+    fn start(mut config: Value) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let address = format!("127.0.0.1:{}", free_port());
+        if config.get("listeners").is_none() {
+            config["listeners"] = json!([{ "name": "web", "address": address }]);
+        } else {
+            config["listeners"][0]["address"] = json!(address);
+        }
+        config["settings"] = json!({ "access_log": { "file": directory.path().join("access.log") } });
+        let file = directory.path().join("config.json");
+        fs::write(&file, config.to_string()).unwrap();
+        let plane = DataPlane::of_file(&file, &["--workers", "2"]);
+        Self { plane, address, directory }
+    }
+
+    /// One route for everything to `origins`, with further fields of the route.
+    fn of(origins: &[&Origin], route: Value) -> Self {
+        Self::start(one_upstream(origins.iter().map(|origin| (origin.address(), 1)), route))
+    }
+
+    fn client(&self) -> RawClient {
+        RawClient::connect(&self.address).unwrap()
+    }
+
+    /// The line of the access log whose path is `path`; lines come after the response.
+    fn logged(&self, path: &str) -> Value {
+        let file = self.directory.path().join("access.log");
+        wait_for(&format!("a log line of {path}"), DEADLINE, || {
+            let text = fs::read_to_string(&file).unwrap_or_default();
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).find(|line: &Value| line["path"] == path)
+        })
+    }
+}
+
+fn one_upstream<'a>(backends: impl Iterator<Item = (&'a str, u16)>, route: Value) -> Value {
+    let backends: Vec<Value> = backends
+        .enumerate()
+        .map(|(index, (address, weight))| json!({ "name": format!("b{index}"), "address": address, "weight": weight }))
+        .collect();
+    let mut whole = json!({ "name": "all", "action": { "forward": { "upstream": "up" } } });
+    for (name, value) in route.as_object().unwrap() {
+        whole[name] = value.clone();
+    }
+    json!({ "upstreams": [{ "name": "up", "backends": backends }], "routes": [whole] })
+}
+
+#[test]
+fn weights_are_exact_over_all_workers() {
+    let (a, b) = (Origin::named("a"), Origin::named("b"));
+    let site = Site::start(one_upstream([(a.address(), 3), (b.address(), 1)].into_iter(), json!({})));
+    // A connection each, so that the kernel spreads them over the workers.
+    let answers: Vec<String> = (0..80).map(|_| get(&site.address, "h", "/").unwrap().text()).collect();
+    for window in answers.windows(4) {
+        assert_eq!(window.iter().filter(|name| *name == "b").count(), 1, "{answers:?}");
+    }
+}
+
+#[test]
+fn the_backend_sees_one_canonical_request() {
+    let origin = Origin::named("a");
+    let site = Site::of(&[&origin], json!({}));
+    let request = "GET /a/./b//%7Ec%2fd/../e?q=%7E&r=/../ HTTP/1.1\r\nHost: Shop.Example:81\r\nX-Own: 1\r\n\
+        Connection: keep-alive, X-Own, Host\r\nKeep-Alive: 5\r\nUpgrade: websocket\r\nTE: trailers\r\n\
+        X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Proto: https\r\nX_Forwarded_For: 2.2.2.2\r\nX-Kept: yes\r\n\r\n";
+    assert_eq!(site.client().ask(request).unwrap().status, 200);
+    let received = origin.take_received().remove(0);
+    assert_eq!((received.method(), received.target()), ("GET", "/a/b/e?q=%7E&r=/../"));
+    let value = |name: &str| received.head.all(name).join("|");
+    assert_eq!(value("host"), "Shop.Example:81");
+    assert_eq!(value("x-forwarded-for"), "127.0.0.1");
+    assert_eq!(value("x-forwarded-proto"), "http");
+    assert_eq!(value("x-forwarded-host"), "Shop.Example:81");
+    assert_eq!(value("x-kept"), "yes");
+    assert_eq!(value("te"), "trailers");
+    assert_eq!(value("x-request-id").len(), 36);
+    for gone in ["x-own", "keep-alive", "upgrade", "x_forwarded_for"] {
+        assert_eq!(value(gone), "", "{gone}");
+    }
+    assert_eq!(site.logged("/a/b/e")["request_id"], value("x-request-id"));
+}
+
+#[test]
+fn the_host_policy_decides_what_host_the_backend_sees() {
+    let origin = Origin::named("a");
+    for (policy, host) in
+        [("preserve", "h:81"), ("backend", origin.address()), ("other.example:82", "other.example:82")]
+    {
+        let site = Site::of(&[&origin], json!({ "host": policy }));
+        get(&site.address, "h:81", "/").unwrap();
+        assert_eq!(origin.take_received()[0].head.all("host"), [host], "{policy}");
+    }
+}
+
+#[test]
+fn a_trusted_proxy_is_believed_and_the_client_address_is_one_everywhere() {
+    let origin = Origin::named("a");
+    let mut config = one_upstream([(origin.address(), 1)].into_iter(), json!({}));
+    config["listeners"] = json!([{ "name": "web", "trusted_proxies": ["127.0.0.0/8", "10.0.0.0/8"] }]);
+    config["ip_rules"] = json!([{ "action": "deny", "cidr": "203.0.113.9" }]);
+    let site = Site::start(config);
+    let from = |chain: &str, path: &str| {
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: {chain}\r\nX-Forwarded-Proto: https\r\n\r\n");
+        site.client().ask(request).unwrap().status
+    };
+    assert_eq!(from("203.0.113.9, 198.51.100.7, 10.1.1.1", "/in"), 200);
+    let received = origin.take_received().remove(0);
+    assert_eq!(received.head.all("x-forwarded-for"), ["203.0.113.9, 198.51.100.7, 10.1.1.1, 127.0.0.1"]);
+    assert_eq!(received.head.all("x-forwarded-proto"), ["https"]);
+    assert_eq!(site.logged("/in")["client"], "198.51.100.7");
+    assert_eq!(from("198.51.100.7, 203.0.113.9", "/out"), 403);
+    assert_eq!(site.logged("/out")["client"], "203.0.113.9");
+}
+
+#[test]
+fn answers_of_our_own_say_the_same_word_everywhere() {
+    let closed = free_port();
+    let config = json!({
+        "upstreams": [
+            { "name": "dead", "backends": [{ "name": "a", "address": format!("127.0.0.1:{closed}") }] },
+            { "name": "empty" },
+            { "name": "zero", "backends": [{ "name": "a", "address": format!("127.0.0.1:{closed}"), "weight": 0 }] },
+        ],
+        "routes": [
+            { "name": "dead", "match": { "path": { "exact": "/dead" } }, "action": { "forward": { "upstream": "dead" } } },
+            { "name": "empty", "match": { "path": { "exact": "/empty" } }, "action": { "forward": { "upstream": "empty" } } },
+            { "name": "zero", "match": { "path": { "exact": "/zero" } }, "action": { "forward": { "upstream": "zero" } } },
+            { "name": "denied", "match": { "path": { "exact": "/denied" } }, "action": { "forward": { "upstream": "empty" } } },
+        ],
+        "ip_rules": [{ "route": "denied", "action": "deny", "cidr": "127.0.0.1" }],
+    });
+    let site = Site::start(config);
+    let cases = [
+        ("/dead", 502, "connect_failed"),
+        ("/empty", 503, "no_backend"),
+        ("/zero", 503, "no_backend"),
+        ("/denied", 403, "ip_denied"),
+        ("/none", 404, "no_route"),
+    ];
+    for (path, status, reason) in cases {
+        let answer = get(&site.address, "h", path).unwrap();
+        assert_eq!(answer.status, status, "{path}");
+        let proxy_status = answer.field("proxy-status").unwrap();
+        assert!(proxy_status.starts_with("tidegate; error=") && proxy_status.contains(reason), "{proxy_status}");
+        let text = answer.text();
+        assert!(text.contains(reason) && !text.contains(&closed.to_string()), "{text}");
+        let line = site.logged(path);
+        assert_eq!((&line["status"], &line["reason"]), (&json!(status), &json!(reason)));
+        assert!(text.contains(line["request_id"].as_str().unwrap()));
+        let counted = format!("tidegate_generated_responses_total{{reason=\"{reason}\"}} ");
+        let metrics = site.plane.metrics();
+        let count = metrics.lines().find_map(|line| line.strip_prefix(&counted)).unwrap();
+        assert_ne!(count, "0", "{reason}");
+    }
+}
+
+#[test]
+fn what_can_be_read_in_two_ways_is_refused_and_the_connection_closed() {
+    let origin = Origin::named("a");
+    let site = Site::of(&[&origin], json!({}));
+    for request in [
+        "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        "GET / HTTP/1.1\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a b\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: user@a\r\n\r\n",
+        "GET /%00 HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /a\\b HTTP/1.1\r\nHost: a\r\n\r\n",
+    ] {
+        let mut client = site.client();
+        let answer = client.ask(request).unwrap();
+        assert_eq!(answer.status, 400, "{request:?}");
+        assert_ne!(client.state_after(DEADLINE), Connection::Kept, "{request:?}");
+    }
+    assert!(origin.received().is_empty());
+    assert_eq!(site.client().ask("CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n").unwrap().status, 405);
+}
+
+#[test]
+fn bodies_stream_both_ways_whatever_their_framing() {
+    let origin =
+        Origin::start(|request| Reply::with(200, &[("X-Length", &request.body.len().to_string())], &request.body));
+    let site = Site::of(&[&origin], json!({}));
+    let body: Vec<u8> = (0..5_000_000u32).map(|byte| (byte % 251) as u8).collect();
+    let mut client = site.client();
+    client.send(format!("POST /length HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", body.len())).unwrap();
+    let mut sending = client;
+    let answer = std::thread::scope(|scope| {
+        let mut writer = sending.try_clone().unwrap();
+        let sent = &body;
+        scope.spawn(move || writer.send(sent).unwrap());
+        sending.read_response().unwrap()
+    });
+    assert!(answer.body == body, "{} bytes came back", answer.body.len());
+
+    let answer = sending
+        .ask("POST /chunked HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
+    assert_eq!(answer.unwrap().text(), "abcde");
+    let line = site.logged("/length");
+    assert_eq!((&line["bytes_in"], &line["bytes_out"]), (&json!(body.len()), &json!(body.len())));
+}
+
+#[test]
+fn a_unix_socket_and_a_name_are_backends_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let unix = Origin::unix(&directory.path().join("app.sock"), |_| Reply::text("unix"));
+    let tcp = Origin::named("dns");
+    let port = tcp.address().rsplit(':').next().unwrap();
+    for (address, name) in [(unix.address().to_owned(), "unix"), (format!("localhost:{port}"), "dns")] {
+        let site = Site::start(one_upstream([(address.as_str(), 1)].into_iter(), json!({ "host": "backend" })));
+        for _ in 0..3 {
+            assert_eq!(get(&site.address, "h", "/").unwrap().text(), name);
+        }
+    }
+    assert_eq!(unix.received()[0].head.all("host"), ["localhost"]);
+}
+
+#[test]
+fn upstream_connections_are_kept_and_a_stale_one_costs_no_request() {
+    let origin = Origin::named("a");
+    let site = Site::of(&[&origin], json!({}));
+    let mut client = site.client();
+    for _ in 0..20 {
+        assert_eq!(client.ask("GET / HTTP/1.1\r\nHost: h\r\n\r\n").unwrap().status, 200);
+    }
+    assert_eq!(origin.connections(), 1);
+    for _ in 0..20 {
+        origin.drop_connections();
+        assert_eq!(client.ask("GET / HTTP/1.1\r\nHost: h\r\n\r\n").unwrap().status, 200);
+    }
+}
+
+#[test]
+fn a_backend_that_fails_is_told_apart() {
+    for (reply, reason) in [("hang up", "upstream_reset"), ("nonsense", "bad_response")] {
+        let origin = Origin::start(move |_| match reply {
+            "hang up" => Reply::hang_up(),
+            _ => Reply::raw("SPAM 1 2 3\r\n\r\n", false),
+        });
+        let site = Site::of(&[&origin], json!({}));
+        let answer = get(&site.address, "h", "/x").unwrap();
+        assert_eq!((answer.status, site.logged("/x")["reason"].as_str()), (502, Some(reason)));
+    }
+}
+
+#[test]
+fn a_response_that_is_cut_off_never_looks_complete() {
+    let origin = Origin::start(|request| match request.target() {
+        "/length" => Reply::raw("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", false),
+        _ => Reply::raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", false),
+    });
+    let site = Site::of(&[&origin], json!({}));
+    for path in ["/length", "/chunked"] {
+        let mut client = site.client();
+        let answer = client.ask(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n"));
+        assert!(answer.is_err(), "{path}: {:?}", answer.map(|answer| answer.text()));
+        assert_eq!(site.logged(path)["reason"], "upstream_reset");
+    }
+}
+
+#[test]
+fn a_client_that_goes_away_is_logged_as_499_and_its_backend_let_go() {
+    let (arrived, has_arrived) = std::sync::mpsc::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let (arrived, released) = (std::sync::Mutex::new(arrived), std::sync::Mutex::new(Some(released)));
+    let origin = Origin::start(move |_| {
+        let _ = arrived.lock().unwrap().send(());
+        let released = released.lock().unwrap().take();
+        Reply::script(false, move |_| {
+            // Until the test ends: the answer must not be what ends the request.
+            let _ = released.map(|released| released.recv());
+            Ok(())
+        })
+    });
+    let site = Site::of(&[&origin], json!({}));
+    let mut client = site.client();
+    client.send("GET /slow HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    has_arrived.recv_timeout(DEADLINE).unwrap();
+    drop(client);
+    let line = site.logged("/slow");
+    assert_eq!((&line["status"], &line["reason"]), (&json!(499), &json!("client_gone")));
+    drop(release);
+}
+
+#[test]
+fn nginx_is_a_backend() {
+    let Some(nginx) = Nginx::start("etag on; location /text { return 200 \"hello $http_x_forwarded_for $host\"; }")
+    else {
+        return;
+    };
+    fs::write(nginx.root().join("file"), "x".repeat(300_000)).unwrap();
+    let site = Site::start(one_upstream([(nginx.address().as_str(), 1)].into_iter(), json!({})));
+    let mut client = site.client();
+    assert_eq!(client.ask("GET /text HTTP/1.1\r\nHost: shop\r\n\r\n").unwrap().text(), "hello 127.0.0.1 shop");
+    let file = client.ask("GET /file HTTP/1.1\r\nHost: shop\r\n\r\n").unwrap();
+    assert_eq!(file.body.len(), 300_000);
+    client.send("HEAD /file HTTP/1.1\r\nHost: shop\r\n\r\n").unwrap();
+    let head = client.read_response_to("HEAD").unwrap();
+    assert_eq!((head.status, head.field("content-length"), head.body.len()), (200, Some("300000"), 0));
+    let etag = file.field("etag").unwrap();
+    let unchanged = client.ask(format!("GET /file HTTP/1.1\r\nHost: shop\r\nIf-None-Match: {etag}\r\n\r\n")).unwrap();
+    assert_eq!((unchanged.status, unchanged.body.len()), (304, 0));
+    let part = client.ask("GET /file HTTP/1.1\r\nHost: shop\r\nRange: bytes=0-9\r\n\r\n").unwrap();
+    assert_eq!((part.status, part.body.len()), (206, 10));
+}
+
+#[test]
+fn routes_are_chosen_by_their_whole_match() {
+    let origins: Vec<Origin> =
+        ["any", "host", "wild", "path", "header", "query", "method", "client"].map(Origin::named).into();
+    let route = |name: &str, matches: Value| json!({ "name": name, "match": matches, "action": { "forward": { "upstream": name } } });
+    let names = ["any", "host", "wild", "path", "header", "query", "method", "client"];
+    let upstreams: Vec<Value> = names
+        .iter()
+        .zip(&origins)
+        .map(|(name, origin)| json!({ "name": name, "backends": [{ "name": "b", "address": origin.address() }] }))
+        .collect();
+    let site = Site::start(json!({ "upstreams": upstreams, "routes": [
+        route("any", json!({})),
+        route("host", json!({ "hosts": ["shop.example"] })),
+        route("wild", json!({ "hosts": ["*.shop.example"] })),
+        route("path", json!({ "hosts": ["shop.example"], "path": { "prefix": "/api" } })),
+        route("header", json!({ "hosts": ["shop.example"], "headers": { "X-Beta": { "exact": "1" } } })),
+        route("query", json!({ "hosts": ["shop.example"], "query": { "v": { "regex": "[0-9]+" } } })),
+        route("method", json!({ "hosts": ["shop.example"], "path": { "prefix": "/api" }, "methods": ["PUT"] })),
+        route("client", json!({ "hosts": ["client.example"], "client_cidrs": ["127.0.0.0/8"], "listeners": ["web"] })),
+    ]}));
+    for (request, expected) in [
+        ("GET / HTTP/1.1\r\nHost: other", "any"),
+        ("GET / HTTP/1.1\r\nHost: SHOP.example.:8080", "host"),
+        ("GET / HTTP/1.1\r\nHost: a.b.shop.example", "wild"),
+        ("GET http://shop.example/x HTTP/1.1\r\nHost: other", "host"),
+        ("GET /api/v1 HTTP/1.1\r\nHost: shop.example", "path"),
+        ("GET /x/../api HTTP/1.1\r\nHost: shop.example", "path"),
+        ("GET /apis HTTP/1.1\r\nHost: shop.example", "host"),
+        ("PUT /api/v1 HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 0", "method"),
+        ("GET / HTTP/1.1\r\nHost: shop.example\r\nx-beta: 1", "header"),
+        ("GET /?a=b&v=12 HTTP/1.1\r\nHost: shop.example", "query"),
+        ("GET /?v=x HTTP/1.1\r\nHost: shop.example", "host"),
+        ("GET / HTTP/1.1\r\nHost: client.example", "client"),
+    ] {
+        assert_eq!(site.client().ask(format!("{request}\r\n\r\n")).unwrap().text(), expected, "{request}");
+    }
+}
+
+#[test]
+fn a_hangup_reads_the_file_again_and_a_bad_file_changes_nothing() {
+    let (a, b) = (Origin::named("a"), Origin::named("b"));
+    let site = Site::of(&[&a], json!({}));
+    let file = site.directory.path().join("config.json");
+    let old = fs::read_to_string(&file).unwrap();
+    replace(&file, &old.replace(a.address(), b.address()));
+    site.plane.reload();
+    wait_for("the new file acts", DEADLINE, || (get(&site.address, "h", "/").unwrap().text() == "b").then_some(()));
+    replace(&file, &old.replace("\"upstream\":\"up\"", "\"upstream\":\"none\""));
+    site.plane.reload();
+    wait_for("the refusal is counted", DEADLINE, || {
+        site.plane.metrics().contains("tidegate_snapshots_rejected_total 1").then_some(())
+    });
+    assert_eq!(get(&site.address, "h", "/").unwrap().text(), "b");
+}
+
+fn replace(file: &Path, text: &str) {
+    let next = file.with_extension("new");
+    fs::write(&next, text).unwrap();
+    fs::rename(next, file).unwrap();
+}
+
+#[test]
+fn a_drain_finishes_what_is_open() {
+    let (arrived, has_arrived) = std::sync::mpsc::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let (arrived, released) = (std::sync::Mutex::new(arrived), std::sync::Mutex::new(Some(released)));
+    let origin = Origin::start(move |_| {
+        let _ = arrived.lock().unwrap().send(());
+        let released = released.lock().unwrap().take();
+        Reply::script(true, move |stream| {
+            let _ = released.map(|released| released.recv());
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone")
+        })
+    });
+    let mut site = Site::of(&[&origin], json!({}));
+    let mut client = site.client();
+    client.send("GET /slow HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    has_arrived.recv_timeout(DEADLINE).unwrap();
+    site.plane.process.signal(rustix::process::Signal::TERM);
+    wait_for("no new connection is taken", DEADLINE, || RawClient::connect(&site.address).is_err().then_some(()));
+    release.send(()).unwrap();
+    let answer = client.read_response().unwrap();
+    assert_eq!((answer.text().as_str(), answer.field("connection")), ("done", Some("close")));
+    assert!(site.plane.process.wait(DEADLINE).success());
+}
+
+#[test]
+fn a_file_that_cannot_be_served_ends_the_start_with_a_sentence() {
+    let directory = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let in_use = taken.local_addr().unwrap();
+    for (config, sentence) in [
+        (json!({ "listeners": [{ "name": "web", "address": in_use }] }), "in use"),
+        (
+            json!({ "routes": [{ "name": "r", "action": { "forward": { "upstream": "none" } } }] }),
+            "/routes/0/action/forward/upstream",
+        ),
+        (json!({ "listener": [] }), "unknown field"),
+    ] {
+        let file = directory.path().join("config.json");
+        fs::write(&file, config.to_string()).unwrap();
+        let mut plane = DataPlane::spawn(&["--config", &file.display().to_string()]);
+        let status = plane.process.wait(Duration::from_secs(20));
+        assert!(!status.success() && plane.process.errors().contains(sentence), "{config}: {}", plane.process.story());
+    }
+}
+
+#[test]
+fn an_address_family_of_its_own() {
+    let origin = Origin::named("six");
+    let port = free_port();
+    let mut config = one_upstream([(origin.address(), 1)].into_iter(), json!({}));
+    config["listeners"] = json!([{ "name": "web" }, { "name": "six", "address": format!("[::1]:{port}") }]);
+    let _site = Site::start(config);
+    assert_eq!(get(&format!("[::1]:{port}"), "[::1]", "/").unwrap().text(), "six");
+    assert!(
+        fetch(&format!("127.0.0.1:{port}"), "GET / HTTP/1.1\r\nHost: h\r\n\r\n").is_err(),
+        "IPv6 listeners are for IPv6 only"
+    );
+}
