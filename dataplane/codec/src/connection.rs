@@ -1,6 +1,7 @@
 //! What `Connection` and `Upgrade` say.
 
 use crate::{
+    caseless,
     fault::Fault,
     field::Field,
     fields::Fields,
@@ -21,7 +22,17 @@ impl Options {
     /// Reads all `Connection` lines and marks the lines that they name as removed.
     #[inline]
     pub(crate) fn read(fields: &mut Fields, buffer: &[u8]) -> Result<Self, Fault> {
-        if fields.has(Field::Connection) { Self::read_lines(fields, buffer) } else { Ok(Self::default()) }
+        let Some(value) = fields.value(Field::Connection, buffer) else { return Ok(Self::default()) };
+        // What almost all say.
+        if !fields.is_repeated(Field::Connection) {
+            if caseless::is(value, b"keep-alive") {
+                return Ok(Self { keep_alive: true, ..Self::default() });
+            }
+            if caseless::is(value, b"close") {
+                return Ok(Self { close: true, ..Self::default() });
+            }
+        }
+        Self::read_lines(fields, buffer)
     }
 
     fn read_lines(fields: &mut Fields, buffer: &[u8]) -> Result<Self, Fault> {
@@ -31,11 +42,11 @@ impl Options {
             if count == MAX_CONNECTION_OPTIONS || !grammar::is_token(member) {
                 return Err(Fault::BadConnection);
             }
-            if member.eq_ignore_ascii_case(b"keep-alive") {
+            if caseless::is(member, b"keep-alive") {
                 options.keep_alive = true;
-            } else if member.eq_ignore_ascii_case(b"close") {
+            } else if caseless::is(member, b"close") {
                 options.close = true;
-            } else if member.eq_ignore_ascii_case(b"upgrade") {
+            } else if caseless::is(member, b"upgrade") {
                 options.upgrade = true;
             } else {
                 names_fields = true;
@@ -65,9 +76,8 @@ impl Options {
     }
 
     fn read_upgrade(self, version: Version, fields: &Fields, buffer: &[u8]) -> Result<Upgrade, Fault> {
-        let mut lines = fields.all(Field::Upgrade);
-        let Some(line) = lines.next() else { return Ok(Upgrade::None) };
-        if lines.next().is_some() {
+        let Some(line) = fields.first(Field::Upgrade) else { return Ok(Upgrade::None) };
+        if fields.is_repeated(Field::Upgrade) {
             return Err(Fault::BadUpgrade);
         }
         let mut is_passed_on = self.upgrade && version == Version::Http11;
@@ -77,7 +87,7 @@ impl Options {
             if !protocol.splitn(2, |byte| *byte == b'/').all(grammar::is_token) {
                 return Err(Fault::BadUpgrade);
             }
-            is_passed_on &= !protocol.eq_ignore_ascii_case(b"h2c");
+            is_passed_on &= !caseless::is(protocol, b"h2c");
             protocols += 1;
         }
         if protocols == 0 {

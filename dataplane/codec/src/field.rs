@@ -1,6 +1,8 @@
 //! Names of fields that mean something to a proxy.
 
-/// Defines [`Field`] and the table behind it. The names must stand in order of length.
+use crate::caseless::{Key, MAX_LENGTH};
+
+/// Defines [`Field`] and the table behind it.
 macro_rules! fields {
     ($($variant:ident = $name:literal,)*) => {
         /// A field that this codec or the engine above it acts on.
@@ -12,16 +14,15 @@ macro_rules! fields {
             Other,
         }
 
+        const NAMES: [&str; Field::Other as usize] = [$($name),*];
+
         static KNOWN: [Known; Field::Other as usize] = [$(Known::new(Field::$variant, $name)),*];
 
         impl Field {
             /// The name in lower case; empty for [`Field::Other`].
             #[must_use]
             pub fn name(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $name,)*
-                    Self::Other => "",
-                }
+                NAMES.get(self as usize).copied().unwrap_or_default()
             }
         }
     };
@@ -130,15 +131,16 @@ impl Field {
     /// `X_Forwarded_For`. Software that turns names into variables takes one for the other. `name` must be a token.
     #[inline]
     pub(crate) fn classify(name: &[u8]) -> (Self, bool) {
-        let Some(&(from, to)) = BY_LENGTH.get(name.len()) else { return (Self::Other, false) };
-        if from == to {
-            return (Self::Other, false);
-        }
-        let key = Key::of(name);
-        for known in &KNOWN[usize::from(from)..usize::from(to)] {
-            if key.and(known.letters) == known.name.and(known.letters) {
-                return (known.field, key != known.name);
+        let Some(mut slot) = slot(name) else { return (Self::Other, false) };
+        // The table is never full, so this ends.
+        while let Some(known) = KNOWN.get(usize::from(SLOTS[slot])) {
+            if known.length == name.len() {
+                let difference = Key::of(name).difference(known.name);
+                if difference.is_clear_of(&known.letters) {
+                    return (known.field, !difference.is_zero());
+                }
             }
+            slot = (slot + 1) % SLOTS.len();
         }
         (Self::Other, false)
     }
@@ -162,93 +164,56 @@ impl Field {
     }
 }
 
-/// Where in `KNOWN` the names of a length stand: from, to.
-static BY_LENGTH: [(u8, u8); MAX_LENGTH + 1] = by_length();
+/// How many kinds of names there are, with the others.
+pub(crate) const KINDS: usize = Field::Other as usize + 1;
 
-/// The longest name that a [`Key`] holds.
-const MAX_LENGTH: usize = 24;
+/// A hash table of places in `KNOWN`, with `EMPTY` for none. So large that a name which is not in it mostly meets an empty
+/// slot at once.
+static SLOTS: [u8; 256] = slots();
 
-const fn by_length() -> [(u8, u8); MAX_LENGTH + 1] {
-    let mut ranges = [(0, 0); MAX_LENGTH + 1];
+const EMPTY: u8 = u8::MAX;
+
+const fn slots() -> [u8; 256] {
+    let mut slots = [EMPTY; 256];
     let mut at = 0;
     while at < KNOWN.len() {
-        let length = KNOWN[at].length;
-        assert!(at == 0 || KNOWN[at - 1].length <= length, "the names stand in order of length");
-        if ranges[length].1 == 0 {
-            ranges[length].0 = at as u8;
+        let Some(mut slot) = slot(NAMES[at].as_bytes()) else { panic!("names have 2 to 24 bytes") };
+        while slots[slot] != EMPTY {
+            slot = (slot + 1) % slots.len();
         }
+        slots[slot] = at as u8;
         at += 1;
-        ranges[length].1 = at as u8;
     }
-    ranges
+    slots
+}
+
+/// The slot where the search for a name begins. It looks at the length and at three bytes that are no hyphen in any known
+/// name, without regard to case.
+#[inline(always)]
+const fn slot(name: &[u8]) -> Option<usize> {
+    let length = name.len();
+    let [first, .., before_last, last] = name else {
+        return if length == 2 { Some(0) } else { None };
+    };
+    if length > MAX_LENGTH {
+        return None;
+    }
+    let key = u32::from_le_bytes([*first | 0x20, *before_last | 0x20, *last | 0x20, length as u8]);
+    Some((key.wrapping_mul(0x9e37_79b1) >> 24) as usize)
 }
 
 struct Known {
     field: Field,
     length: usize,
     name: Key,
-    /// All bits of the bytes that are no hyphens.
+    /// The bytes that must be as in the name; the others are hyphens, or what stands for them.
     letters: Key,
 }
 
 impl Known {
     const fn new(field: Field, name: &str) -> Self {
         let name = name.as_bytes();
-        assert!(name.len() >= 2 && name.len() <= MAX_LENGTH, "a key has room for 2 to 24 bytes");
-        let mut letters = [0xff; MAX_LENGTH];
-        let mut at = 0;
-        while at < name.len() {
-            if name[at] == b'-' {
-                letters[at] = 0;
-            }
-            at += 1;
-        }
-        Self { field, length: name.len(), name: Key::of(name), letters: Key::raw(letters.split_at(name.len()).0) }
-    }
-}
-
-/// A name of up to 24 bytes in three words, which overlap in the names between: cheaper to compare than a slice.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Key {
-    first: u64,
-    middle: u64,
-    last: u64,
-}
-
-impl Key {
-    /// The key of a token or a lower-case name, without regard to case: bit 5 is set in every byte, which of a token's
-    /// bytes maps only a letter to a letter, a digit to a digit and a hyphen to a hyphen.
-    #[inline]
-    const fn of(name: &[u8]) -> Self {
-        const LOWER: u64 = 0x2020_2020_2020_2020;
-        let key = Self::raw(name);
-        Self { first: key.first | LOWER, middle: key.middle | LOWER, last: key.last | LOWER }
-    }
-
-    #[inline]
-    const fn raw(name: &[u8]) -> Self {
-        if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
-            let middle = if name.len() > 16 { word(name.split_at(8).1) } else { 0 };
-            Self { first: u64::from_le_bytes(*first), middle, last: u64::from_le_bytes(*last) }
-        } else if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
-            Self { first: u32::from_le_bytes(*first) as u64, middle: 0, last: u32::from_le_bytes(*last) as u64 }
-        } else if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
-            Self { first: u16::from_le_bytes(*first) as u64, middle: 0, last: u16::from_le_bytes(*last) as u64 }
-        } else {
-            Self { first: 0, middle: 0, last: 0 }
-        }
-    }
-
-    #[inline]
-    const fn and(self, other: Self) -> Self {
-        Self { first: self.first & other.first, middle: self.middle & other.middle, last: self.last & other.last }
-    }
-}
-
-const fn word(bytes: &[u8]) -> u64 {
-    match bytes.first_chunk() {
-        Some(word) => u64::from_le_bytes(*word),
-        None => 0,
+        Self { field, length: name.len(), name: Key::of(name), letters: Key::letters_of(name) }
     }
 }
 

@@ -2,7 +2,11 @@
 
 use std::ops::Range;
 
-use crate::{field::Field, grammar, span::Span};
+use crate::{
+    field::{Field, KINDS},
+    grammar,
+    span::Span,
+};
 
 /// One header line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,21 +27,31 @@ pub struct Line {
 
 impl Line {
     #[inline]
-    pub(crate) fn new(name: Span, value: Span, buffer: &[u8]) -> Self {
-        let (field, resembling) = Field::classify(name.of(buffer));
+    pub(crate) fn new(name: Span, value: Span, name_text: &[u8]) -> Self {
+        let (field, resembling) = Field::classify(name_text);
         let (field, resembles) = if resembling { (Field::Other, Some(field)) } else { (field, None) };
         Self { name, value, field, resembles, removed: field.is_hop_by_hop() }
     }
 }
 
 /// The header lines of a message in their order, as places in the buffer that was parsed.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Fields {
     lines: Vec<Line>,
     /// One bit for each known field that is there.
     seen: u64,
+    /// One bit for each known field that is there more than once.
+    repeated: u64,
+    /// The index of the first line of each field that was seen.
+    first: [u16; KINDS],
     /// Where the empty line that ends the head begins.
     end: u32,
+}
+
+impl Default for Fields {
+    fn default() -> Self {
+        Self { lines: Vec::new(), seen: 0, repeated: 0, first: [0; KINDS], end: 0 }
+    }
 }
 
 impl Fields {
@@ -55,18 +69,37 @@ impl Fields {
         self.seen & field.bit() != 0
     }
 
+    /// The first line with a known field.
+    #[inline]
+    #[must_use]
+    pub fn first(&self, field: Field) -> Option<&Line> {
+        if self.has(field) { self.lines.get(usize::from(self.first[field as usize])) } else { None }
+    }
+
+    /// Whether there is more than one line with a known field.
+    #[inline]
+    #[must_use]
+    pub fn is_repeated(&self, field: Field) -> bool {
+        self.repeated & field.bit() != 0
+    }
+
     /// The lines with a known field, in order.
     #[inline]
     pub fn all(&self, field: Field) -> impl DoubleEndedIterator<Item = &Line> {
-        // Nothing is walked for the many fields that a message does not have.
-        let lines = if self.has(field) { &self.lines[..] } else { &[] };
+        let first = usize::from(self.first[field as usize]);
+        let lines = match (self.has(field), self.is_repeated(field)) {
+            (false, _) => &[],
+            (true, false) => &self.lines[first..=first],
+            (true, true) => &self.lines[first..],
+        };
         lines.iter().filter(move |line| line.field == field)
     }
 
     /// The value of the first line with a known field.
+    #[inline]
     #[must_use]
     pub fn value<'a>(&self, field: Field, buffer: &'a [u8]) -> Option<&'a [u8]> {
-        self.all(field).next().map(|line| line.value.of(buffer))
+        self.first(field).map(|line| line.value.of(buffer))
     }
 
     /// Leaves out line `index` when the head is written anew.
@@ -104,6 +137,7 @@ impl Fields {
     pub(crate) fn clear(&mut self) {
         self.lines.clear();
         self.seen = 0;
+        self.repeated = 0;
         self.end = 0;
     }
 
@@ -111,26 +145,42 @@ impl Fields {
     #[inline]
     pub(crate) fn fill(&mut self, buffer: &[u8], headers: &[httparse::Header<'_>]) -> bool {
         let end = buffer.len().wrapping_sub(2);
-        let mut seen = 0;
-        let mut every_line_ends_with_cr = buffer.get(end) == Some(&b'\r');
         // Every line starts behind the LF of the one before it; so does the empty line at the end.
         let cr_stands_before = |start: usize| buffer.get(start.wrapping_sub(2)) == Some(&b'\r');
+        let mut every_line_ends_with_cr = cr_stands_before(end) && buffer.get(end) == Some(&b'\r');
+        let (mut seen, mut repeated) = (0, 0);
         self.lines.clear();
-        self.lines.extend(headers.iter().map(|header| {
+        self.lines.reserve(headers.len());
+        for header in headers {
             let name = Span::within(buffer, header.name.as_bytes());
-            let line = Line::new(name, Span::within(buffer, header.value), buffer);
             every_line_ends_with_cr &= cr_stands_before(name.start as usize);
-            seen |= line.field.bit();
-            line
-        }));
-        self.seen = seen & !Field::Other.bit();
+            let line = Line::new(name, Span::within(buffer, header.value), header.name.as_bytes());
+            if line.field != Field::Other {
+                let bit = line.field.bit();
+                if seen & bit == 0 {
+                    self.first[line.field as usize] = self.lines.len() as u16;
+                }
+                repeated |= seen & bit;
+                seen |= bit;
+            }
+            self.lines.push(line);
+        }
+        self.seen = seen;
+        self.repeated = repeated;
         self.end = end as u32;
-        every_line_ends_with_cr && cr_stands_before(end)
+        every_line_ends_with_cr
     }
 
     /// Takes one more line, for a section that is read line by line and ends at `end`.
     pub(crate) fn push(&mut self, line: Line, end: usize) {
-        self.seen |= line.field.bit() & !Field::Other.bit();
+        if line.field != Field::Other {
+            let bit = line.field.bit();
+            if !self.has(line.field) {
+                self.first[line.field as usize] = self.lines.len() as u16;
+            }
+            self.repeated |= self.seen & bit;
+            self.seen |= bit;
+        }
         self.lines.push(line);
         self.end = end as u32;
     }

@@ -1,6 +1,6 @@
 //! How long a body is: the one reading of `Content-Length` and `Transfer-Encoding` (RFC 9112 §6).
 
-use crate::{fault::Fault, field::Field, fields::Fields, grammar, message::Version, method::Method};
+use crate::{caseless, fault::Fault, field::Field, fields::Fields, grammar, message::Version, method::Method};
 
 /// How the body of a request is framed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,16 +79,19 @@ pub(crate) fn of_response(declared: Declared, method: Method, status: u16) -> Re
 }
 
 fn content_length(fields: &Fields, buffer: &[u8]) -> Result<u64, Fault> {
-    let mut lines = fields.all(Field::ContentLength);
-    let length = lines.next().and_then(|line| grammar::number(line.value.of(buffer)));
-    if lines.next().is_some() {
+    if fields.is_repeated(Field::ContentLength) {
         return Err(Fault::RepeatedContentLength);
     }
-    length.ok_or(Fault::BadContentLength)
+    fields.value(Field::ContentLength, buffer).and_then(grammar::number).ok_or(Fault::BadContentLength)
 }
 
 /// One line with the one member `chunked` passes.
 fn transfer_encoding(fields: &Fields, buffer: &[u8]) -> Result<(), Fault> {
+    if !fields.is_repeated(Field::TransferEncoding)
+        && fields.value(Field::TransferEncoding, buffer).is_some_and(|value| caseless::is(value, b"chunked"))
+    {
+        return Ok(());
+    }
     let mut codings_before = false;
     let mut is_chunked = false;
     // Empty members are malformed here, though a list may have them elsewhere: `chunked,` has readers that see no coding.
@@ -98,7 +101,7 @@ fn transfer_encoding(fields: &Fields, buffer: &[u8]) -> Result<(), Fault> {
         if is_chunked || !grammar::is_token(member) {
             return Err(Fault::BadTransferEncoding);
         }
-        is_chunked = member.eq_ignore_ascii_case(b"chunked");
+        is_chunked = caseless::is(member, b"chunked");
         codings_before |= !is_chunked;
     }
     match (is_chunked, codings_before) {

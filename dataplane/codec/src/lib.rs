@@ -2,8 +2,8 @@
 //!
 //! - [`RequestHead`] and [`ResponseHead`] parse a head where it lies in the caller's buffer and keep offsets into it: the
 //!   [`Fields`] in order and spelling, and what must be known to go on (framing, keep-alive, upgrade, …).
-//! - [`ChunkedDecoder`] and [`LengthDecoder`] find the body in what follows; [`ChunkHead`] and [`write`] make one.
-//! - [`write`] puts together the head that is sent on, from the old one's kept lines and the proxy's own.
+//! - [`ChunkedDecoder`] and [`LengthDecoder`] find the body in what follows; [`ChunkHead`] and [`mod@write`] make one.
+//! - [`mod@write`] puts together the head that is sent on, from the old one's kept lines and the proxy's own.
 //! - Every refusal is a [`Fault`].
 //!
 //! The rule behind all of it: a message has one reading or it is refused. Where RFC 9110 and 9112 let a recipient choose
@@ -24,6 +24,7 @@
 //! parser says what is wrong, so that the fault does not depend on how the bytes arrived.
 #![forbid(unsafe_code)]
 
+mod caseless;
 mod chunked;
 mod connection;
 mod fault;

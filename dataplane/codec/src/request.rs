@@ -5,6 +5,7 @@ use std::mem::MaybeUninit;
 use httparse::Status;
 
 use crate::{
+    caseless,
     connection::Options,
     fault::Fault,
     field::Field,
@@ -155,13 +156,12 @@ impl RequestHead {
 
     #[inline]
     fn read_host(&mut self, head: &[u8]) -> Result<(), Fault> {
-        let mut lines = self.fields.all(Field::Host);
-        self.host = lines.next().map(|line| line.value);
+        self.host = self.fields.first(Field::Host).map(|line| line.value);
         self.host_contradicts_target = false;
         let Some(host) = self.host else {
             return if self.version == Version::Http11 { Err(Fault::MissingHost) } else { Ok(()) };
         };
-        if lines.next().is_some() {
+        if self.fields.is_repeated(Field::Host) {
             return Err(Fault::RepeatedHost);
         }
         let host = host.of(head);
@@ -176,13 +176,12 @@ impl RequestHead {
 /// Whether `Expect`, which is there, is `100-continue` and nothing else (RFC 9110 §10.1.1).
 fn expects_continue(fields: &Fields, head: &[u8]) -> Result<bool, Fault> {
     let mut members = fields.members(Field::Expect, head).peekable();
-    let is_known = members.peek().is_some() && members.all(|member| member.eq_ignore_ascii_case(b"100-continue"));
+    let is_known = members.peek().is_some() && members.all(|member| caseless::is(member, b"100-continue"));
     if is_known { Ok(true) } else { Err(Fault::UnknownExpectation) }
 }
 
 fn max_forwards(fields: &Fields, head: &[u8]) -> Result<Option<u32>, Fault> {
-    let mut lines = fields.all(Field::MaxForwards);
-    let Some(line) = lines.next() else { return Ok(None) };
-    let number = grammar::number(line.value.of(head)).filter(|_| lines.next().is_none());
+    let Some(value) = fields.value(Field::MaxForwards, head) else { return Ok(None) };
+    let number = grammar::number(value).filter(|_| !fields.is_repeated(Field::MaxForwards));
     Ok(Some(u32::try_from(number.ok_or(Fault::BadMaxForwards)?).unwrap_or(u32::MAX)))
 }

@@ -5,6 +5,7 @@ use std::mem::MaybeUninit;
 use httparse::Status;
 
 use crate::{
+    caseless,
     connection::Options,
     fault::Fault,
     field::Field,
@@ -158,7 +159,7 @@ impl ResponseHead {
 fn keep_alive_timeout(value: &[u8]) -> Option<u32> {
     grammar::list(value).find_map(|member| {
         let at = member.iter().position(|byte| *byte == b'=')?;
-        if !grammar::trim(&member[..at]).eq_ignore_ascii_case(b"timeout") {
+        if !caseless::is(grammar::trim(&member[..at]), b"timeout") {
             return None;
         }
         grammar::number(grammar::trim(&member[at + 1..])).map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX))

@@ -57,7 +57,7 @@ impl Trailers {
         let Self { bytes, fields } = self;
         let end = bytes.len() - 2;
         let walked = walk::fields(bytes, limits.trailer_fields, |name, value| {
-            fields.push(Line::new(name, value, bytes), end);
+            fields.push(Line::new(name, value, name.of(bytes)), end);
         });
         match walked {
             Ok(_) => {}
