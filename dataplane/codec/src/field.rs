@@ -1,0 +1,275 @@
+//! Names of fields that mean something to a proxy.
+
+use crate::caseless::{Key, MAX_LENGTH};
+
+/// Defines [`Field`] and the table behind it.
+macro_rules! fields {
+    ($($variant:ident = $name:literal,)*) => {
+        /// A field that this codec or the engine above it acts on.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum Field {
+            $(#[doc = concat!("`", $name, "`")] $variant,)*
+            /// Any other name.
+            Other,
+        }
+
+        const NAMES: [&str; Field::Other as usize] = [$($name),*];
+
+        static KNOWN: [Known; Field::Other as usize] = [$(Known::new(Field::$variant, $name)),*];
+
+        impl Field {
+            /// The name in lower case; empty for [`Field::Other`].
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                NAMES.get(self as usize).copied().unwrap_or_default()
+            }
+        }
+    };
+}
+
+fields! {
+    Te = "te",
+    Via = "via",
+    Date = "date",
+    Host = "host",
+    Expect = "expect",
+    Server = "server",
+    Cookie = "cookie",
+    Referer = "referer",
+    Trailer = "trailer",
+    Upgrade = "upgrade",
+    Forwarded = "forwarded",
+    XRealIp = "x-real-ip",
+    Connection = "connection",
+    KeepAlive = "keep-alive",
+    SetCookie = "set-cookie",
+    UserAgent = "user-agent",
+    ContentType = "content-type",
+    MaxForwards = "max-forwards",
+    XRequestId = "x-request-id",
+    Authorization = "authorization",
+    CacheControl = "cache-control",
+    ContentRange = "content-range",
+    ContentLength = "content-length",
+    Http2Settings = "http2-settings",
+    AcceptEncoding = "accept-encoding",
+    XForwardedFor = "x-forwarded-for",
+    ContentEncoding = "content-encoding",
+    ProxyConnection = "proxy-connection",
+    WwwAuthenticate = "www-authenticate",
+    XForwardedHost = "x-forwarded-host",
+    XForwardedPort = "x-forwarded-port",
+    TransferEncoding = "transfer-encoding",
+    XForwardedProto = "x-forwarded-proto",
+    ProxyAuthenticate = "proxy-authenticate",
+    ProxyAuthorization = "proxy-authorization",
+}
+
+/// Fields for one connection only, which are never passed on as they are: RFC 9110 §7.6.1, with the two that a proxy
+/// answers itself.
+const HOP_BY_HOP: u64 = set(&[
+    Field::Connection,
+    Field::KeepAlive,
+    Field::ProxyConnection,
+    Field::Te,
+    Field::TransferEncoding,
+    Field::Upgrade,
+    Field::Http2Settings,
+    Field::ProxyAuthenticate,
+    Field::ProxyAuthorization,
+]);
+
+/// Fields that a trailer section must not have (RFC 9110 §6.5.1): framing, routing, request control, authentication,
+/// response control, content coding, and what tells who the client is.
+const NO_TRAILER: u64 = HOP_BY_HOP
+    | set(&[
+        Field::Host,
+        Field::ContentLength,
+        Field::Trailer,
+        Field::Expect,
+        Field::MaxForwards,
+        Field::CacheControl,
+        Field::Authorization,
+        Field::WwwAuthenticate,
+        Field::Cookie,
+        Field::SetCookie,
+        Field::Date,
+        Field::ContentType,
+        Field::ContentEncoding,
+        Field::ContentRange,
+        Field::Forwarded,
+        Field::XForwardedFor,
+        Field::XForwardedProto,
+        Field::XForwardedHost,
+        Field::XForwardedPort,
+        Field::XRealIp,
+        Field::XRequestId,
+    ]);
+
+const fn set(fields: &[Field]) -> u64 {
+    let mut bits = 0;
+    let mut at = 0;
+    while at < fields.len() {
+        bits |= fields[at].bit();
+        at += 1;
+    }
+    bits
+}
+
+impl Field {
+    /// The field with this name, in any case.
+    #[must_use]
+    pub fn of(name: &[u8]) -> Self {
+        match Self::classify(name) {
+            (field, false) => field,
+            (_, true) => Self::Other,
+        }
+    }
+
+    /// The field with this name and whether the name only resembles it: `_` or another byte where a hyphen belongs, as in
+    /// `X_Forwarded_For`. Software that turns names into variables takes one for the other. `name` must be a token.
+    #[inline]
+    pub(crate) fn classify(name: &[u8]) -> (Self, bool) {
+        let Some(mut slot) = slot(name) else { return (Self::Other, false) };
+        // The table is never full, so this ends.
+        while let Some(known) = KNOWN.get(usize::from(SLOTS[slot])) {
+            if known.length == name.len() {
+                let difference = Key::of(name).difference(known.name);
+                if difference.is_clear_of(&known.letters) {
+                    return (known.field, !difference.is_zero());
+                }
+            }
+            slot = (slot + 1) % SLOTS.len();
+        }
+        (Self::Other, false)
+    }
+
+    /// Whether the field is for one connection only and never passed on.
+    #[inline]
+    #[must_use]
+    pub fn is_hop_by_hop(self) -> bool {
+        HOP_BY_HOP & self.bit() != 0
+    }
+
+    /// Whether the field must not stand in a trailer section (RFC 9110 §6.5.1).
+    #[must_use]
+    pub fn is_barred_from_trailers(self) -> bool {
+        NO_TRAILER & self.bit() != 0
+    }
+
+    #[inline]
+    pub(crate) const fn bit(self) -> u64 {
+        1 << self as u8
+    }
+}
+
+/// How many kinds of names there are, with the others.
+pub(crate) const KINDS: usize = Field::Other as usize + 1;
+
+/// A hash table of places in `KNOWN`, with `EMPTY` for none. So large that a name which is not in it mostly meets an empty
+/// slot at once.
+static SLOTS: [u8; 256] = slots();
+
+const EMPTY: u8 = u8::MAX;
+
+const fn slots() -> [u8; 256] {
+    let mut slots = [EMPTY; 256];
+    let mut at = 0;
+    while at < KNOWN.len() {
+        let Some(mut slot) = slot(NAMES[at].as_bytes()) else { panic!("names have 2 to 24 bytes") };
+        while slots[slot] != EMPTY {
+            slot = (slot + 1) % slots.len();
+        }
+        slots[slot] = at as u8;
+        at += 1;
+    }
+    slots
+}
+
+/// The slot where the search for a name begins. It looks at the length and at three bytes that are no hyphen in any known
+/// name, without regard to case.
+#[inline(always)]
+const fn slot(name: &[u8]) -> Option<usize> {
+    let length = name.len();
+    let [first, .., before_last, last] = name else {
+        return if length == 2 { Some(0) } else { None };
+    };
+    if length > MAX_LENGTH {
+        return None;
+    }
+    let key = u32::from_le_bytes([*first | 0x20, *before_last | 0x20, *last | 0x20, length as u8]);
+    Some((key.wrapping_mul(0x9e37_79b1) >> 24) as usize)
+}
+
+struct Known {
+    field: Field,
+    length: usize,
+    name: Key,
+    /// The bytes that must be as in the name; the others are hyphens, or what stands for them.
+    letters: Key,
+}
+
+impl Known {
+    const fn new(field: Field, name: &str) -> Self {
+        let name = name.as_bytes();
+        Self { field, length: name.len(), name: Key::of(name), letters: Key::letters_of(name) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_known_name_is_found_in_any_case() {
+        for known in &KNOWN {
+            let name = known.field.name();
+            assert_eq!(Field::of(name.as_bytes()), known.field, "{name}");
+            assert_eq!(Field::of(name.to_ascii_uppercase().as_bytes()), known.field, "{name}");
+        }
+    }
+
+    #[test]
+    fn one_other_byte_anywhere_is_another_name() {
+        for known in &KNOWN {
+            for at in 0..known.length {
+                for byte in (b'!'..=b'~').filter(|byte| crate::grammar::is_token_byte(*byte)) {
+                    let mut name = known.field.name().as_bytes().to_vec();
+                    let old = std::mem::replace(&mut name[at], byte);
+                    let same = byte.eq_ignore_ascii_case(&old);
+                    let found = Field::of(&name);
+                    assert_eq!(found == known.field, same, "{}", name.escape_ascii());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn look_alikes_differ_in_hyphens_only() {
+        for (name, expected) in [
+            ("X_Forwarded_For", (Field::XForwardedFor, true)),
+            ("x.forwarded-for", (Field::XForwardedFor, true)),
+            ("content_length", (Field::ContentLength, true)),
+            ("Transfer_Encoding", (Field::TransferEncoding, true)),
+            ("transfer-encoding", (Field::TransferEncoding, false)),
+            ("transfer-encodinh", (Field::Other, false)),
+            ("transfer-3ncoding", (Field::Other, false)),
+            ("proxy_authorization", (Field::ProxyAuthorization, true)),
+            ("x", (Field::Other, false)),
+            ("", (Field::Other, false)),
+            ("access-control-request-headers", (Field::Other, false)),
+        ] {
+            assert_eq!(Field::classify(name.as_bytes()), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn hop_by_hop_fields_are_known_as_such() {
+        for (name, expected) in
+            [("connection", true), ("te", true), ("host", false), ("content-length", false), ("x", false)]
+        {
+            assert_eq!(Field::of(name.as_bytes()).is_hop_by_hop(), expected, "{name}");
+        }
+    }
+}

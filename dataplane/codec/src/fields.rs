@@ -1,0 +1,208 @@
+//! The header lines of a message.
+
+use std::ops::Range;
+
+use crate::{
+    field::{Field, KINDS},
+    grammar,
+    span::Span,
+};
+
+/// One header line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The name as spelled.
+    pub name: Span,
+    /// The value without the white space around it.
+    pub value: Span,
+    /// What the name says; [`Field::Other`] for a name that is only like a known one.
+    pub field: Field,
+    /// The known field that the name resembles: `X_Forwarded_For` and its like, which some software takes for the real
+    /// one. To be dropped where the real one would not be believed.
+    pub resembles: Option<Field>,
+    /// Whether the line is left out when the head is written anew. Set for hop-by-hop fields and those that `Connection`
+    /// names; others may be added with [`Fields::remove`].
+    pub removed: bool,
+}
+
+impl Line {
+    #[inline]
+    pub(crate) fn new(name: Span, value: Span, name_text: &[u8]) -> Self {
+        let (field, resembling) = Field::classify(name_text);
+        let (field, resembles) = if resembling { (Field::Other, Some(field)) } else { (field, None) };
+        Self { name, value, field, resembles, removed: field.is_hop_by_hop() }
+    }
+}
+
+/// The header lines of a message in their order, as places in the buffer that was parsed.
+#[derive(Clone, Debug)]
+pub struct Fields {
+    lines: Vec<Line>,
+    /// One bit for each known field that is there.
+    seen: u64,
+    /// One bit for each known field that is there more than once.
+    repeated: u64,
+    /// The index of the first line of each field that was seen.
+    first: [u16; KINDS],
+    /// Where the empty line that ends the head begins.
+    end: u32,
+}
+
+impl Default for Fields {
+    fn default() -> Self {
+        Self { lines: Vec::new(), seen: 0, repeated: 0, first: [0; KINDS], end: 0 }
+    }
+}
+
+impl Fields {
+    /// All lines.
+    #[inline]
+    #[must_use]
+    pub fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+
+    /// Whether there is a line with this field; always false for [`Field::Other`].
+    #[inline]
+    #[must_use]
+    pub fn has(&self, field: Field) -> bool {
+        self.seen & field.bit() != 0
+    }
+
+    /// The first line with a known field.
+    #[inline]
+    #[must_use]
+    pub fn first(&self, field: Field) -> Option<&Line> {
+        if self.has(field) { self.lines.get(usize::from(self.first[field as usize])) } else { None }
+    }
+
+    /// Whether there is more than one line with a known field.
+    #[inline]
+    #[must_use]
+    pub fn is_repeated(&self, field: Field) -> bool {
+        self.repeated & field.bit() != 0
+    }
+
+    /// The lines with a known field, in order.
+    #[inline]
+    pub fn all(&self, field: Field) -> impl DoubleEndedIterator<Item = &Line> {
+        let first = usize::from(self.first[field as usize]);
+        let lines = match (self.has(field), self.is_repeated(field)) {
+            (false, _) => &[],
+            (true, false) => &self.lines[first..=first],
+            (true, true) => &self.lines[first..],
+        };
+        lines.iter().filter(move |line| line.field == field)
+    }
+
+    /// The value of the first line with a known field.
+    #[inline]
+    #[must_use]
+    pub fn value<'a>(&self, field: Field, buffer: &'a [u8]) -> Option<&'a [u8]> {
+        self.first(field).map(|line| line.value.of(buffer))
+    }
+
+    /// Leaves out line `index` when the head is written anew.
+    ///
+    /// # Panics
+    /// If there is no such line.
+    pub fn remove(&mut self, index: usize) {
+        self.lines[index].removed = true;
+    }
+
+    /// Leaves out the lines for which `is_removed` says so, besides those that are left out already.
+    pub fn remove_where(&mut self, mut is_removed: impl FnMut(&Line) -> bool) {
+        for line in &mut self.lines {
+            line.removed = line.removed || is_removed(line);
+        }
+    }
+
+    /// The stretches of the buffer that hold kept lines, line breaks included, in order.
+    #[inline]
+    pub fn kept(&self) -> impl Iterator<Item = Range<usize>> {
+        let mut lines = self.lines.iter();
+        std::iter::from_fn(move || {
+            let first = lines.find(|line| !line.removed)?;
+            let end = lines.find(|line| line.removed).map_or(self.end, |line| line.name.start);
+            Some(first.name.start as usize..end as usize)
+        })
+    }
+
+    /// How many bytes [`kept`](Self::kept) yields in all.
+    #[must_use]
+    pub fn kept_len(&self) -> usize {
+        self.kept().map(|run| run.len()).sum()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.lines.clear();
+        self.seen = 0;
+        self.repeated = 0;
+        self.end = 0;
+    }
+
+    /// Takes what `httparse` found in `buffer`, a head that ends there. False if it took a line that CRLF does not end.
+    #[inline]
+    pub(crate) fn fill(&mut self, buffer: &[u8], headers: &[httparse::Header<'_>]) -> bool {
+        let end = buffer.len().wrapping_sub(2);
+        // Every line starts behind the LF of the one before it; so does the empty line at the end.
+        let cr_stands_before = |start: usize| buffer.get(start.wrapping_sub(2)) == Some(&b'\r');
+        let mut every_line_ends_with_cr = cr_stands_before(end) && buffer.get(end) == Some(&b'\r');
+        let (mut seen, mut repeated) = (0, 0);
+        self.lines.clear();
+        self.lines.reserve(headers.len());
+        for header in headers {
+            let name = Span::within(buffer, header.name.as_bytes());
+            every_line_ends_with_cr &= cr_stands_before(name.start as usize);
+            let line = Line::new(name, Span::within(buffer, header.value), header.name.as_bytes());
+            if line.field != Field::Other {
+                let bit = line.field.bit();
+                if seen & bit == 0 {
+                    self.first[line.field as usize] = self.lines.len() as u16;
+                }
+                repeated |= seen & bit;
+                seen |= bit;
+            }
+            self.lines.push(line);
+        }
+        self.seen = seen;
+        self.repeated = repeated;
+        self.end = end as u32;
+        every_line_ends_with_cr
+    }
+
+    /// Takes one more line, for a section that is read line by line and ends at `end`.
+    pub(crate) fn push(&mut self, line: Line, end: usize) {
+        if line.field != Field::Other {
+            let bit = line.field.bit();
+            if !self.has(line.field) {
+                self.first[line.field as usize] = self.lines.len() as u16;
+            }
+            self.repeated |= self.seen & bit;
+            self.seen |= bit;
+        }
+        self.lines.push(line);
+        self.end = end as u32;
+    }
+
+    /// Where the first line, or the empty line at the end, begins.
+    pub(crate) fn start(&self) -> u32 {
+        self.lines.first().map_or(self.end, |line| line.name.start)
+    }
+
+    /// Leaves out every line called `name`, but never `Host` and `Content-Length`: without these the
+    /// message would mean something else.
+    pub(crate) fn remove_named(&mut self, name: &[u8], buffer: &[u8]) {
+        for line in &mut self.lines {
+            let is_kept = matches!(line.field, Field::Host | Field::ContentLength);
+            if !is_kept && line.name.len() == name.len() && line.name.of(buffer).eq_ignore_ascii_case(name) {
+                line.removed = true;
+            }
+        }
+    }
+
+    /// The members of all lines with `field`, which must be a plain comma-separated list.
+    pub(crate) fn members<'a>(&self, field: Field, buffer: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        self.all(field).flat_map(|line| grammar::list(line.value.of(buffer)))
+    }
+}
