@@ -2,9 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use http1::{Field, Fields};
 use shared::value::Cidr;
-
-use crate::head::Fields;
 
 /// The address of the client and whether the peer is a trusted proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,15 +17,15 @@ pub(crate) struct Client {
 /// Walks `X-Forwarded-For` from right to left past every trusted address; the first other one is the client.
 ///
 /// An entry that is no address ends the walk: what stands left of it was not written by a proxy that can be trusted.
-pub(crate) fn of(peer: IpAddr, fields: &Fields, trusted: &[Cidr]) -> Client {
+pub(crate) fn of(peer: IpAddr, fields: &Fields, bytes: &[u8], trusted: &[Cidr]) -> Client {
     let peer = peer.to_canonical();
     let is_trusted = |address: IpAddr| trusted.iter().any(|range| range.contains(address));
     if !is_trusted(peer) {
         return Client { address: peer, peer_is_trusted: false };
     }
     let mut address = peer;
-    for value in fields.all(b"x-forwarded-for").rev() {
-        for entry in value.rsplit(|byte| *byte == b',') {
+    for line in fields.all(Field::XForwardedFor).rev() {
+        for entry in line.value.of(bytes).rsplit(|byte| *byte == b',') {
             let Some(named) = parse(entry.trim_ascii()) else {
                 return Client { address, peer_is_trusted: true };
             };
@@ -73,11 +72,11 @@ mod tests {
             ("::ffff:10.0.0.1", vec!["::ffff:203.0.113.9"], "203.0.113.9", true),
             ("10.0.0.1", vec![""], "10.0.0.1", true),
         ] {
-            let mut fields = Fields::default();
-            for line in &lines {
-                fields.push(b"X-Forwarded-For", line.as_bytes());
-            }
-            let found = of(peer.parse().unwrap(), &fields, &trusted);
+            let lines: String = lines.iter().map(|line| format!("X-Forwarded-For: {line}\r\n")).collect();
+            let bytes = format!("GET / HTTP/1.1\r\nHost: h\r\n{lines}\r\n").into_bytes();
+            let mut head = http1::RequestHead::default();
+            head.parse(&bytes, &http1::HeadLimits::default()).unwrap();
+            let found = of(peer.parse().unwrap(), &head.fields, &bytes, &trusted);
             assert_eq!((found.address, found.peer_is_trusted), (client.parse().unwrap(), believed), "{peer} {lines:?}");
         }
     }

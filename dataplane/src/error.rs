@@ -1,5 +1,6 @@
 //! Why the proxy answers itself: one word each, the same in the log, the metrics and the `Proxy-Status` field.
 
+use http1::Fault;
 use shared::routing::{host::AuthorityError, path::PathError};
 
 /// A reason for an answer that no backend gave.
@@ -7,6 +8,20 @@ use shared::routing::{host::AuthorityError, path::PathError};
 pub(crate) enum Reason {
     /// The request cannot be read in one way only.
     BadRequest,
+    /// The request's head is larger than allowed.
+    HeadTooLarge,
+    /// The request's target is longer than allowed.
+    TargetTooLong,
+    /// An `Expect` that nobody here knows.
+    ExpectationFailed,
+    /// A transfer coding that nobody here knows.
+    NotImplemented,
+    /// A version of HTTP other than 1.0 and 1.1.
+    VersionUnsupported,
+    /// The request did not come in time.
+    RequestTimeout,
+    /// The request's body is larger than allowed.
+    BodyTooLarge,
     /// `CONNECT`, which is never forwarded.
     MethodRefused,
     /// No route's match holds.
@@ -33,8 +48,15 @@ pub(crate) enum Reason {
 
 impl Reason {
     /// All reasons, for metrics.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::BadRequest,
+        Self::HeadTooLarge,
+        Self::TargetTooLong,
+        Self::ExpectationFailed,
+        Self::NotImplemented,
+        Self::VersionUnsupported,
+        Self::RequestTimeout,
+        Self::BodyTooLarge,
         Self::MethodRefused,
         Self::NoRoute,
         Self::IpDenied,
@@ -52,6 +74,13 @@ impl Reason {
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::BadRequest => "bad_request",
+            Self::HeadTooLarge => "head_too_large",
+            Self::TargetTooLong => "target_too_long",
+            Self::ExpectationFailed => "expectation_failed",
+            Self::NotImplemented => "not_implemented",
+            Self::VersionUnsupported => "version_unsupported",
+            Self::RequestTimeout => "request_timeout",
+            Self::BodyTooLarge => "body_too_large",
             Self::MethodRefused => "method_refused",
             Self::NoRoute => "no_route",
             Self::IpDenied => "ip_denied",
@@ -70,6 +99,13 @@ impl Reason {
     pub(crate) const fn status(self) -> u16 {
         match self {
             Self::BadRequest => 400,
+            Self::RequestTimeout => 408,
+            Self::BodyTooLarge => 413,
+            Self::TargetTooLong => 414,
+            Self::ExpectationFailed => 417,
+            Self::HeadTooLarge => 431,
+            Self::NotImplemented => 501,
+            Self::VersionUnsupported => 505,
             Self::IpDenied => 403,
             Self::NoRoute => 404,
             Self::MethodRefused => 405,
@@ -80,10 +116,39 @@ impl Reason {
         }
     }
 
+    /// The reason phrase of its status.
+    pub(crate) const fn phrase(self) -> &'static str {
+        match self.status() {
+            400 => "Bad Request",
+            403 => "Forbidden",
+            404 => "Not Found",
+            405 => "Method Not Allowed",
+            408 => "Request Timeout",
+            413 => "Content Too Large",
+            414 => "URI Too Long",
+            417 => "Expectation Failed",
+            431 => "Request Header Fields Too Large",
+            501 => "Not Implemented",
+            502 => "Bad Gateway",
+            503 => "Service Unavailable",
+            504 => "Gateway Timeout",
+            505 => "HTTP Version Not Supported",
+            _ => "",
+        }
+    }
+
     /// The proxy error type of RFC 9209 §2.3 that comes nearest.
     pub(crate) const fn proxy_error(self) -> &'static str {
         match self {
-            Self::BadRequest | Self::ClientGone => "http_request_error",
+            Self::BadRequest
+            | Self::ClientGone
+            | Self::HeadTooLarge
+            | Self::TargetTooLong
+            | Self::ExpectationFailed
+            | Self::NotImplemented
+            | Self::VersionUnsupported
+            | Self::RequestTimeout
+            | Self::BodyTooLarge => "http_request_error",
             Self::MethodRefused | Self::IpDenied => "http_request_denied",
             Self::NoRoute => "destination_not_found",
             Self::NoBackend | Self::NotReady => "destination_unavailable",
@@ -99,6 +164,13 @@ impl Reason {
     pub(crate) const fn sentence(self) -> &'static str {
         match self {
             Self::BadRequest => "The request is malformed.",
+            Self::HeadTooLarge => "The request's header is too large.",
+            Self::TargetTooLong => "The request's target is too long.",
+            Self::ExpectationFailed => "The request expects what this proxy does not know.",
+            Self::NotImplemented => "The request uses a coding that this proxy does not know.",
+            Self::VersionUnsupported => "This version of HTTP is not served here.",
+            Self::RequestTimeout => "The request did not arrive in time.",
+            Self::BodyTooLarge => "The request's body is too large.",
             Self::MethodRefused => "This method is not forwarded.",
             Self::NoRoute => "Nothing is served here.",
             Self::IpDenied => "Your address is not allowed here.",
@@ -107,6 +179,21 @@ impl Reason {
             Self::ConnectTimeout | Self::UpstreamTimeout => "The backend did not answer in time.",
             Self::ClientGone => "The client went away.",
             Self::NotReady => "The proxy has no configuration yet.",
+        }
+    }
+}
+
+impl Reason {
+    /// Why a request with `fault` is refused.
+    pub(crate) const fn of_request(fault: Fault) -> Self {
+        match fault {
+            Fault::HeadTooLarge | Fault::TooManyFields | Fault::TrailersTooLarge => Self::HeadTooLarge,
+            Fault::TargetTooLong => Self::TargetTooLong,
+            Fault::UnknownExpectation => Self::ExpectationFailed,
+            Fault::UnknownTransferCoding => Self::NotImplemented,
+            Fault::UnsupportedVersion => Self::VersionUnsupported,
+            Fault::BodyTooLarge => Self::BodyTooLarge,
+            _ => Self::BadRequest,
         }
     }
 }

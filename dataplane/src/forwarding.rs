@@ -1,122 +1,228 @@
-//! What the backend learns about the client: `X-Forwarded-*`, `X-Request-Id` and `Host`.
+//! The request's head as the backend gets it: `Host`, `X-Forwarded-*`, `Via` and `X-Request-Id`, and nothing hop-by-hop.
 
-use std::net::IpAddr;
+use std::borrow::Cow;
 
+use http1::{Field, Fields, Line, RequestBody, Upgrade, write};
 use shared::value::HostPolicy;
 
-use crate::head::RequestHead;
+use crate::head::Request;
 
-/// Writes the forwarding fields of a request that goes to a backend.
+/// What the head says about this hop.
+pub(crate) struct Hop<'a> {
+    /// The peer's address as text.
+    pub(crate) peer: &'a str,
+    /// Whether what the peer says about the client is believed.
+    pub(crate) peer_is_trusted: bool,
+    /// The request's id.
+    pub(crate) request_id: &'a str,
+    /// Which `Host` the backend sees.
+    pub(crate) host: &'a HostPolicy,
+    /// What a `Host` field that names the backend says.
+    pub(crate) backend: &'a str,
+}
+
+/// Fields that say who the client is, which only a trusted peer may send. Names that merely look like them go with them,
+/// because some servers read `X_Forwarded_For` as `X-Forwarded-For`.
+const ABOUT_CLIENT: [Field; 7] = [
+    Field::XForwardedFor,
+    Field::XForwardedProto,
+    Field::XForwardedHost,
+    Field::XForwardedPort,
+    Field::XRealIp,
+    Field::Forwarded,
+    Field::XRequestId,
+];
+
+/// Writes the head of `request` into `out`, which is cleared.
 ///
 /// A trusted peer's `X-Forwarded-For` is continued and its `-Proto` and `-Host` are kept; anybody else's are replaced.
-/// Underscore spellings of them are dropped, because some servers read `X_Forwarded_For` as `X-Forwarded-For`.
-pub(crate) fn write(head: &mut RequestHead, peer: IpAddr, peer_is_trusted: bool, request_id: &str) {
-    head.fields.retain(|name, _| !is_look_alike(name));
-    let peer = peer.to_canonical().to_string();
+pub(crate) fn write(out: &mut Vec<u8>, request: &Request<'_>, hop: &Hop<'_>) {
+    out.clear();
+    let Request { head, bytes, .. } = request;
+    if request.line_is_canonical() {
+        out.extend_from_slice(head.line.of(bytes));
+    } else {
+        write::request_line(out, request.method.as_bytes(), request.path.as_bytes(), request.query.map(str::as_bytes));
+    }
+    let host = host(request, hop);
+    write::line(out, b"Host", host.as_bytes());
 
-    let mut chain = Vec::new();
-    if peer_is_trusted {
-        for value in head.fields.all(b"x-forwarded-for").filter(|value| !value.trim_ascii().is_empty()) {
-            chain.extend_from_slice(value.trim_ascii());
-            chain.extend_from_slice(b", ");
+    let keeps_scheme = hop.peer_is_trusted && only(&head.fields, Field::XForwardedProto, bytes).is_some_and(is_scheme);
+    let keeps_host = hop.peer_is_trusted && only(&head.fields, Field::XForwardedHost, bytes).is_some();
+    let goes = |line: &Line| match line.resembles.unwrap_or(line.field) {
+        _ if line.removed => true,
+        Field::Host | Field::XForwardedFor | Field::XRequestId => true,
+        Field::XForwardedProto => !keeps_scheme || line.resembles.is_some(),
+        Field::XForwardedHost => !keeps_host || line.resembles.is_some(),
+        field => (!hop.peer_is_trusted || line.resembles.is_some()) && ABOUT_CLIENT.contains(&field),
+    };
+    kept_lines(out, &head.fields, bytes, goes);
+
+    out.extend_from_slice(b"X-Forwarded-For: ");
+    if hop.peer_is_trusted {
+        for line in head.fields.all(Field::XForwardedFor).filter(|line| !line.value.is_empty()) {
+            out.extend_from_slice(line.value.of(bytes));
+            out.extend_from_slice(b", ");
         }
     }
-    chain.extend_from_slice(peer.as_bytes());
-    head.fields.set(b"X-Forwarded-For", &chain);
-
-    let says_scheme = |value: &[u8]| value.eq_ignore_ascii_case(b"http") || value.eq_ignore_ascii_case(b"https");
-    if !peer_is_trusted || !head.fields.only(b"x-forwarded-proto").is_some_and(says_scheme) {
-        head.fields.set(b"X-Forwarded-Proto", b"http");
+    out.extend_from_slice(hop.peer.as_bytes());
+    out.extend_from_slice(b"\r\n");
+    if !keeps_scheme {
+        out.extend_from_slice(b"X-Forwarded-Proto: http\r\n");
     }
-    if !peer_is_trusted || head.fields.only(b"x-forwarded-host").is_none() {
-        let authority = head.authority.clone();
-        head.fields.remove(b"x-forwarded-host");
-        if !authority.is_empty() {
-            head.fields.push(b"X-Forwarded-Host", authority.as_bytes());
+    if !keeps_host && !request.authority.is_empty() {
+        write::line(out, b"X-Forwarded-Host", request.authority.as_bytes());
+    }
+    write::line(out, b"X-Request-Id", hop.request_id.as_bytes());
+    // RFC 9110 §7.6.3: with the version of the request as it came in.
+    out.extend_from_slice(match head.version {
+        http1::Version::Http10 => b"Via: 1.0 tidegate\r\n",
+        http1::Version::Http11 => b"Via: 1.1 tidegate\r\n",
+    });
+    if head.body == RequestBody::Chunked {
+        out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+    }
+    match head.upgrade {
+        Upgrade::To(protocols) => {
+            out.extend_from_slice(b"Connection: upgrade\r\n");
+            write::line(out, b"Upgrade", protocols.of(bytes));
+        }
+        // gRPC servers ask for it (RFC 9110 §10.1.4).
+        _ if head.takes_trailers => out.extend_from_slice(b"TE: trailers\r\nConnection: TE\r\n"),
+        _ => {}
+    }
+    write::end(out);
+}
+
+/// Copies the lines for which `goes` does not hold, in runs.
+fn kept_lines(out: &mut Vec<u8>, fields: &Fields, bytes: &[u8], goes: impl Fn(&Line) -> bool) {
+    let lines = fields.lines();
+    let mut start = None;
+    for line in lines {
+        match (goes(line), start) {
+            (false, None) => start = Some(line.name.start as usize),
+            (true, Some(from)) => {
+                out.extend_from_slice(&bytes[from..line.name.start as usize]);
+                start = None;
+            }
+            _ => {}
         }
     }
-    head.fields.set(b"X-Request-Id", request_id.as_bytes());
+    if let (Some(from), Some(last)) = (start, lines.last()) {
+        // Up to and with the line break, behind white space that the value does not have.
+        let end = last.value.end as usize;
+        let rest = bytes[end..].iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        out.extend_from_slice(&bytes[from..end + rest]);
+    }
 }
 
 /// The `Host` that the backend sees.
-pub(crate) fn host<'a>(policy: &'a HostPolicy, head: &'a RequestHead, backend: &'a str) -> &'a str {
-    match policy {
+fn host<'a>(request: &Request<'a>, hop: &Hop<'a>) -> Cow<'a, str> {
+    Cow::Borrowed(match hop.host {
         // An HTTP/1.0 client may have named no host; the backend still needs one.
-        HostPolicy::Preserve if head.authority.is_empty() => backend,
-        HostPolicy::Preserve => &head.authority,
-        HostPolicy::Backend => backend,
+        HostPolicy::Preserve if request.authority.is_empty() => hop.backend,
+        HostPolicy::Preserve => request.authority,
+        HostPolicy::Backend => hop.backend,
         HostPolicy::Literal(host) => host,
-    }
+    })
 }
 
-fn is_look_alike(name: &[u8]) -> bool {
-    const TRUSTED: [&[u8]; 4] = [b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-request-id"];
-    let same = |a: &u8, b: &u8| a.to_ascii_lowercase() == *b || (*a == b'_' && *b == b'-');
-    name.contains(&b'_')
-        && TRUSTED
-            .iter()
-            .any(|trusted| trusted.len() == name.len() && name.iter().zip(*trusted).all(|(a, b)| same(a, b)))
+/// The value of the only line with `field`.
+fn only<'a>(fields: &Fields, field: Field, bytes: &'a [u8]) -> Option<&'a [u8]> {
+    if fields.is_repeated(field) { None } else { fields.value(field, bytes) }
+}
+
+fn is_scheme(value: &[u8]) -> bool {
+    value.eq_ignore_ascii_case(b"http") || value.eq_ignore_ascii_case(b"https")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::head::Fields;
+    use http1::{HeadLimits, RequestHead};
 
-    fn written(lines: &[(&str, &str)], trusted: bool) -> Vec<String> {
-        let mut fields = Fields::default();
-        for (name, value) in lines {
-            fields.push(name.as_bytes(), value.as_bytes());
-        }
-        let mut head = RequestHead {
-            method: "GET".into(),
-            authority: "shop.example:81".into(),
-            host: "shop.example".into(),
-            path: "/".into(),
-            query: None,
-            fields,
+    use super::*;
+
+    fn written(request: &str, trusted: bool) -> String {
+        let bytes = request.as_bytes();
+        let mut head = RequestHead::default();
+        head.parse(bytes, &HeadLimits::default()).unwrap();
+        let hop = Hop {
+            peer: "192.0.2.1",
+            peer_is_trusted: trusted,
+            request_id: "id",
+            host: &HostPolicy::Preserve,
+            backend: "127.0.0.1:9001",
         };
-        write(&mut head, "192.0.2.1".parse().unwrap(), trusted, "id");
-        head.fields.iter().map(|(name, value)| format!("{}: {}", name.escape_ascii(), value.escape_ascii())).collect()
+        let mut out = Vec::new();
+        write(&mut out, &Request::read(&head, bytes).unwrap(), &hop);
+        String::from_utf8(out).unwrap()
+    }
+
+    const OURS: &str = "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: h:81\r\nX-Request-Id: id\r\nVia: 1.1 tidegate\r\n";
+
+    #[test]
+    fn what_is_sent_on_keeps_order_and_spelling() {
+        let sent = written(
+            "GET /a HTTP/1.1\r\nX-One:  1 \r\nHost: h:81\r\nx-TWO: 2\r\nConnection: close, X-Three\r\nX-Three: 3\r\nX-Four: 4\t\r\n\r\n",
+            false,
+        );
+        assert_eq!(
+            sent,
+            format!("GET /a HTTP/1.1\r\nHost: h:81\r\nX-One:  1 \r\nx-TWO: 2\r\nX-Four: 4\t\r\n{OURS}\r\n")
+        );
     }
 
     #[test]
     fn an_untrusted_peer_says_nothing_about_the_client() {
-        let sent = [
-            ("X-Forwarded-For", "1.1.1.1"),
-            ("x-forwarded-proto", "https"),
-            ("X-Forwarded-Host", "evil"),
-            ("X_Forwarded_For", "1.1.1.1"),
-            ("X-Request-Id", "theirs"),
-            ("x-Forwarded_proto", "https"),
-        ];
-        assert_eq!(
-            written(&sent, false),
-            [
-                "X-Forwarded-For: 192.0.2.1",
-                "X-Forwarded-Proto: http",
-                "X-Forwarded-Host: shop.example:81",
-                "X-Request-Id: id"
-            ]
+        let sent = written(
+            "GET / HTTP/1.1\r\nHost: h:81\r\nX-Forwarded-For: 1.1.1.1\r\nx-forwarded-proto: https\r\nX-Forwarded-Host: evil\r\n\
+             X_Forwarded_For: 1.1.1.1\r\nX-Request-Id: theirs\r\nx-Forwarded_proto: https\r\nX-Real-IP: 1.1.1.1\r\nForwarded: for=1.1.1.1\r\n\
+             X-Forwarded-Port: 1\r\nx_real_ip: 1\r\n\r\n",
+            false,
         );
+        assert_eq!(sent, format!("GET / HTTP/1.1\r\nHost: h:81\r\n{OURS}\r\n"));
     }
 
     #[test]
     fn a_trusted_peer_is_continued() {
-        let sent = [
-            ("X-Forwarded-For", "1.1.1.1"),
-            ("X-Forwarded-For", "2.2.2.2"),
-            ("X-Forwarded-Proto", "https"),
-            ("X-Forwarded-Host", "public"),
-        ];
-        assert_eq!(
-            written(&sent, true),
-            [
-                "X-Forwarded-Proto: https",
-                "X-Forwarded-Host: public",
-                "X-Forwarded-For: 1.1.1.1, 2.2.2.2, 192.0.2.1",
-                "X-Request-Id: id"
-            ]
+        let sent = written(
+            "GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-For: 2.2.2.2\r\n\
+             X-Forwarded-Host: public\r\nX-Real-IP: 1.1.1.1\r\nX_Real_IP: 6.6.6.6\r\n\r\n",
+            true,
         );
+        assert_eq!(
+            sent,
+            "GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: public\r\nX-Real-IP: 1.1.1.1\r\n\
+             X-Forwarded-For: 1.1.1.1, 2.2.2.2, 192.0.2.1\r\nX-Request-Id: id\r\nVia: 1.1 tidegate\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn framing_trailers_and_upgrades_are_written_anew() {
+        let chunked = written(
+            "POST http://h:81/x/../y?q HTTP/1.1\r\nHost: h:81\r\nTransfer-Encoding: chunked\r\nTE: trailers\r\nConnection: TE\r\n\r\n",
+            false,
+        );
+        assert_eq!(
+            chunked,
+            format!(
+                "POST /y?q HTTP/1.1\r\nHost: h:81\r\n{OURS}Transfer-Encoding: chunked\r\nTE: trailers\r\nConnection: TE\r\n\r\n"
+            )
+        );
+        let upgrade = written(
+            "GET / HTTP/1.1\r\nHost: h:81\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n",
+            false,
+        );
+        assert_eq!(
+            upgrade,
+            format!(
+                "GET / HTTP/1.1\r\nHost: h:81\r\nSec-WebSocket-Key: k\r\n{OURS}Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+            )
+        );
+        let h2c = written(
+            "GET / HTTP/1.1\r\nHost: h:81\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n\r\n",
+            false,
+        );
+        assert_eq!(h2c, format!("GET / HTTP/1.1\r\nHost: h:81\r\n{OURS}\r\n"));
     }
 }

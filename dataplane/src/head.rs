@@ -1,124 +1,78 @@
-//! The head of a request or a response as the request path sees it: ordered header lines over byte slices.
-//!
-//! Both transports fill this type; routing, rules and balancing know no other.
+//! The head of a request as the request path sees it: places in the client's input, canonical host and path.
 
-use std::net::IpAddr;
+use std::{borrow::Cow, net::IpAddr};
 
-use shared::routing::RequestView;
+use http1::{Fields, Form, Method, RequestHead, Version};
+use shared::routing::{RequestView, host, path};
 
-/// Header lines in the order and spelling in which they came, in one buffer.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Fields {
-    bytes: Vec<u8>,
-    lines: Vec<Line>,
-}
+use crate::error::Reason;
 
-#[derive(Clone, Copy, Debug)]
-struct Line {
-    start: u32,
-    name: u32,
-    value: u32,
-}
-
-impl Fields {
-    /// Room for `lines` lines of `bytes` bytes in all.
-    pub(crate) fn with_capacity(lines: usize, bytes: usize) -> Self {
-        Self { bytes: Vec::with_capacity(bytes), lines: Vec::with_capacity(lines) }
-    }
-
-    /// Appends a line. Heads are capped far below 4 GiB by the transports.
-    pub(crate) fn push(&mut self, name: &[u8], value: &[u8]) {
-        let start = self.bytes.len() as u32;
-        self.bytes.extend_from_slice(name);
-        self.bytes.extend_from_slice(value);
-        self.lines.push(Line { start, name: name.len() as u32, value: value.len() as u32 });
-    }
-
-    /// Replaces all lines named `name` by one, which stands at the end.
-    pub(crate) fn set(&mut self, name: &[u8], value: &[u8]) {
-        self.remove(name);
-        self.push(name, value);
-    }
-
-    /// Removes all lines named `name`.
-    pub(crate) fn remove(&mut self, name: &[u8]) {
-        self.retain(|line, _| !line.eq_ignore_ascii_case(name));
-    }
-
-    /// Keeps the lines for which `keep(name, value)` holds.
-    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&[u8], &[u8]) -> bool) {
-        let bytes = &self.bytes;
-        self.lines.retain(|line| keep(line.name(bytes), line.value(bytes)));
-    }
-
-    /// Names and values in order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.lines.iter().map(|line| (line.name(&self.bytes), line.value(&self.bytes)))
-    }
-
-    /// The values of the lines named `name`, in order.
-    pub(crate) fn all<'a>(&'a self, name: &'a [u8]) -> impl DoubleEndedIterator<Item = &'a [u8]> {
-        self.lines
-            .iter()
-            .filter(move |line| line.name(&self.bytes).eq_ignore_ascii_case(name))
-            .map(|line| line.value(&self.bytes))
-    }
-
-    /// The value of the only line named `name`; `None` if there is none or more than one.
-    pub(crate) fn only<'a>(&'a self, name: &'a [u8]) -> Option<&'a [u8]> {
-        let mut all = self.all(name);
-        let first = all.next();
-        if all.next().is_some() { None } else { first }
-    }
-}
-
-impl Line {
-    fn name(self, bytes: &[u8]) -> &[u8] {
-        &bytes[self.start as usize..][..self.name as usize]
-    }
-
-    fn value(self, bytes: &[u8]) -> &[u8] {
-        &bytes[(self.start + self.name) as usize..][..self.value as usize]
-    }
-}
-
-/// The head of a request, parsed and canonical.
-#[derive(Clone, Debug)]
-pub(crate) struct RequestHead {
+/// A request whose host and path have one reading. Borrows from the client's input.
+pub(crate) struct Request<'a> {
+    /// The parsed head.
+    pub(crate) head: &'a RequestHead,
+    /// What it was parsed from.
+    pub(crate) bytes: &'a [u8],
     /// The method as sent.
-    pub(crate) method: Box<str>,
-    /// Host and port as the client wrote them: what `preserve` sends on.
-    pub(crate) authority: Box<str>,
+    pub(crate) method: &'a str,
+    /// Host and port as the client wrote them; empty if it named none.
+    pub(crate) authority: &'a str,
     /// The host in normal form: lower case, no port, no trailing dot; empty if the client named none.
-    pub(crate) host: Box<str>,
-    /// The canonical path.
-    pub(crate) path: Box<str>,
+    pub(crate) host: Cow<'a, str>,
+    /// The canonical path, or `*`.
+    pub(crate) path: Cow<'a, str>,
     /// The query without `?`, as sent.
-    pub(crate) query: Option<Box<str>>,
-    /// The header lines.
-    pub(crate) fields: Fields,
+    pub(crate) query: Option<&'a str>,
 }
 
-impl RequestHead {
-    /// Whether a second delivery has the effect of one (RFC 9110 §9.2.2).
-    pub(crate) fn is_idempotent(&self) -> bool {
-        matches!(&*self.method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE")
+impl<'a> Request<'a> {
+    /// Reads the request that `head` describes in `bytes`.
+    ///
+    /// # Errors
+    /// Host or path cannot be read in one way, or the method is never forwarded.
+    pub(crate) fn read(head: &'a RequestHead, bytes: &'a [u8]) -> Result<Self, Reason> {
+        if head.method == Method::Connect {
+            return Err(Reason::MethodRefused);
+        }
+        // An absolute target names the host, whatever the field says (RFC 9112 §3.2.2); two that differ are two readings.
+        if head.host_contradicts_target {
+            return Err(Reason::BadRequest);
+        }
+        let authority = match head.target.form {
+            Form::Absolute(_) => head.target.authority.of(bytes),
+            _ => head.host.map_or(&[][..], |host| host.of(bytes)),
+        };
+        // An empty Host field is what a client without a host sends (RFC 9112 §3.2).
+        let host = if authority.is_empty() { Cow::Borrowed("") } else { host::parse(authority)?.host };
+        let path = match head.target.form {
+            Form::Asterisk => Cow::Borrowed("*"),
+            _ if head.target.path.is_empty() => Cow::Borrowed("/"),
+            _ => path::canonicalize(head.target.path.of(bytes))?,
+        };
+        let text = |bytes: &'a [u8]| std::str::from_utf8(bytes).map_err(|_| Reason::BadRequest);
+        Ok(Self {
+            head,
+            bytes,
+            method: text(head.method_name.of(bytes))?,
+            authority: text(authority)?,
+            host,
+            path,
+            query: head.target.query.map(|query| text(query.of(bytes))).transpose()?,
+        })
     }
-}
 
-/// The head of a response.
-#[derive(Clone, Debug)]
-pub(crate) struct ResponseHead {
-    /// 100 to 599.
-    pub(crate) status: u16,
-    /// The header lines.
-    pub(crate) fields: Fields,
+    /// Whether the request line can be sent on as it came.
+    pub(crate) fn line_is_canonical(&self) -> bool {
+        matches!(self.path, Cow::Borrowed(_))
+            && self.head.target.form == Form::Origin
+            && self.head.version == Version::Http11
+    }
 }
 
 /// A request as the routing index asks about it.
 pub(crate) struct RoutedRequest<'a> {
-    /// Its head.
-    pub(crate) head: &'a RequestHead,
+    /// The request.
+    pub(crate) request: &'a Request<'a>,
     /// Who sent it, past trusted proxies.
     pub(crate) client: IpAddr,
     /// The listener that it came in by.
@@ -127,19 +81,19 @@ pub(crate) struct RoutedRequest<'a> {
 
 impl RequestView for RoutedRequest<'_> {
     fn host(&self) -> &str {
-        &self.head.host
+        &self.request.host
     }
 
     fn path(&self) -> &str {
-        &self.head.path
+        &self.request.path
     }
 
     fn query(&self) -> Option<&str> {
-        self.head.query.as_deref()
+        self.request.query
     }
 
     fn method(&self) -> &str {
-        &self.head.method
+        self.request.method
     }
 
     fn client(&self) -> IpAddr {
@@ -151,24 +105,12 @@ impl RequestView for RoutedRequest<'_> {
     }
 
     fn any_header(&self, name: &str, check: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        self.head.fields.all(name.as_bytes()).any(check)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn order_and_spelling_are_kept_and_names_compare_without_case() {
-        let mut fields = Fields::default();
-        fields.push(b"X-A", b"1");
-        fields.push(b"Host", b"h");
-        fields.push(b"x-a", b"2");
-        assert_eq!(fields.all(b"X-a").collect::<Vec<_>>(), [b"1", b"2"]);
-        assert_eq!((fields.only(b"host"), fields.only(b"x-a"), fields.only(b"none")), (Some(&b"h"[..]), None, None));
-        fields.set(b"X-A", b"3");
-        let lines: Vec<_> = fields.iter().collect();
-        assert_eq!(lines, [(&b"Host"[..], &b"h"[..]), (b"X-A", b"3")]);
+        let fields: &Fields = &self.request.head.fields;
+        let bytes = self.request.bytes;
+        fields
+            .lines()
+            .iter()
+            .filter(|line| line.name.len() == name.len() && line.name.of(bytes).eq_ignore_ascii_case(name.as_bytes()))
+            .any(|line| check(line.value.of(bytes)))
     }
 }

@@ -1,6 +1,6 @@
 //! Listener sockets: bound once per worker, accepted from until their queue is empty.
 
-use std::{cell::RefCell, io, net::SocketAddr, net::TcpListener, rc::Rc, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, net::TcpListener, rc::Rc, sync::Arc, time::Duration};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpStream;
@@ -9,8 +9,7 @@ use tracing::warn;
 
 use crate::{
     metrics::ListenerMetrics,
-    proxy::Connection,
-    transport,
+    proxy::{self, Connection},
     worker::{Listen, Worker},
 };
 
@@ -61,7 +60,7 @@ pub(crate) async fn accept(worker: Rc<Worker>, listen: Listen) {
     let connect = |stream, peer: SocketAddr| {
         // The fallback is for connections that waited in the queue while a new snapshot took the listener away.
         let listener = worker.snapshot().listener(slot).map_or_else(|| Arc::clone(&last), Arc::clone);
-        let connection = Connection { peer: peer.ip(), slot, listener: RefCell::new(listener) };
+        let connection = Connection::new(peer.ip(), slot, listener);
         serve(&worker, stream, connection, &stop);
     };
     let listener = match tokio::net::TcpListener::from_std(socket) {
@@ -88,6 +87,8 @@ pub(crate) async fn accept(worker: Rc<Worker>, listen: Listen) {
             }
         }
     }
+    // Connections that lie idle look at `stop` when they are woken.
+    worker.deadlines.wake_all();
     if let Ok(listener) = listener.into_std() {
         while let Ok((stream, peer)) = listener.accept() {
             if stream.set_nonblocking(true).is_ok()
@@ -105,7 +106,7 @@ fn serve(worker: &Rc<Worker>, stream: TcpStream, connection: Connection, stop: &
     metrics.connections.inc();
     metrics.open.inc();
     let open = Open { metrics };
-    let served = transport::serve(Rc::clone(worker), stream, connection, stop.clone());
+    let served = proxy::serve(Rc::clone(worker), connection, stream, stop.clone());
     let tracked = worker.connections.track_future(async move {
         served.await;
         drop(open);

@@ -1,38 +1,46 @@
 //! The life of a request, top to bottom.
 //!
 //! Steps have the same names here, in the log, in the metrics and in `ARCHITECTURE.md`: parse, client address, global IP rules,
-//! match route, route IP rules, rewrite, choose backend, forward, response headers, record.
+//! match route, route IP rules, choose backend, rewrite, forward, record.
 
-use std::{cell::Cell, cell::RefCell, net::IpAddr, rc::Rc, sync::Arc};
+use std::{cell::RefCell, net::IpAddr, rc::Rc, sync::Arc};
 
-use bytes::Bytes;
+use http1::{Asked, Method, RequestBody, Upgrade, write};
 use shared::value::Timestamp;
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     client_address,
+    engine::{self, Client, Ended, Exchange, Read, Scratch, Upstream},
     error::Reason,
-    forwarding,
-    head::{Fields, RequestHead, ResponseHead, RoutedRequest},
-    hop_by_hop,
+    forwarding::{self, Hop},
+    head::{Request, RoutedRequest},
+    live::EndpointLive,
     record::AccessRecord,
     snapshot::{Listener, Snapshot, Verdict},
-    transport::{AnswerBody, RequestBody, ResponseBody},
-    upstream,
     worker::Worker,
 };
 
 /// What all requests of a client connection share.
 pub(crate) struct Connection {
-    /// The other end of the socket.
-    pub(crate) peer: IpAddr,
+    peer: IpAddr,
+    peer_text: Box<str>,
     /// Where snapshots hold the listener.
-    pub(crate) slot: usize,
+    slot: usize,
     /// The listener as last seen: a connection outlives its listener while it drains.
     pub(crate) listener: RefCell<Arc<Listener>>,
 }
 
 impl Connection {
-    fn listener(&self, snapshot: &Snapshot) -> Arc<Listener> {
+    /// A connection from `peer` by `listener`, which snapshots hold in `slot`.
+    pub(crate) fn new(peer: IpAddr, slot: usize, listener: Arc<Listener>) -> Self {
+        let peer = peer.to_canonical();
+        Self { peer, peer_text: peer.to_string().into(), slot, listener: RefCell::new(listener) }
+    }
+
+    /// The listener as it is now.
+    pub(crate) fn listener(&self, snapshot: &Snapshot) -> Arc<Listener> {
         if let Some(listener) = snapshot.listener(self.slot) {
             let mut last = self.listener.borrow_mut();
             if !Arc::ptr_eq(&last, listener) {
@@ -43,95 +51,252 @@ impl Connection {
     }
 }
 
-/// A request as a transport read it.
-pub(crate) struct RawRequest {
-    /// The method as sent.
-    pub(crate) method: Box<str>,
-    /// The path as sent, for the log line of a request that is refused.
-    pub(crate) target: Box<str>,
-    /// The head, or why it is refused.
-    pub(crate) head: Result<RequestHead, Reason>,
-    /// The header lines of a refused head.
-    pub(crate) fields: Fields,
+/// What becomes of a client's connection after a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// It takes another request.
+    Keep,
+    /// It is closed once the client has read what was sent.
+    Close,
+    /// It is cut off: what was sent must not look complete.
+    Abort,
 }
 
-/// Answers one request, always. `body` makes the request's body, given the counter of its bytes.
-pub(crate) async fn handle(
-    worker: &Rc<Worker>,
+/// Serves one client connection until it ends, or after `stop` until the request under way is answered.
+pub(crate) async fn serve(worker: Rc<Worker>, connection: Connection, stream: TcpStream, stop: CancellationToken) {
+    let mut client = Client::new(stream, worker.deadlines.deadline());
+    let mut memory: Option<Scratch> = None;
+    loop {
+        let read = client.read_head(&worker, &mut memory, &stop).await;
+        let Some(mut scratch) = memory.take() else { return };
+        let next = match read {
+            Read::Head => handle(&worker, &connection, &mut client, &mut scratch, &stop).await,
+            Read::Fault(fault) => {
+                refuse(&worker, &connection, &mut client, &mut scratch, Reason::of_request(fault)).await
+            }
+            Read::TooSlow => refuse(&worker, &connection, &mut client, &mut scratch, Reason::RequestTimeout).await,
+            Read::End => Next::Abort,
+        };
+        worker.give_back(scratch);
+        match next {
+            Next::Keep => {}
+            Next::Close => return client.linger().await,
+            Next::Abort => return,
+        }
+    }
+}
+
+/// Answers one request whose head is complete.
+async fn handle(
+    worker: &Worker,
     connection: &Connection,
-    request: RawRequest,
-    body: impl FnOnce(Rc<Cell<u64>>) -> RequestBody,
-) -> (ResponseHead, AnswerBody) {
+    client: &mut Client,
+    scratch: &mut Scratch,
+    stop: &CancellationToken,
+) -> Next {
     // One snapshot for the whole request: a publish in the middle must not mix two configurations.
     let snapshot = worker.snapshot();
     let listener = connection.listener(&snapshot);
-    let fields = request.head.as_ref().map_or(&request.fields, |head| &head.fields);
-    let client = client_address::of(connection.peer, fields, &listener.trusted_proxies);
-    let mut record = AccessRecord::start(&worker.access_log, &snapshot, Arc::clone(&listener), client.address);
-    let is_head = &*request.method == "HEAD";
+    let bytes = client.input.bytes();
+    let from = client_address::of(connection.peer, &scratch.request.fields, bytes, &listener.trusted_proxies);
+    let id = worker.clock.request_id();
+    let mut record = AccessRecord::start(&worker.access_log, id, &snapshot, Arc::clone(&listener), from.address);
+    let chosen = choose(&snapshot, &listener, connection, from, scratch, bytes, &mut record);
 
-    let forwarded = match request.head {
-        Ok(head) => {
-            record.asked(&head.method, &head.host, &head.path);
-            let body = body(Rc::clone(&record.bytes_in));
-            forward(worker, &snapshot, &listener, connection.peer, client, head, body, &mut record).await
-        }
-        Err(reason) => {
-            record.asked(&request.method, "", &request.target);
-            Err(reason)
-        }
+    client.input.consume(scratch.request.len as usize);
+    client.version = scratch.request.version;
+    let keeps = scratch.request.keep_alive && !stop.is_cancelled();
+    let failed = match chosen {
+        Ok(endpoint) => match forward(worker, &endpoint, client, scratch, keeps, &mut record).await {
+            Ok(next) => return next,
+            Err(reason) => reason,
+        },
+        Err(reason) => reason,
     };
-    match forwarded {
-        Ok((head, body)) => {
-            record.answered(head.status, None);
-            (head, AnswerBody::streamed(body, record))
+    if failed == Reason::ClientGone {
+        record.answered(failed.status(), Some(failed));
+        return Next::Abort;
+    }
+    let keeps = keeps && failed != Reason::BadRequest && skip_body(client, scratch.request.body, record.bytes_in);
+    answer(worker, &snapshot, client, scratch, failed, keeps, record).await
+}
+
+/// Steps from parsing to the head for the backend, which stands in `scratch.out` afterwards.
+fn choose(
+    snapshot: &Snapshot,
+    listener: &Listener,
+    connection: &Connection,
+    from: client_address::Client,
+    scratch: &mut Scratch,
+    bytes: &[u8],
+    record: &mut AccessRecord,
+) -> Result<Arc<EndpointLive>, Reason> {
+    let Scratch { request: head, out, .. } = scratch;
+    let request = Request::read(head, bytes).inspect_err(|_| {
+        let text = |span: http1::Span| String::from_utf8_lossy(span.of(bytes));
+        record.asked(&text(head.method_name), "", &text(head.target.path));
+    })?;
+    record.asked(request.method, &request.host, &request.path);
+
+    if snapshot.ip_rules.verdict(from.address, Timestamp::now) == Verdict::Denied {
+        return Err(Reason::IpDenied);
+    }
+    let routed = RoutedRequest { request: &request, client: from.address, listener: listener.name.as_str() };
+    let route = snapshot.table.find(&routed).map(|index| &snapshot.routes[index]).ok_or(Reason::NoRoute)?;
+    record.route = Arc::clone(&route.labels);
+    if route.ip_rules.verdict(from.address, Timestamp::now) == Verdict::Denied {
+        return Err(Reason::IpDenied);
+    }
+
+    let backend = route.upstream.pick().ok_or(Reason::NoBackend)?;
+    let mut id = [0; uuid::fmt::Hyphenated::LENGTH];
+    let hop = Hop {
+        peer: &connection.peer_text,
+        peer_is_trusted: from.peer_is_trusted,
+        request_id: record.request_id.hyphenated().encode_lower(&mut id),
+        host: &route.host,
+        backend: &backend.authority,
+    };
+    forwarding::write(out, &request, &hop);
+    Ok(Arc::clone(&backend.live))
+}
+
+/// Sends the request to `endpoint` and its response to the client.
+///
+/// A pooled connection may have been closed by the backend meanwhile: then the request is replayed once on a fresh one, if
+/// no byte of a response came, none of its body was read, and either nothing was sent or it may be delivered twice.
+///
+/// # Errors
+/// Why there was no response; nothing was sent to the client then.
+async fn forward(
+    worker: &Worker,
+    endpoint: &Arc<EndpointLive>,
+    client: &mut Client,
+    scratch: &mut Scratch,
+    keeps: bool,
+    record: &mut AccessRecord,
+) -> Result<Next, Reason> {
+    record.tries_endpoint(endpoint);
+    let Scratch { request, response, out, appended } = scratch;
+    let asked = Asked { method: request.method, upgrade: matches!(request.upgrade, Upgrade::To(_)) };
+    let mut pooled = worker.pool.take(endpoint);
+    let (ended, upstream) = loop {
+        let is_pooled = pooled.is_some();
+        let mut upstream = match pooled.take() {
+            Some(upstream) => upstream,
+            None => connected(endpoint).await?,
+        };
+        let exchange =
+            Exchange::new(worker, client, &mut upstream, out, request.body, asked, response, appended, keeps);
+        let ended = exchange.run().await;
+        let is_stale = is_pooled && ended.failure == Some(Reason::UpstreamReset) && !ended.response_began;
+        if is_stale && !ended.body_was_read && (request.method.is_idempotent() || !ended.was_sent) {
+            continue;
         }
-        Err(reason) => generated(&snapshot, reason, is_head, record),
+        break (ended, upstream);
+    };
+    record.bytes_in = ended.bytes_in;
+    record.bytes_out = ended.bytes_out;
+    if let Some(reason) = ended.failure {
+        count_failure(endpoint, reason);
+    }
+    match (ended.status, ended.failure) {
+        (None, failure) => Err(failure.unwrap_or(Reason::UpstreamReset)),
+        (Some(status), Some(reason)) => {
+            record.answered(status, None);
+            record.aborted(reason);
+            Ok(Next::Abort)
+        }
+        (Some(status), None) => {
+            record.answered(status, None);
+            Ok(finish(worker, endpoint, client, upstream, &ended, response.keep_alive_timeout, record).await)
+        }
     }
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "what the steps share, named; a struct for one call would only rename it"
-)]
-async fn forward(
-    worker: &Rc<Worker>,
-    snapshot: &Snapshot,
-    listener: &Listener,
-    peer: IpAddr,
-    client: client_address::Client,
-    mut head: RequestHead,
-    body: RequestBody,
+/// What follows a whole response: the connections are kept, or become a tunnel.
+async fn finish(
+    worker: &Worker,
+    endpoint: &Arc<EndpointLive>,
+    client: &mut Client,
+    mut upstream: Upstream,
+    ended: &Ended,
+    keep_alive_timeout: Option<u32>,
     record: &mut AccessRecord,
-) -> Result<(ResponseHead, ResponseBody), Reason> {
-    if snapshot.ip_rules.verdict(client.address, Timestamp::now) == Verdict::Denied {
-        return Err(Reason::IpDenied);
+) -> Next {
+    if ended.is_upgraded {
+        let (up, down) = engine::tunnel(client, &mut upstream, &ended.rest).await;
+        record.bytes_in += up;
+        record.bytes_out += down;
+        return Next::Abort;
     }
-    let routed = RoutedRequest { head: &head, client: client.address, listener: listener.name.as_str() };
-    let route = snapshot.table.find(&routed).map(|index| &snapshot.routes[index]).ok_or(Reason::NoRoute)?;
-    record.route = Arc::clone(&route.labels);
-    if route.ip_rules.verdict(client.address, Timestamp::now) == Verdict::Denied {
-        return Err(Reason::IpDenied);
+    if ended.keeps_upstream {
+        worker.pool.put(endpoint, upstream, keep_alive_timeout);
     }
+    if ended.keeps_client { Next::Keep } else { Next::Close }
+}
 
-    hop_by_hop::remove_from_request(&mut head.fields);
-    forwarding::write(&mut head, peer, client.peer_is_trusted, &record.request_id.to_string());
+async fn connected(endpoint: &EndpointLive) -> Result<Upstream, Reason> {
+    let connected = engine::connect(&endpoint.address).await;
+    match &connected {
+        Ok(_) => drop(endpoint.metrics.connections.inc()),
+        Err(reason) => count_failure(endpoint, *reason),
+    }
+    connected
+}
 
-    let backend = route.upstream.pick().ok_or(Reason::NoBackend)?;
-    let host = forwarding::host(&route.host, &head, &backend.authority);
-    let (mut response, body) = upstream::send(worker, &backend.live, &head, host, body, record).await?;
+fn count_failure(endpoint: &EndpointLive, reason: Reason) {
+    match reason {
+        Reason::ConnectFailed | Reason::ConnectTimeout => drop(endpoint.metrics.connect_failures.inc()),
+        Reason::UpstreamTimeout => drop(endpoint.metrics.timeouts.inc()),
+        Reason::UpstreamReset | Reason::BadResponse => drop(endpoint.metrics.resets.inc()),
+        // Not the backend's fault.
+        _ => {}
+    }
+}
 
-    hop_by_hop::remove(&mut response.fields);
-    Ok((response, body))
+/// Refuses a head that could not be read.
+async fn refuse(
+    worker: &Worker,
+    connection: &Connection,
+    client: &mut Client,
+    scratch: &mut Scratch,
+    reason: Reason,
+) -> Next {
+    let snapshot = worker.snapshot();
+    let listener = connection.listener(&snapshot);
+    let id = worker.clock.request_id();
+    let record = AccessRecord::start(&worker.access_log, id, &snapshot, listener, connection.peer);
+    scratch.request.forget();
+    answer(worker, &snapshot, client, scratch, reason, false, record).await
+}
+
+/// Passes over the body of a request that is not forwarded, if all of it is there; else the connection cannot be kept.
+fn skip_body(client: &mut Client, body: RequestBody, already_read: u64) -> bool {
+    match body {
+        _ if already_read > 0 => false,
+        RequestBody::None => true,
+        RequestBody::Length(length) => match usize::try_from(length) {
+            Ok(length) if length <= client.input.bytes().len() => {
+                client.input.consume(length);
+                true
+            }
+            _ => false,
+        },
+        RequestBody::Chunked => false,
+    }
 }
 
 /// The proxy's own answer: a status, the reason word, and nothing that helps an attacker.
-fn generated(
+async fn answer(
+    worker: &Worker,
     snapshot: &Snapshot,
+    client: &mut Client,
+    scratch: &mut Scratch,
     reason: Reason,
-    is_head: bool,
+    keeps: bool,
     mut record: AccessRecord,
-) -> (ResponseHead, AnswerBody) {
+) -> Next {
     snapshot.count_generated(reason);
     let status = reason.status();
     record.answered(status, Some(reason));
@@ -140,21 +305,33 @@ fn generated(
     } else {
         format!("{status} {}\n{}\nrequest id: {}\n", reason.word(), reason.sentence(), record.request_id)
     };
-    let mut fields = Fields::with_capacity(4, 256);
-    fields.push(b"Content-Type", b"text/plain; charset=utf-8");
-    fields.push(b"Content-Length", text.len().to_string().as_bytes());
-    fields.push(b"Cache-Control", b"no-store");
+    let out = &mut scratch.out;
+    out.clear();
+    write::status_line(out, status, reason.phrase().as_bytes());
+    write::line(out, b"Content-Type", b"text/plain; charset=utf-8");
+    write::line(out, b"Content-Length", text.len().to_string().as_bytes());
+    write::line(out, b"Cache-Control", b"no-store");
+    write::line(out, b"Date", &worker.clock.date());
     let proxy_status = format!("tidegate; error={}; details=\"{}\"", reason.proxy_error(), reason.word());
-    fields.push(b"Proxy-Status", proxy_status.as_bytes());
+    write::line(out, b"Proxy-Status", proxy_status.as_bytes());
     if reason == Reason::MethodRefused {
-        fields.push(b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE");
+        write::line(out, b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE");
     }
-    if reason == Reason::BadRequest {
-        // What could not be read in one way only leaves no safe place to go on reading from (RFC 9112 §11.2).
-        fields.push(b"Connection", b"close");
+    if !keeps {
+        write::line(out, b"Connection", b"close");
+    } else if client.version == http1::Version::Http10 {
+        write::line(out, b"Connection", b"keep-alive");
     }
-    let bytes = if is_head { Bytes::new() } else { Bytes::from(text) };
-    (ResponseHead { status, fields }, AnswerBody::generated(bytes, record))
+    write::end(out);
+    if scratch.request.method != Method::Head {
+        out.extend_from_slice(text.as_bytes());
+        record.bytes_out = text.len() as u64;
+    }
+    match client.send(out).await {
+        true if keeps => Next::Keep,
+        true => Next::Close,
+        false => Next::Abort,
+    }
 }
 
 /// The answer while there is no route at all.

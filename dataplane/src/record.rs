@@ -1,9 +1,7 @@
 //! What is remembered of one request: its access-log line and its counters, written when the request ends.
 
 use std::{
-    cell::Cell,
     net::IpAddr,
-    rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -30,9 +28,9 @@ pub(crate) struct AccessRecord {
     pub(crate) client: IpAddr,
     /// What it was routed by; the counters of requests without a route until then.
     pub(crate) route: Arc<RouteLabels>,
-    /// Bytes of the request's body so far, shared with the body as it streams.
-    pub(crate) bytes_in: Rc<Cell<u64>>,
-    /// Bytes of the response's body so far.
+    /// Bytes of the request's body.
+    pub(crate) bytes_in: u64,
+    /// Bytes of the response's body.
     pub(crate) bytes_out: u64,
     /// Tries at backends.
     pub(crate) tries: u32,
@@ -71,15 +69,21 @@ struct Line<'a> {
 
 impl AccessRecord {
     /// The record of a request that came by `listener` from `client` just now.
-    pub(crate) fn start(log: &AccessLog, snapshot: &Snapshot, listener: Arc<Listener>, client: IpAddr) -> Self {
+    pub(crate) fn start(
+        log: &AccessLog,
+        request_id: Uuid,
+        snapshot: &Snapshot,
+        listener: Arc<Listener>,
+        client: IpAddr,
+    ) -> Self {
         Self {
             log: snapshot.access_log.then(|| log.clone()),
             time: Timestamp::now(),
             started: Instant::now(),
-            request_id: Uuid::now_v7(),
+            request_id,
             client,
             route: Arc::clone(&snapshot.no_route),
-            bytes_in: Rc::default(),
+            bytes_in: 0,
             bytes_out: 0,
             tries: 0,
             listener,
@@ -156,7 +160,7 @@ impl Drop for AccessRecord {
             path: &self.path,
             status,
             reason: reason.map(Reason::word),
-            bytes_in: self.bytes_in.get(),
+            bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,
             duration_ms: millis(duration),
             first_byte_ms: self.first_byte.map(millis),

@@ -13,10 +13,11 @@ use tracing::error;
 
 use crate::{
     access_log::AccessLog,
+    clock::Clock,
+    engine::{Buffers, Deadlines, KEPT_SCRATCH, Pool, Scratch},
     listener,
     metrics::Metrics,
     snapshot::{Listener, Snapshot},
-    upstream::Pool,
 };
 
 /// How often idle upstream connections are looked through.
@@ -39,6 +40,12 @@ pub(crate) struct Common {
 pub(crate) struct Worker {
     /// Idle upstream connections.
     pub(crate) pool: Pool,
+    /// Buffers of connections that have something in them.
+    pub(crate) buffers: Buffers,
+    /// Time-outs of connections.
+    pub(crate) deadlines: Deadlines,
+    /// Dates and request ids.
+    pub(crate) clock: Clock,
     /// Where access-log lines go.
     pub(crate) access_log: AccessLog,
     /// Counters.
@@ -46,9 +53,23 @@ pub(crate) struct Worker {
     /// All client connections of the process.
     pub(crate) connections: TaskTracker,
     snapshot: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
+    scratches: RefCell<Vec<Scratch>>,
 }
 
 impl Worker {
+    /// Memory for a request, from the last one that ended.
+    pub(crate) fn scratch(&self) -> Scratch {
+        self.scratches.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Takes the memory of a request that ended.
+    pub(crate) fn give_back(&self, scratch: Scratch) {
+        let mut scratches = self.scratches.borrow_mut();
+        if scratches.len() < KEPT_SCRATCH {
+            scratches.push(scratch);
+        }
+    }
+
     /// The snapshot that acts now.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(self.snapshot.borrow_mut().load())
@@ -131,11 +152,17 @@ impl WorkerHandle {
 async fn run(common: Common, mut commands: mpsc::UnboundedReceiver<Command>) {
     let worker = Rc::new(Worker {
         pool: Pool::default(),
+        buffers: Buffers::default(),
+        deadlines: Deadlines::new(),
+        clock: Clock::new(),
+        scratches: RefCell::default(),
         access_log: common.access_log,
         metrics: common.metrics,
         connections: common.connections,
         snapshot: RefCell::new(Cache::new(common.snapshots)),
     });
+    let deadlines = worker.deadlines.clone();
+    tokio::task::spawn_local(async move { deadlines.run().await });
     let mut sweep = tokio::time::interval(SWEEP);
     loop {
         tokio::select! {

@@ -10,6 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::sync::Notify;
+
 /// How coarse the wheel is, and how often it turns.
 pub(crate) const TICK: Duration = Duration::from_millis(20);
 
@@ -27,6 +29,9 @@ struct Wheel {
     /// The tick that was turned to last.
     now: Cell<u64>,
     slots: RefCell<Vec<Vec<Weak<Entry>>>>,
+    /// Entries in all slots.
+    standing: Cell<usize>,
+    armed: Notify,
 }
 
 struct Entry {
@@ -50,7 +55,15 @@ impl Deadlines {
     /// A wheel that stands still until [`turn`](Self::turn) is called.
     pub(crate) fn new() -> Self {
         let slots = RefCell::new((0..SLOTS).map(|_| Vec::new()).collect());
-        Self { wheel: Rc::new(Wheel { start: Instant::now(), now: Cell::new(0), slots }) }
+        Self {
+            wheel: Rc::new(Wheel {
+                start: Instant::now(),
+                now: Cell::new(0),
+                slots,
+                standing: Cell::new(0),
+                armed: Notify::new(),
+            }),
+        }
     }
 
     /// A deadline of this worker.
@@ -66,7 +79,25 @@ impl Deadlines {
         }
     }
 
-    /// Wakes every task whose deadline has passed at `time`. To be called every [`TICK`].
+    /// Turns the wheel every [`TICK`] while anything is armed, for ever.
+    pub(crate) async fn run(&self) {
+        loop {
+            while self.wheel.standing.get() == 0 {
+                self.wheel.armed.notified().await;
+            }
+            tokio::time::sleep(TICK).await;
+            self.turn(Instant::now());
+        }
+    }
+
+    /// Wakes every task that has a deadline armed, to look at what else has changed.
+    pub(crate) fn wake_all(&self) {
+        for entry in self.wheel.slots.borrow().iter().flatten().filter_map(Weak::upgrade) {
+            entry.wake();
+        }
+    }
+
+    /// Wakes every task whose deadline has passed at `time`.
     pub(crate) fn turn(&self, time: Instant) {
         let wheel = &self.wheel;
         let target = wheel.tick_of(time);
@@ -75,6 +106,7 @@ impl Deadlines {
         for tick in from + 1..=target {
             wheel.now.set(tick);
             let entries = std::mem::take(&mut wheel.slots.borrow_mut()[(tick % SLOTS) as usize]);
+            wheel.standing.set(wheel.standing.get() - entries.len());
             for weak in entries {
                 let Some(entry) = weak.upgrade() else { continue };
                 if entry.looked_at.get() > tick {
@@ -102,11 +134,17 @@ impl Entry {
         let at = due.min(self.wheel.now.get() + SLOTS - 1).max(self.wheel.now.get() + 1);
         self.looked_at.set(at);
         self.wheel.slots.borrow_mut()[(at % SLOTS) as usize].push(weak);
+        self.wheel.standing.set(self.wheel.standing.get() + 1);
+        self.wheel.armed.notify_one();
     }
 
     fn pass(&self) {
         self.due.set(NEVER);
         self.passed.set(true);
+        self.wake();
+    }
+
+    fn wake(&self) {
         if let Some(waker) = &*self.waker.borrow() {
             waker.wake_by_ref();
         }

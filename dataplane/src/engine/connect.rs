@@ -6,10 +6,8 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{
-    error::Reason,
-    transport::{self, RequestSender},
-};
+use super::stream::{Stream, Upstream};
+use crate::error::Reason;
 
 /// How long a connection may take, resolving included.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -17,18 +15,18 @@ const CONNECT: Duration = Duration::from_secs(2);
 /// Opens a connection to `address`.
 ///
 /// A DNS name is resolved by the system for each new connection.
-pub(crate) async fn connect(address: &BackendAddress) -> Result<RequestSender, Reason> {
+pub(crate) async fn connect(address: &BackendAddress) -> Result<Upstream, Reason> {
     let connected = timeout(CONNECT, async {
-        match address {
-            BackendAddress::Ip(address) => transport::over(prepared(TcpStream::connect(address).await?)?).await,
+        Ok::<_, io::Error>(match address {
+            BackendAddress::Ip(address) => Stream::Tcp(prepared(TcpStream::connect(address).await?)?),
             BackendAddress::Dns(host, port) => {
-                transport::over(prepared(TcpStream::connect((host.as_str(), *port)).await?)?).await
+                Stream::Tcp(prepared(TcpStream::connect((host.as_str(), *port)).await?)?)
             }
-            BackendAddress::Unix(path) => transport::over(UnixStream::connect(path).await?).await,
-        }
+            BackendAddress::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
+        })
     });
     match connected.await {
-        Ok(Ok(sender)) => Ok(sender),
+        Ok(Ok(stream)) => Ok(Upstream::new(stream)),
         Ok(Err(error)) => {
             tracing::debug!(backend = %address, %error, "connecting to a backend failed");
             Err(Reason::ConnectFailed)

@@ -1,0 +1,309 @@
+//! One request on one connection to a backend: the head goes up, the body follows while the response comes down.
+//!
+//! Both directions are driven by one poll, so that an early response passes a request that is still coming.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use http1::{Asked, ChunkLimits, RequestBody, ResponseBody, ResponseHead, Version};
+use tokio::io::AsyncWrite;
+
+use super::{
+    client::Client,
+    download::{self, Download},
+    response_head,
+    stream::Upstream,
+    upload::{self, Upload},
+};
+use crate::{error::Reason, worker::Worker};
+
+/// How long nothing may move in either direction.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// How long a client that ended its side may wait for a response head before it counts as gone.
+const HALF_CLOSE_GRACE: Duration = Duration::from_secs(5);
+
+/// A request under way.
+pub(crate) struct Exchange<'a> {
+    worker: &'a Worker,
+    client: &'a mut Client,
+    upstream: &'a mut Upstream,
+    /// The request's head as it is sent.
+    head: &'a [u8],
+    head_written: usize,
+    upload: Upload,
+    download: Download,
+    response: &'a mut ResponseHead,
+    /// Lines for the response's head.
+    appended: &'a mut Vec<u8>,
+    asked: Asked,
+    /// Whether the client's connection is to be kept after this request, as far as the client is concerned.
+    client_keeps: bool,
+}
+
+/// How an exchange ended.
+pub(crate) struct Ended {
+    /// The status that the client was told, once a response began.
+    pub(crate) status: Option<u16>,
+    /// What went wrong.
+    pub(crate) failure: Option<Reason>,
+    /// Whether the client's connection can take another request.
+    pub(crate) keeps_client: bool,
+    /// Whether the backend's connection can take another request.
+    pub(crate) keeps_upstream: bool,
+    /// Whether both sides switched to another protocol.
+    pub(crate) is_upgraded: bool,
+    /// What the backend sent behind the head of an upgrade.
+    pub(crate) rest: Vec<u8>,
+    /// Whether the backend may have seen any of the request.
+    pub(crate) was_sent: bool,
+    /// Whether the client's body was read from, so that the request cannot be sent again.
+    pub(crate) body_was_read: bool,
+    /// Whether any byte of a response came.
+    pub(crate) response_began: bool,
+    /// Bytes of the request's body.
+    pub(crate) bytes_in: u64,
+    /// Bytes of the response's body.
+    pub(crate) bytes_out: u64,
+}
+
+enum Stop {
+    Complete,
+    Upgraded,
+    Failed(Reason),
+}
+
+impl<'a> Exchange<'a> {
+    /// An exchange that has not begun.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one request, each borrowed from another owner")]
+    pub(crate) fn new(
+        worker: &'a Worker,
+        client: &'a mut Client,
+        upstream: &'a mut Upstream,
+        head: &'a [u8],
+        body: RequestBody,
+        asked: Asked,
+        response: &'a mut ResponseHead,
+        appended: &'a mut Vec<u8>,
+        client_keeps: bool,
+    ) -> Self {
+        response.forget();
+        Self {
+            worker,
+            client,
+            upstream,
+            head,
+            head_written: 0,
+            upload: Upload::new(body, ChunkLimits::default()),
+            download: Download::new(),
+            response,
+            appended,
+            asked,
+            client_keeps,
+        }
+    }
+
+    /// Carries the request out.
+    pub(crate) async fn run(mut self) -> Ended {
+        self.client.deadline.arm(Instant::now(), IDLE);
+        let stop = std::future::poll_fn(|context| self.poll(context)).await;
+        self.client.deadline.disarm();
+        self.ended(stop)
+    }
+
+    fn ended(self, stop: Stop) -> Ended {
+        let is_upgraded = matches!(stop, Stop::Upgraded);
+        let is_complete = matches!(stop, Stop::Complete);
+        let uploaded = self.upload.is_complete() && self.head_written == self.head.len();
+        Ended {
+            status: self.download.is_answered().then_some(self.response.status),
+            failure: match stop {
+                Stop::Failed(reason) => Some(reason),
+                Stop::Complete | Stop::Upgraded => None,
+            },
+            keeps_client: is_complete && uploaded && self.client_keeps && !self.client.has_ended,
+            keeps_upstream: is_complete && uploaded && self.response.keep_alive && self.download.rest().is_empty(),
+            rest: if is_upgraded { self.download.rest().to_vec() } else { Vec::new() },
+            is_upgraded,
+            was_sent: self.head_written > 0,
+            body_was_read: self.upload.moved() > 0,
+            response_began: self.download.has_begun(),
+            bytes_in: self.upload.moved(),
+            bytes_out: self.download.moved(),
+        }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Stop> {
+        loop {
+            let moved = match self.advance(context) {
+                Ok(moved) => moved,
+                Err(stop) => return Poll::Ready(stop),
+            };
+            if moved {
+                self.client.deadline.arm(Instant::now(), IDLE);
+                continue;
+            }
+            if self.client.deadline.has_passed() {
+                return Poll::Ready(Stop::Failed(self.too_slow()));
+            }
+            return Poll::Pending;
+        }
+    }
+
+    fn too_slow(&self) -> Reason {
+        if self.client.has_ended && !self.download.is_answered() {
+            Reason::ClientGone
+        } else if self.upload.is_complete() || self.download.is_answered() {
+            Reason::UpstreamTimeout
+        } else {
+            Reason::RequestTimeout
+        }
+    }
+
+    /// Moves what can be moved now, in both directions; whether anything did.
+    fn advance(&mut self, context: &mut Context<'_>) -> Result<bool, Stop> {
+        let up = self.advance_upload(context)?;
+        let down = self.advance_download(context)?;
+        Ok(up || down)
+    }
+
+    fn advance_upload(&mut self, context: &mut Context<'_>) -> Result<bool, Stop> {
+        let mut moved = false;
+        while self.head_written < self.head.len() {
+            match Pin::new(&mut self.upstream.stream).poll_write(context, &self.head[self.head_written..]) {
+                Poll::Ready(Ok(count)) => self.head_written += count,
+                Poll::Ready(Err(_)) => return self.upstream_takes_no_more(),
+                Poll::Pending => return Ok(moved),
+            }
+            moved = true;
+        }
+        loop {
+            let step = self.upload.step(self.client.input.bytes());
+            match step.map_err(|fault| Stop::Failed(Reason::of_request(fault)))? {
+                upload::Step::Write(range) => {
+                    let bytes = &self.client.input.bytes()[range];
+                    match Pin::new(&mut self.upstream.stream).poll_write(context, bytes) {
+                        Poll::Ready(Ok(count)) => {
+                            let used = self.upload.written(count);
+                            self.client.input.consume(used);
+                        }
+                        Poll::Ready(Err(_)) => return self.upstream_takes_no_more(),
+                        Poll::Pending => return Ok(moved),
+                    }
+                }
+                upload::Step::WriteTail => {
+                    match Pin::new(&mut self.upstream.stream).poll_write(context, self.upload.tail()) {
+                        Poll::Ready(Ok(count)) => self.upload.tail_written(count),
+                        Poll::Ready(Err(_)) => return self.upstream_takes_no_more(),
+                        Poll::Pending => return Ok(moved),
+                    }
+                }
+                upload::Step::Read => {
+                    let used = self.upload.used();
+                    self.client.input.consume(used);
+                    match self.client.poll_read(&self.worker.buffers, context) {
+                        Poll::Ready(Ok(0)) | Poll::Ready(Err(_)) => return Err(Stop::Failed(Reason::ClientGone)),
+                        Poll::Ready(Ok(_)) => {}
+                        Poll::Pending => return Ok(moved),
+                    }
+                }
+                upload::Step::Done => {
+                    let used = self.upload.used();
+                    self.client.input.consume(used);
+                    return Ok(self.watch_client(context)? || moved);
+                }
+            }
+            moved = true;
+        }
+    }
+
+    /// The backend does not take the rest of the request. It may have answered all the same.
+    fn upstream_takes_no_more(&mut self) -> Result<bool, Stop> {
+        let first = !matches!(self.upload.step(self.client.input.bytes()), Ok(upload::Step::Done));
+        self.upload.stop();
+        // A head that was never written whole has no answer that could be read.
+        if self.head_written < self.head.len() { Err(Stop::Failed(Reason::UpstreamReset)) } else { Ok(first) }
+    }
+
+    /// Notices a client that goes away while its response is on the way, and keeps what it sends ahead.
+    fn watch_client(&mut self, context: &mut Context<'_>) -> Result<bool, Stop> {
+        if self.client.has_ended || !self.client.input.is_empty() {
+            return Ok(false);
+        }
+        match self.client.poll_read(&self.worker.buffers, context) {
+            Poll::Ready(Ok(0)) => {
+                // A half-close: the answer is still delivered, if it comes soon.
+                self.client.has_ended = true;
+                if !self.download.is_answered() {
+                    self.client.deadline.arm(Instant::now(), HALF_CLOSE_GRACE);
+                }
+                Ok(false)
+            }
+            Poll::Ready(Err(_)) => Err(Stop::Failed(Reason::ClientGone)),
+            Poll::Ready(Ok(_)) | Poll::Pending => Ok(false),
+        }
+    }
+
+    fn advance_download(&mut self, context: &mut Context<'_>) -> Result<bool, Stop> {
+        let mut moved = false;
+        loop {
+            let step = self.download.step(self.response, self.asked);
+            match step.map_err(|_| Stop::Failed(Reason::BadResponse))? {
+                download::Step::Head => {
+                    if self.answer()? {
+                        moved = true;
+                        continue;
+                    }
+                }
+                download::Step::Write => {
+                    match Pin::new(&mut self.client.stream).poll_write(context, self.download.waiting()) {
+                        Poll::Ready(Ok(count)) => self.download.written(count),
+                        Poll::Ready(Err(_)) => return Err(Stop::Failed(Reason::ClientGone)),
+                        Poll::Pending => return Ok(moved),
+                    }
+                }
+                download::Step::Read => {
+                    let buffers = &self.worker.buffers;
+                    match self.download.poll_read(self.upstream, || buffers.large(), context) {
+                        Poll::Ready(Ok(0)) => {
+                            if !self.download.closed() {
+                                return Err(Stop::Failed(Reason::UpstreamReset));
+                            }
+                        }
+                        Poll::Ready(Err(_)) => return Err(Stop::Failed(Reason::UpstreamReset)),
+                        Poll::Ready(Ok(_)) => {}
+                        Poll::Pending => return Ok(moved),
+                    }
+                }
+                download::Step::Done if self.response.status == 101 => return Err(Stop::Upgraded),
+                download::Step::Done => return Err(Stop::Complete),
+            }
+            moved = true;
+        }
+    }
+
+    /// Acts on a complete head: interim ones are passed on, the final one begins the response.
+    fn answer(&mut self) -> Result<bool, Stop> {
+        if self.response.is_interim() {
+            if self.client.version == Version::Http11 {
+                self.download.pass_interim(self.response);
+            } else {
+                self.download.skip_interim(self.response);
+            }
+            return Ok(true);
+        }
+        let is_http11 = self.client.version == Version::Http11;
+        let is_delimited = !matches!(self.response.body, ResponseBody::UntilClose | ResponseBody::Chunked);
+        // A request that is still coming may never end: what follows it on the connection could not be told from it.
+        self.client_keeps &= (is_http11 || is_delimited) && self.upload.is_complete();
+        self.appended.clear();
+        let delivery = response_head::Delivery { is_http11, keeps: self.client_keeps, date: &self.worker.clock.date() };
+        response_head::append(self.appended, self.response, self.download.head(self.response), &delivery);
+        let begun = self.download.begin(self.response, is_http11, self.appended);
+        begun.map_err(|_| Stop::Failed(Reason::BadResponse))?;
+        Ok(true)
+    }
+}

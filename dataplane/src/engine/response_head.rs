@@ -1,0 +1,36 @@
+//! What a response's head gets on its way to the client.
+
+use http1::{Field, ResponseBody, ResponseHead, Upgrade, write};
+
+/// How the client gets the response.
+pub(crate) struct Delivery<'a> {
+    /// Whether the client speaks HTTP/1.1.
+    pub(crate) is_http11: bool,
+    /// Whether its connection is kept afterwards.
+    pub(crate) keeps: bool,
+    /// The date now.
+    pub(crate) date: &'a [u8],
+}
+
+/// Writes the lines that come behind those of the backend; hop-by-hop lines of its own are left out already.
+pub(crate) fn append(out: &mut Vec<u8>, head: &ResponseHead, bytes: &[u8], delivery: &Delivery<'_>) {
+    if head.status == 101 {
+        if let Upgrade::To(protocols) = head.upgrade {
+            out.extend_from_slice(b"Connection: upgrade\r\n");
+            write::line(out, b"Upgrade", protocols.of(bytes));
+        }
+        return;
+    }
+    if delivery.is_http11 && matches!(head.body, ResponseBody::Chunked | ResponseBody::UntilClose) {
+        out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+    }
+    // A recipient with a clock adds what the origin left out (RFC 9110 §6.6.1).
+    if !head.fields.has(Field::Date) {
+        write::line(out, b"Date", delivery.date);
+    }
+    match (delivery.keeps, delivery.is_http11) {
+        (true, true) => {}
+        (true, false) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
+        (false, _) => out.extend_from_slice(b"Connection: close\r\n"),
+    }
+}

@@ -1,0 +1,19 @@
+//! Memory of one request, used again for the next.
+
+use http1::{RequestHead, ResponseHead};
+
+/// Scratch memory that a worker keeps at most.
+pub(crate) const KEPT: usize = 64;
+
+/// What a request needs besides its buffers. An idle connection owns none.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    /// The request's head, as places in the client's input.
+    pub(crate) request: RequestHead,
+    /// The response's head, as places in the backend's buffer.
+    pub(crate) response: ResponseHead,
+    /// The head that goes to the backend, or a whole answer of our own.
+    pub(crate) out: Vec<u8>,
+    /// Lines for the response's head.
+    pub(crate) appended: Vec<u8>,
+}

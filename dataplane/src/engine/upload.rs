@@ -1,0 +1,205 @@
+//! The body of a request on its way from the client to the backend.
+
+use std::ops::Range;
+
+use http1::{ChunkLimits, ChunkedDecoder, Fault, LengthDecoder, Part, RequestBody, write};
+
+/// What of the request's body is still to come, and what of it waits to be written.
+pub(crate) struct Upload {
+    framing: Framing,
+    /// A stretch of the input that may be written to the backend as it is.
+    pending: Range<usize>,
+    /// How much of the input is read, behind `pending`.
+    scanned: usize,
+    /// Trailers that wait to be written behind the last chunk.
+    tail: Vec<u8>,
+    tail_written: usize,
+    /// Bytes of the body, without framing, that were written.
+    moved: u64,
+    stopped: bool,
+}
+
+enum Framing {
+    Ended,
+    Length(LengthDecoder),
+    Chunked(Box<ChunkedDecoder>),
+}
+
+/// What to do next for an upload.
+pub(crate) enum Step {
+    /// Write this stretch of the input.
+    Write(Range<usize>),
+    /// Write these bytes, which are not in the input.
+    WriteTail,
+    /// Read more from the client.
+    Read,
+    /// The body is written, or given up.
+    Done,
+}
+
+impl Upload {
+    /// The upload of a body that is framed like `body`.
+    pub(crate) fn new(body: RequestBody, limits: ChunkLimits) -> Self {
+        let framing = match body {
+            RequestBody::None | RequestBody::Length(0) => Framing::Ended,
+            RequestBody::Length(length) => Framing::Length(LengthDecoder::new(length)),
+            RequestBody::Chunked => Framing::Chunked(Box::new(ChunkedDecoder::new(limits))),
+        };
+        Self { framing, pending: 0..0, scanned: 0, tail: Vec::new(), tail_written: 0, moved: 0, stopped: false }
+    }
+
+    /// What comes next, given all of the input.
+    ///
+    /// # Errors
+    /// The chunked coding is broken.
+    pub(crate) fn step(&mut self, input: &[u8]) -> Result<Step, Fault> {
+        if self.stopped {
+            return Ok(Step::Done);
+        }
+        if self.pending.is_empty() {
+            self.scan(input)?;
+        }
+        Ok(match &self.framing {
+            _ if !self.pending.is_empty() => Step::Write(self.pending.clone()),
+            _ if self.tail_written < self.tail.len() => Step::WriteTail,
+            Framing::Ended => Step::Done,
+            _ => Step::Read,
+        })
+    }
+
+    fn scan(&mut self, input: &[u8]) -> Result<(), Fault> {
+        let available = input.len() - self.scanned;
+        match &mut self.framing {
+            Framing::Ended => {}
+            Framing::Length(decoder) => {
+                let taken = decoder.take(available);
+                self.pending = self.scanned..self.scanned + taken;
+                self.moved += taken as u64;
+                self.scanned += taken;
+                if decoder.is_done() {
+                    self.framing = Framing::Ended;
+                }
+            }
+            Framing::Chunked(decoder) => {
+                let part = decoder.verbatim(input, &mut self.scanned)?;
+                self.moved = decoder.body_len();
+                match part {
+                    Part::Bytes(range) => self.pending = range,
+                    Part::More => {}
+                    Part::End => {
+                        if let Some(trailers) = decoder.trailers() {
+                            write::kept_lines(&mut self.tail, trailers.fields(), trailers.bytes());
+                            write::end(&mut self.tail);
+                        }
+                        self.framing = Framing::Ended;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// `count` bytes of the stretch were written. Answers how many bytes of the input are of no more use.
+    pub(crate) fn written(&mut self, count: usize) -> usize {
+        self.pending.start += count;
+        self.used()
+    }
+
+    /// How many bytes at the start of the input are of no more use; the caller consumes them.
+    pub(crate) fn used(&mut self) -> usize {
+        let used = if self.pending.is_empty() { self.scanned } else { self.pending.start };
+        self.pending = self.pending.start.saturating_sub(used)..self.pending.end.saturating_sub(used);
+        self.scanned -= used;
+        used
+    }
+
+    /// What of the trailers waits.
+    pub(crate) fn tail(&self) -> &[u8] {
+        &self.tail[self.tail_written..]
+    }
+
+    /// `count` bytes of the trailers were written.
+    pub(crate) fn tail_written(&mut self, count: usize) {
+        self.tail_written += count;
+    }
+
+    /// Bytes of the body so far.
+    pub(crate) fn moved(&self) -> u64 {
+        self.moved
+    }
+
+    /// Gives the rest up: the backend does not take it.
+    pub(crate) fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    /// Whether the whole body was read and written.
+    pub(crate) fn is_complete(&self) -> bool {
+        matches!(self.framing, Framing::Ended)
+            && self.pending.is_empty()
+            && self.tail_written == self.tail.len()
+            && !self.stopped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Feeds `pieces` and writes at most `most` bytes at a time; what was written, and what was left in the input.
+    fn uploaded(body: RequestBody, pieces: &[&str], most: usize) -> Result<(String, String), Fault> {
+        let mut upload = Upload::new(body, ChunkLimits::default());
+        let (mut input, mut written) = (Vec::new(), Vec::new());
+        let mut pieces = pieces.iter();
+        loop {
+            match upload.step(&input)? {
+                Step::Write(range) => {
+                    let count = range.len().min(most);
+                    written.extend_from_slice(&input[range.start..range.start + count]);
+                    input.drain(..upload.written(count));
+                }
+                Step::WriteTail => {
+                    let tail = upload.tail().to_vec();
+                    written.extend_from_slice(&tail);
+                    upload.tail_written(tail.len());
+                }
+                Step::Read => {
+                    input.drain(..upload.used());
+                    input.extend_from_slice(pieces.next().expect("the body ends").as_bytes());
+                }
+                Step::Done => {
+                    input.drain(..upload.used());
+                    assert!(upload.is_complete());
+                    return Ok((String::from_utf8(written).unwrap(), String::from_utf8(input).unwrap()));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_body_is_passed_on_as_it_is_and_no_byte_more() {
+        let chunked = "3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\nGET";
+        for most in [1, 2, 100] {
+            let length = uploaded(RequestBody::Length(5), &["ab", "cdeGET"], most);
+            assert_eq!(length, Ok(("abcde".into(), "GET".into())));
+            for cut in 0..chunked.len() {
+                let (a, b) = chunked.split_at(cut);
+                let whole = uploaded(RequestBody::Chunked, &[a, b], most);
+                let (written, _) = whole.unwrap();
+                assert_eq!(written, "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", "cut at {cut}");
+            }
+            assert_eq!(uploaded(RequestBody::None, &[], most), Ok((String::new(), String::new())));
+        }
+    }
+
+    #[test]
+    fn trailers_are_passed_on_and_forbidden_ones_are_not() {
+        let body = "1\r\na\r\n0\r\nX-Sum: 1\r\nCookie: c\r\n\r\n";
+        assert_eq!(uploaded(RequestBody::Chunked, &[body], 100).unwrap().0, "1\r\na\r\n0\r\nX-Sum: 1\r\n\r\n");
+    }
+
+    #[test]
+    fn a_broken_chunk_is_a_fault() {
+        assert!(uploaded(RequestBody::Chunked, &["zz\r\n"], 100).is_err());
+    }
+}
