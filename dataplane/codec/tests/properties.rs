@@ -176,8 +176,14 @@ fn check_chunked(bytes: &[u8], cuts: &[usize]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// More cases than usual; `PROPTEST_CASES` asks for more still.
+fn config() -> ProptestConfig {
+    let usual = ProptestConfig::default();
+    ProptestConfig { cases: usual.cases.max(3000), failure_persistence: None, ..usual }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn any_bytes_are_a_request_or_not(bytes in generate::noise(), cuts in generate::cuts()) {

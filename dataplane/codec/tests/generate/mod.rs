@@ -58,6 +58,7 @@ fn line() -> impl Strategy<Value = &'static str> {
             "Connection: close", "Connection: keep-alive", "Connection: x-a", "Connection: Upgrade", "Upgrade: websocket",
             "Upgrade: h2c", "Expect: 100-continue", "Expect: x", "TE: trailers", "Keep-Alive: timeout=5", "Connection: a b",
             "Host: b", "Host: a b", "Max-Forwards: 1",
+            "Max-Forwards: x",
         ]),
         1 => select(vec!["A : b", "A b", ": c", " X: y", "A: \u{1}", "A: \u{e9}", "\u{e9}: a", "A: b\tc", "A:   b  ", "(: a"]),
     ]
@@ -88,9 +89,10 @@ pub fn response() -> impl Strategy<Value = Vec<u8>> {
         2 => select(vec!["100 Continue", "103 Early Hints", "101 Switching Protocols"]),
         1 => select(vec!["099 x", "600 x", "20 x", "2000 x", "200x", "200 \u{e9}", " 200 x", ""]),
     ];
-    let parts = (version(), status, line_end(), lines(), body());
-    changed(parts.prop_map(|(version, status, end, lines, body)| {
-        format!("{version} {status}{end}{lines}\r\n{body}").into_bytes()
+    let before = prop_oneof![30 => Just(""), 1 => Just("\r\n")];
+    let parts = (before, version(), status, line_end(), lines(), body());
+    changed(parts.prop_map(|(before, version, status, end, lines, body)| {
+        format!("{before}{version} {status}{end}{lines}\r\n{body}").into_bytes()
     }))
 }
 
