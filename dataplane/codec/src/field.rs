@@ -6,11 +6,12 @@ use crate::caseless::{Key, MAX_LENGTH};
 macro_rules! fields {
     ($($variant:ident = $name:literal,)*) => {
         /// A field that this codec or the engine above it acts on.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
         #[repr(u8)]
         pub enum Field {
             $(#[doc = concat!("`", $name, "`")] $variant,)*
             /// Any other name.
+            #[default]
             Other,
         }
 
@@ -192,13 +193,12 @@ const fn slots() -> [u8; 256] {
 #[inline(always)]
 const fn slot(name: &[u8]) -> Option<usize> {
     let length = name.len();
-    let [first, .., before_last, last] = name else {
-        return if length == 2 { Some(0) } else { None };
-    };
     if length > MAX_LENGTH {
         return None;
     }
-    let key = u32::from_le_bytes([*first | 0x20, *before_last | 0x20, *last | 0x20, length as u8]);
+    let (Some(first), Some(last)) = (name.first(), name.last_chunk()) else { return None };
+    let ends = u16::from_le_bytes(*last) as u32 | (*first as u32) << 16 | 0x0020_2020;
+    let key = ends | (length as u32) << 24;
     Some((key.wrapping_mul(0x9e37_79b1) >> 24) as usize)
 }
 

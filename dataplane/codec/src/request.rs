@@ -146,7 +146,7 @@ impl RequestHead {
         }
         self.expects_continue =
             fields.has(Field::Expect) && expects_continue(fields, head)? && self.version == Version::Http11;
-        self.takes_trailers = fields.members(Field::Te, head).any(|member| member.eq_ignore_ascii_case(b"trailers"));
+        self.takes_trailers = fields.has(Field::Te) && takes_trailers(fields, head);
         self.max_forwards = match self.method {
             Method::Options | Method::Trace => max_forwards(fields, head)?,
             _ => None,
@@ -165,12 +165,18 @@ impl RequestHead {
             return Err(Fault::RepeatedHost);
         }
         let host = host.of(head);
-        if !host.iter().all(|byte| grammar::is_host_byte(*byte)) {
+        if !grammar::is_host(host) {
             return Err(Fault::BadHost);
         }
         self.host_contradicts_target = self.target.contradicts(host, head);
         Ok(())
     }
+}
+
+/// Whether `TE`, which is there, has the member `trailers` (RFC 9110 §10.1.4).
+#[cold]
+fn takes_trailers(fields: &Fields, head: &[u8]) -> bool {
+    fields.members(Field::Te, head).any(|member| caseless::is(member, b"trailers"))
 }
 
 /// Whether `Expect`, which is there, is `100-continue` and nothing else (RFC 9110 §10.1.1).

@@ -1,4 +1,5 @@
 //! What a request head must be, rule by rule.
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use http1::{Fault, Field, Form, HeadLimits, Method, Progress, RequestBody, RequestHead, Scheme, Upgrade, Version};
 
