@@ -26,11 +26,27 @@ pub struct Line {
 }
 
 impl Line {
-    #[inline]
     pub(crate) fn new(name: Span, value: Span, name_text: &[u8]) -> Self {
-        let (field, resembling) = Field::classify(name_text);
-        let (field, resembles) = if resembling { (Field::Other, Some(field)) } else { (field, None) };
-        Self { name, value, field, resembles, removed: field.is_hop_by_hop() }
+        let mut line = Self { name, value, ..Self::default() };
+        line.classify(name_text);
+        line
+    }
+
+    /// Sets what the name says.
+    #[inline]
+    fn classify(&mut self, name: &[u8]) {
+        match Field::classify(name) {
+            (field, false) => {
+                self.field = field;
+                self.resembles = None;
+                self.removed = field.is_hop_by_hop();
+            }
+            (field, true) => {
+                self.field = Field::Other;
+                self.resembles = Some(field);
+                self.removed = false;
+            }
+        }
     }
 }
 
@@ -148,7 +164,6 @@ impl Fields {
     }
 
     /// Takes what `httparse` found in `buffer`, a head that ends there. False if it took a line that CRLF does not end.
-    #[inline]
     pub(crate) fn fill(&mut self, buffer: &[u8], headers: &[httparse::Header<'_>]) -> bool {
         let end = buffer.len().wrapping_sub(2);
         // Every line starts behind the LF of the one before it; so does the empty line at the end.
@@ -159,18 +174,18 @@ impl Fields {
             self.room.resize(headers.len(), Line::default());
         }
         for (index, (header, room)) in headers.iter().zip(&mut self.room).enumerate() {
-            let name = Span::within(buffer, header.name.as_bytes());
-            every_line_ends_with_cr &= cr_stands_before(name.start as usize);
-            let line = Line::new(name, Span::within(buffer, header.value), header.name.as_bytes());
-            if line.field != Field::Other {
-                let bit = line.field.bit();
+            room.name = Span::within(buffer, header.name.as_bytes());
+            room.value = Span::within(buffer, header.value);
+            every_line_ends_with_cr &= cr_stands_before(room.name.start as usize);
+            room.classify(header.name.as_bytes());
+            if room.field != Field::Other {
+                let bit = room.field.bit();
                 if seen & bit == 0 {
-                    self.first[line.field as usize] = index as u16;
+                    self.first[room.field as usize] = index as u16;
                 }
                 repeated |= seen & bit;
                 seen |= bit;
             }
-            *room = line;
         }
         self.count = headers.len();
         self.seen = seen;
