@@ -7,7 +7,8 @@
 //! done
 //! ```
 //!
-//! A tenth of a thousandth of the difference between the two is the cost of one parse and rewrite.
+//! The difference between the two, divided by 10000, is the cost of one parse and rewrite. Besides `small` (5 lines) there are
+//! `browser` (16 lines), `response` and `in-place`.
 
 use std::hint::black_box;
 

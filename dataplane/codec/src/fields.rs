@@ -20,8 +20,9 @@ pub struct Line {
     /// The known field that the name resembles: `X_Forwarded_For` and its like, which some software takes for the real
     /// one. To be dropped where the real one would not be believed.
     pub resembles: Option<Field>,
-    /// Whether the line is left out when the head is written anew. Set for hop-by-hop fields and those that `Connection`
-    /// names; others may be added with [`Fields::remove`].
+    /// Whether the line is left out when the head is written anew. Set for hop-by-hop fields, for those that `Connection`
+    /// names, and for look-alikes of fields that frame the message, such as `Content_Length`. Others may be added with
+    /// [`Fields::remove`].
     pub removed: bool,
 }
 
@@ -44,7 +45,7 @@ impl Line {
             (field, true) => {
                 self.field = Field::Other;
                 self.resembles = Some(field);
-                self.removed = false;
+                self.removed = field.is_hop_by_hop() || field == Field::ContentLength;
             }
         }
     }
