@@ -51,7 +51,7 @@ type Looser = (fn(&str) -> bool, &'static str);
 /// Targets that we take and hyper refuses, and why that is meant.
 const LOOSER: &[Looser] = &[
     (
-        |target| target.contains(['"', '<', '>']),
+        |target| target.contains(['"', '<', '>', '`']),
         "clients send them; the canonical path escapes them, servers take queries as they are",
     ),
     (
@@ -69,16 +69,27 @@ fn hyper_and_we_read_the_same_requests() {
     let mut differences = BTreeSet::new();
     let mut check = |bytes: &[u8]| {
         let (ours, hypers) = (ours(bytes), runtime.block_on(hypers(bytes)));
-        read += usize::from(matches!(ours, Verdict::Read(..)));
-        let line =
-            String::from_utf8_lossy(bytes.trim_ascii_start().split(|byte| *byte == b'\r').next().unwrap_or_default());
-        let target = line.split(' ').nth(1).unwrap_or_default();
-        if let (Verdict::Read(..), Verdict::Refused(_)) = (&ours, &hypers)
-            && let Some((_, why)) = LOOSER.iter().find(|(applies, _)| applies(target))
-        {
-            looser.insert(*why);
-        } else if let Err(why) = verdict::compare(&ours, &hypers, STRICTER, &mut used) {
-            differences.insert(format!("{why}: {}\nours:   {ours:?}\nhyper's: {hypers:?}", bytes.escape_ascii()));
+        read += ours.iter().filter(|(verdict, _)| matches!(verdict, Verdict::Read(..))).count();
+        for index in 0..ours.len().max(hypers.len()) {
+            let (ours, target) = ours.get(index).map_or((&Verdict::Incomplete, ""), |(ours, target)| (ours, &**target));
+            let hypers = hypers.get(index).unwrap_or(&Verdict::Incomplete);
+            if let (Verdict::Read(..), Verdict::Refused(_)) = (ours, hypers)
+                && let Some((_, why)) = LOOSER.iter().find(|(applies, _)| applies(target))
+            {
+                looser.insert(*why);
+                break;
+            }
+            match verdict::compare(ours, hypers, STRICTER, &mut used) {
+                Ok(true) => {}
+                // From here on the two read different bytes.
+                Ok(false) => break,
+                Err(why) => {
+                    let bytes = bytes.escape_ascii();
+                    differences
+                        .insert(format!("{why}, request {index}: {bytes}\nours:   {ours:?}\nhyper's: {hypers:?}"));
+                    break;
+                }
+            }
         }
     };
     // Always the same cases, so that a failure is always the same too.
@@ -96,13 +107,40 @@ fn hyper_and_we_read_the_same_requests() {
     assert!(unused.is_empty(), "no case shows these: {unused:?}");
 }
 
-fn ours(bytes: &[u8]) -> Verdict {
+/// Each request on the connection, with its target.
+fn ours(bytes: &[u8]) -> Vec<(Verdict, String)> {
+    let mut verdicts = Vec::new();
     let mut head = RequestHead::default();
-    let length = match head.parse(bytes, &HeadLimits::default()) {
-        Ok(Progress::Complete(length)) => length,
-        Ok(Progress::Partial) => return Verdict::Incomplete,
-        Err(fault) => return Verdict::Refused(Some(fault)),
-    };
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let length = match head.parse(rest, &HeadLimits::default()) {
+            Ok(Progress::Complete(length)) => length,
+            Ok(Progress::Partial) => {
+                verdicts.push((Verdict::Incomplete, String::new()));
+                break;
+            }
+            Err(fault) => {
+                verdicts.push((Verdict::Refused(Some(fault)), String::new()));
+                break;
+            }
+        };
+        let (body, taken) = match head.body {
+            RequestBody::None => (Body::Whole(Vec::new()), 0),
+            RequestBody::Length(size) => verdict::sized(&rest[length..], size),
+            RequestBody::Chunked => verdict::chunked(&rest[length..]),
+        };
+        let goes_on = head.keep_alive && matches!(body, Body::Whole(_));
+        let target = String::from_utf8_lossy(head.target.whole.of(rest)).into_owned();
+        verdicts.push((Verdict::Read(said(&head, rest), body), target));
+        if !goes_on {
+            break;
+        }
+        rest = &rest[length + taken..];
+    }
+    verdicts
+}
+
+fn said(head: &RequestHead, bytes: &[u8]) -> String {
     let mut target = String::from_utf8(head.target.path.of(bytes).to_vec()).unwrap();
     match head.target.form {
         Form::Asterisk => target.push('*'),
@@ -112,23 +150,19 @@ fn ours(bytes: &[u8]) -> Verdict {
     if let Some(query) = head.target.query {
         target = format!("{target}?{}", String::from_utf8_lossy(query.of(bytes)));
     }
-    let body = match head.body {
-        RequestBody::None => Body::Whole(Vec::new()),
-        RequestBody::Length(size) => verdict::sized(&bytes[length..], size),
-        RequestBody::Chunked => verdict::chunked(&bytes[length..]),
-    };
     let method = String::from_utf8_lossy(head.method_name.of(bytes));
     assert_eq!(head.method == Method::Get, method == "GET");
-    Verdict::Read(format!("{method} {target} {:?}", head.version), body)
+    format!("{method} {target} {:?}", head.version)
 }
 
-async fn hypers(bytes: &[u8]) -> Verdict {
+/// Each request on the connection.
+async fn hypers(bytes: &[u8]) -> Vec<Verdict> {
     let (mut client, stream) = tokio::io::duplex(1 << 20);
     client.write_all(bytes).await.unwrap();
     client.shutdown().await.unwrap();
-    let first = Rc::new(RefCell::new(None));
+    let verdicts = Rc::new(RefCell::new(Vec::new()));
     let service = service_fn(|request: Request<Incoming>| {
-        let first = Rc::clone(&first);
+        let verdicts = Rc::clone(&verdicts);
         async move {
             let target = request.uri().path_and_query().map_or(String::new(), ToString::to_string);
             let version = if request.version() == hyper::Version::HTTP_11 { "Http11" } else { "Http10" };
@@ -137,16 +171,16 @@ async fn hypers(bytes: &[u8]) -> Verdict {
                 Ok(body) => Body::Whole(body.to_bytes().to_vec()),
                 Err(_) => Body::Broken(None),
             };
-            first.borrow_mut().get_or_insert(Verdict::Read(said, body));
+            verdicts.borrow_mut().push(Verdict::Read(said, body));
             Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
         }
     });
     let result = server::Builder::new().half_close(true).serve_connection(TokioIo::new(stream), service).await;
-    let first = first.borrow_mut().take();
-    match (first, result) {
-        (Some(verdict), _) => verdict,
-        (None, Err(error)) if error.is_incomplete_message() => Verdict::Incomplete,
-        (None, Err(_)) => Verdict::Refused(None),
-        (None, Ok(())) => Verdict::Incomplete,
+    let mut verdicts = verdicts.take();
+    match result {
+        Ok(()) => {}
+        Err(error) if error.is_incomplete_message() => verdicts.push(Verdict::Incomplete),
+        Err(_) => verdicts.push(Verdict::Refused(None)),
     }
+    verdicts
 }

@@ -86,8 +86,8 @@ fn ours(bytes: &[u8], method: Method) -> Verdict {
     let rest = &bytes[start..];
     let body = match head.body {
         ResponseBody::None => Body::Whole(Vec::new()),
-        ResponseBody::Length(size) => verdict::sized(rest, size),
-        ResponseBody::Chunked => verdict::chunked(rest),
+        ResponseBody::Length(size) => verdict::sized(rest, size).0,
+        ResponseBody::Chunked => verdict::chunked(rest).0,
         ResponseBody::UntilClose => Body::Whole(rest.to_vec()),
     };
     Verdict::Read(format!("{} {:?}", head.status, head.version), body)

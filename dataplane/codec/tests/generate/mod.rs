@@ -69,14 +69,16 @@ fn lines() -> impl Strategy<Value = String> {
         .prop_map(|lines| lines.into_iter().map(|(line, end)| format!("{line}{end}")).collect())
 }
 
-/// A request head, sometimes with a body, sometimes changed.
+/// A request, sometimes with a body, sometimes changed, and a second one.
 pub fn request() -> impl Strategy<Value = Vec<u8>> {
     let host = prop_oneof![9 => Just("Host: a\r\n"), 1 => Just("")];
     let before =
         prop_oneof![20 => Just(""), 2 => Just("\r\n"), 1 => select(vec!["\n", " ", "\r\n\r\n\r\n\r\n\r\n", "\r"])];
     let parts = (before, method(), target(), version(), line_end(), host, lines(), body());
     let text = parts.prop_map(|(before, method, target, version, end, host, lines, body)| {
-        format!("{before}{method} {target} {version}{end}{host}{lines}\r\n{body}").into_bytes()
+        // What follows shows where a parser believes that the body ends.
+        format!("{before}{method} {target} {version}{end}{host}{lines}\r\n{body}GET /next HTTP/1.1\r\nHost: a\r\n\r\n")
+            .into_bytes()
     });
     changed(text)
 }
@@ -112,7 +114,7 @@ pub fn chunked() -> impl Strategy<Value = Vec<u8>> {
         .prop_map(|(size, extension, end, after)| format!("{size:x}{extension}{end}{}{after}", "d".repeat(size)));
     let last = select(vec!["0", "00", "0;x", "0000000000000000", "0 ;y"]);
     let trailers = prop_oneof![5 => Just(String::new()), 2 => lines(), 2 => Just("X-A: b\r\nX-C: d\r\n".to_owned())];
-    let next = select(vec!["", "GET / HTTP/1.1\r\n\r\n", "\r\n"]);
+    let next = select(vec!["", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "\r\n"]);
     let body =
         (proptest::collection::vec(chunk, 0..5), last, trailers, next).prop_map(|(chunks, last, trailers, next)| {
             format!("{}{last}\r\n{trailers}\r\n{next}", chunks.concat()).into_bytes()

@@ -28,24 +28,24 @@ pub enum Body {
 /// A difference that is meant: what we refuse and hyper takes.
 pub type Stricter = (Fault, &'static str);
 
-/// Compares the two and notes in `used` the differences that are meant. An error is one that is not.
+/// Compares the two and notes in `used` a difference that is meant; false if there is one. An error is one that is not.
 pub fn compare(
     ours: &Verdict,
     hypers: &Verdict,
     stricter: &[Stricter],
     used: &mut BTreeSet<&'static str>,
-) -> Result<(), String> {
+) -> Result<bool, String> {
     let fault = match (ours, hypers) {
         (Verdict::Refused(fault), Verdict::Read(..)) => *fault,
-        (Verdict::Refused(_) | Verdict::Incomplete, Verdict::Refused(_) | Verdict::Incomplete) => return Ok(()),
+        (Verdict::Refused(_) | Verdict::Incomplete, Verdict::Refused(_) | Verdict::Incomplete) => return Ok(true),
         (Verdict::Read(said, body), Verdict::Read(other_said, other_body)) => {
             if said != other_said {
                 return Err("the heads say different things".to_owned());
             }
             match (body, other_body) {
-                (Body::Broken(_), Body::Broken(_)) => return Ok(()),
+                (Body::Broken(_), Body::Broken(_)) => return Ok(true),
                 (Body::Broken(fault), Body::Whole(_)) => *fault,
-                _ if body == other_body => return Ok(()),
+                _ if body == other_body => return Ok(true),
                 _ => return Err("the bodies differ".to_owned()),
             }
         }
@@ -55,29 +55,30 @@ pub fn compare(
     match stricter.iter().find(|(meant, _)| *meant == fault) {
         Some((meant, _)) => {
             used.insert(meant.word());
-            Ok(())
+            Ok(false)
         }
         None => Err(format!("{} is refused by us only", fault.word())),
     }
 }
 
-/// Reads a body of `length` bytes.
-pub fn sized(bytes: &[u8], length: u64) -> Body {
+/// Reads a body of `length` bytes; also how many it took.
+pub fn sized(bytes: &[u8], length: u64) -> (Body, usize) {
     let mut decoder = LengthDecoder::new(length);
     let taken = decoder.take(bytes.len());
-    if decoder.is_done() { Body::Whole(bytes[..taken].to_vec()) } else { Body::Broken(None) }
+    let body = if decoder.is_done() { Body::Whole(bytes[..taken].to_vec()) } else { Body::Broken(None) };
+    (body, taken)
 }
 
-/// Reads a chunked body.
-pub fn chunked(bytes: &[u8]) -> Body {
+/// Reads a chunked body; also how many bytes it took.
+pub fn chunked(bytes: &[u8]) -> (Body, usize) {
     let mut decoder = ChunkedDecoder::new(ChunkLimits::default());
     let (mut data, mut at) = (Vec::new(), 0);
     loop {
         match decoder.data(bytes, &mut at) {
             Ok(Part::Bytes(range)) => data.extend_from_slice(&bytes[range]),
-            Ok(Part::More) => return Body::Broken(None),
-            Ok(Part::End) => return Body::Whole(data),
-            Err(fault) => return Body::Broken(Some(fault)),
+            Ok(Part::More) => return (Body::Broken(None), at),
+            Ok(Part::End) => return (Body::Whole(data), at),
+            Err(fault) => return (Body::Broken(Some(fault)), at),
         }
     }
 }
