@@ -6,11 +6,12 @@ use crate::caseless::{Key, MAX_LENGTH};
 macro_rules! fields {
     ($($variant:ident = $name:literal,)*) => {
         /// A field that this codec or the engine above it acts on.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
         #[repr(u8)]
         pub enum Field {
             $(#[doc = concat!("`", $name, "`")] $variant,)*
             /// Any other name.
+            #[default]
             Other,
         }
 
@@ -131,14 +132,21 @@ impl Field {
     /// `X_Forwarded_For`. Software that turns names into variables takes one for the other. `name` must be a token.
     #[inline]
     pub(crate) fn classify(name: &[u8]) -> (Self, bool) {
-        let Some(mut slot) = slot(name) else { return (Self::Other, false) };
+        match slot(name) {
+            Some(slot) if SLOTS[slot] != EMPTY => Self::find(name, slot),
+            _ => (Self::Other, false),
+        }
+    }
+
+    /// Searches the slots from `slot` on. A function of its own, so that the loop over a head's lines stays small.
+    #[inline(never)]
+    fn find(name: &[u8], mut slot: usize) -> (Self, bool) {
+        let key = Key::of(name);
         // The table is never full, so this ends.
         while let Some(known) = KNOWN.get(usize::from(SLOTS[slot])) {
-            if known.length == name.len() {
-                let difference = Key::of(name).difference(known.name);
-                if difference.is_clear_of(&known.letters) {
-                    return (known.field, !difference.is_zero());
-                }
+            let difference = key.difference(known.name);
+            if known.length == name.len() && difference.is_clear_of(&known.letters) {
+                return (known.field, !difference.is_zero());
             }
             slot = (slot + 1) % SLOTS.len();
         }
@@ -173,6 +181,10 @@ static SLOTS: [u8; 256] = slots();
 
 const EMPTY: u8 = u8::MAX;
 
+/// Any odd number would do. With this one no two known names begin at the same slot, and `Accept`, `Sec-Fetch-Mode` and the
+/// other names that are frequent but unknown begin at empty ones.
+const MULTIPLIER: u32 = 0xed19_2da3;
+
 const fn slots() -> [u8; 256] {
     let mut slots = [EMPTY; 256];
     let mut at = 0;
@@ -192,14 +204,13 @@ const fn slots() -> [u8; 256] {
 #[inline(always)]
 const fn slot(name: &[u8]) -> Option<usize> {
     let length = name.len();
-    let [first, .., before_last, last] = name else {
-        return if length == 2 { Some(0) } else { None };
-    };
     if length > MAX_LENGTH {
         return None;
     }
-    let key = u32::from_le_bytes([*first | 0x20, *before_last | 0x20, *last | 0x20, length as u8]);
-    Some((key.wrapping_mul(0x9e37_79b1) >> 24) as usize)
+    let (Some(first), Some(last)) = (name.first(), name.last_chunk()) else { return None };
+    let ends = u16::from_le_bytes(*last) as u32 | (*first as u32) << 16 | 0x0020_2020;
+    let key = ends | (length as u32) << 24;
+    Some((key.wrapping_mul(MULTIPLIER) >> 24) as usize)
 }
 
 struct Known {

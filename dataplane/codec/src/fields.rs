@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// One header line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Line {
     /// The name as spelled.
     pub name: Span,
@@ -20,24 +20,43 @@ pub struct Line {
     /// The known field that the name resembles: `X_Forwarded_For` and its like, which some software takes for the real
     /// one. To be dropped where the real one would not be believed.
     pub resembles: Option<Field>,
-    /// Whether the line is left out when the head is written anew. Set for hop-by-hop fields and those that `Connection`
-    /// names; others may be added with [`Fields::remove`].
+    /// Whether the line is left out when the head is written anew. Set for hop-by-hop fields, for those that `Connection`
+    /// names, and for look-alikes of fields that frame the message, such as `Content_Length`. Others may be added with
+    /// [`Fields::remove`].
     pub removed: bool,
 }
 
 impl Line {
-    #[inline]
     pub(crate) fn new(name: Span, value: Span, name_text: &[u8]) -> Self {
-        let (field, resembling) = Field::classify(name_text);
-        let (field, resembles) = if resembling { (Field::Other, Some(field)) } else { (field, None) };
-        Self { name, value, field, resembles, removed: field.is_hop_by_hop() }
+        let mut line = Self { name, value, ..Self::default() };
+        line.classify(name_text);
+        line
+    }
+
+    /// Sets what the name says.
+    #[inline]
+    fn classify(&mut self, name: &[u8]) {
+        match Field::classify(name) {
+            (field, false) => {
+                self.field = field;
+                self.resembles = None;
+                self.removed = field.is_hop_by_hop();
+            }
+            (field, true) => {
+                self.field = Field::Other;
+                self.resembles = Some(field);
+                self.removed = field.is_hop_by_hop() || field == Field::ContentLength;
+            }
+        }
     }
 }
 
 /// The header lines of a message in their order, as places in the buffer that was parsed.
 #[derive(Clone, Debug)]
 pub struct Fields {
-    lines: Vec<Line>,
+    /// The first `count` are the lines; those behind are left from an earlier head, so that their room need not be made anew.
+    room: Vec<Line>,
+    count: usize,
     /// One bit for each known field that is there.
     seen: u64,
     /// One bit for each known field that is there more than once.
@@ -50,7 +69,7 @@ pub struct Fields {
 
 impl Default for Fields {
     fn default() -> Self {
-        Self { lines: Vec::new(), seen: 0, repeated: 0, first: [0; KINDS], end: 0 }
+        Self { room: Vec::new(), count: 0, seen: 0, repeated: 0, first: [0; KINDS], end: 0 }
     }
 }
 
@@ -59,7 +78,11 @@ impl Fields {
     #[inline]
     #[must_use]
     pub fn lines(&self) -> &[Line] {
-        &self.lines
+        &self.room[..self.count]
+    }
+
+    fn lines_mut(&mut self) -> &mut [Line] {
+        &mut self.room[..self.count]
     }
 
     /// Whether there is a line with this field; always false for [`Field::Other`].
@@ -73,7 +96,7 @@ impl Fields {
     #[inline]
     #[must_use]
     pub fn first(&self, field: Field) -> Option<&Line> {
-        if self.has(field) { self.lines.get(usize::from(self.first[field as usize])) } else { None }
+        if self.has(field) { self.room.get(usize::from(self.first[field as usize])) } else { None }
     }
 
     /// Whether there is more than one line with a known field.
@@ -89,8 +112,8 @@ impl Fields {
         let first = usize::from(self.first[field as usize]);
         let lines = match (self.has(field), self.is_repeated(field)) {
             (false, _) => &[],
-            (true, false) => &self.lines[first..=first],
-            (true, true) => &self.lines[first..],
+            (true, false) => &self.lines()[first..=first],
+            (true, true) => &self.lines()[first..],
         };
         lines.iter().filter(move |line| line.field == field)
     }
@@ -107,12 +130,12 @@ impl Fields {
     /// # Panics
     /// If there is no such line.
     pub fn remove(&mut self, index: usize) {
-        self.lines[index].removed = true;
+        self.lines_mut()[index].removed = true;
     }
 
     /// Leaves out the lines for which `is_removed` says so, besides those that are left out already.
     pub fn remove_where(&mut self, mut is_removed: impl FnMut(&Line) -> bool) {
-        for line in &mut self.lines {
+        for line in self.lines_mut() {
             line.removed = line.removed || is_removed(line);
         }
     }
@@ -120,7 +143,7 @@ impl Fields {
     /// The stretches of the buffer that hold kept lines, line breaks included, in order.
     #[inline]
     pub fn kept(&self) -> impl Iterator<Item = Range<usize>> {
-        let mut lines = self.lines.iter();
+        let mut lines = self.lines().iter();
         std::iter::from_fn(move || {
             let first = lines.find(|line| !line.removed)?;
             let end = lines.find(|line| line.removed).map_or(self.end, |line| line.name.start);
@@ -135,36 +158,37 @@ impl Fields {
     }
 
     pub(crate) fn clear(&mut self) {
-        self.lines.clear();
+        self.count = 0;
         self.seen = 0;
         self.repeated = 0;
         self.end = 0;
     }
 
     /// Takes what `httparse` found in `buffer`, a head that ends there. False if it took a line that CRLF does not end.
-    #[inline]
     pub(crate) fn fill(&mut self, buffer: &[u8], headers: &[httparse::Header<'_>]) -> bool {
         let end = buffer.len().wrapping_sub(2);
         // Every line starts behind the LF of the one before it; so does the empty line at the end.
         let cr_stands_before = |start: usize| buffer.get(start.wrapping_sub(2)) == Some(&b'\r');
         let mut every_line_ends_with_cr = cr_stands_before(end) && buffer.get(end) == Some(&b'\r');
         let (mut seen, mut repeated) = (0, 0);
-        self.lines.clear();
-        self.lines.reserve(headers.len());
-        for header in headers {
-            let name = Span::within(buffer, header.name.as_bytes());
-            every_line_ends_with_cr &= cr_stands_before(name.start as usize);
-            let line = Line::new(name, Span::within(buffer, header.value), header.name.as_bytes());
-            if line.field != Field::Other {
-                let bit = line.field.bit();
+        if self.room.len() < headers.len() {
+            self.room.resize(headers.len(), Line::default());
+        }
+        for (index, (header, room)) in headers.iter().zip(&mut self.room).enumerate() {
+            room.name = Span::within(buffer, header.name.as_bytes());
+            room.value = Span::within(buffer, header.value);
+            every_line_ends_with_cr &= cr_stands_before(room.name.start as usize);
+            room.classify(header.name.as_bytes());
+            if room.field != Field::Other {
+                let bit = room.field.bit();
                 if seen & bit == 0 {
-                    self.first[line.field as usize] = self.lines.len() as u16;
+                    self.first[room.field as usize] = index as u16;
                 }
                 repeated |= seen & bit;
                 seen |= bit;
             }
-            self.lines.push(line);
         }
+        self.count = headers.len();
         self.seen = seen;
         self.repeated = repeated;
         self.end = end as u32;
@@ -176,24 +200,26 @@ impl Fields {
         if line.field != Field::Other {
             let bit = line.field.bit();
             if !self.has(line.field) {
-                self.first[line.field as usize] = self.lines.len() as u16;
+                self.first[line.field as usize] = self.count as u16;
             }
             self.repeated |= self.seen & bit;
             self.seen |= bit;
         }
-        self.lines.push(line);
+        self.room.truncate(self.count);
+        self.room.push(line);
+        self.count += 1;
         self.end = end as u32;
     }
 
     /// Where the first line, or the empty line at the end, begins.
     pub(crate) fn start(&self) -> u32 {
-        self.lines.first().map_or(self.end, |line| line.name.start)
+        self.lines().first().map_or(self.end, |line| line.name.start)
     }
 
     /// Leaves out every line called `name`, but never `Host` and `Content-Length`: without these the
     /// message would mean something else.
     pub(crate) fn remove_named(&mut self, name: &[u8], buffer: &[u8]) {
-        for line in &mut self.lines {
+        for line in self.lines_mut() {
             let is_kept = matches!(line.field, Field::Host | Field::ContentLength);
             if !is_kept && line.name.len() == name.len() && line.name.of(buffer).eq_ignore_ascii_case(name) {
                 line.removed = true;

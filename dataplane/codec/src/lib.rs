@@ -31,6 +31,9 @@ mod fault;
 mod field;
 mod fields;
 mod framing;
+#[cfg(test)]
+#[path = "../tests/generate/mod.rs"]
+mod generate;
 mod grammar;
 mod length;
 mod limits;

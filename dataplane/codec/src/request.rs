@@ -49,7 +49,8 @@ pub struct RequestHead {
     pub host_contradicts_target: bool,
     /// The protocols that the client would switch to.
     pub upgrade: Upgrade,
-    /// Whether the client waits for 100 before it sends the body. False in HTTP/1.0, which knows no such thing.
+    /// Whether the client waits for 100 before it sends the body. False in HTTP/1.0, which knows no such thing; the line is
+    /// removed then.
     pub expects_continue: bool,
     /// Whether the client takes trailers (`TE: trailers`).
     pub takes_trailers: bool,
@@ -144,14 +145,28 @@ impl RequestHead {
         if matches!(self.upgrade, Upgrade::To(_)) && !self.body.is_empty() {
             return Err(Fault::UpgradeWithBody);
         }
-        self.expects_continue =
-            fields.has(Field::Expect) && expects_continue(fields, head)? && self.version == Version::Http11;
-        self.takes_trailers = fields.members(Field::Te, head).any(|member| member.eq_ignore_ascii_case(b"trailers"));
+        self.takes_trailers = fields.has(Field::Te) && takes_trailers(fields, head);
         self.max_forwards = match self.method {
             Method::Options | Method::Trace => max_forwards(fields, head)?,
             _ => None,
         };
+        self.expects_continue = self.fields.has(Field::Expect) && self.read_expect(head)?;
         Ok(())
+    }
+
+    /// Whether `Expect`, which is there, asks for 100 (RFC 9110 §10.1.1).
+    #[cold]
+    fn read_expect(&mut self, head: &[u8]) -> Result<bool, Fault> {
+        let mut members = self.fields.members(Field::Expect, head).peekable();
+        if members.peek().is_none() || !members.all(|member| caseless::is(member, b"100-continue")) {
+            return Err(Fault::UnknownExpectation);
+        }
+        drop(members);
+        if self.version == Version::Http10 {
+            // To be ignored, and so not to be passed on in what becomes HTTP/1.1.
+            self.fields.remove_where(|line| line.field == Field::Expect);
+        }
+        Ok(self.version == Version::Http11)
     }
 
     #[inline]
@@ -165,7 +180,7 @@ impl RequestHead {
             return Err(Fault::RepeatedHost);
         }
         let host = host.of(head);
-        if !host.iter().all(|byte| grammar::is_host_byte(*byte)) {
+        if !grammar::is_host(host) {
             return Err(Fault::BadHost);
         }
         self.host_contradicts_target = self.target.contradicts(host, head);
@@ -173,11 +188,10 @@ impl RequestHead {
     }
 }
 
-/// Whether `Expect`, which is there, is `100-continue` and nothing else (RFC 9110 §10.1.1).
-fn expects_continue(fields: &Fields, head: &[u8]) -> Result<bool, Fault> {
-    let mut members = fields.members(Field::Expect, head).peekable();
-    let is_known = members.peek().is_some() && members.all(|member| caseless::is(member, b"100-continue"));
-    if is_known { Ok(true) } else { Err(Fault::UnknownExpectation) }
+/// Whether `TE`, which is there, has the member `trailers` (RFC 9110 §10.1.4).
+#[cold]
+fn takes_trailers(fields: &Fields, head: &[u8]) -> bool {
+    fields.members(Field::Te, head).any(|member| caseless::is(member, b"trailers"))
 }
 
 fn max_forwards(fields: &Fields, head: &[u8]) -> Result<Option<u32>, Fault> {

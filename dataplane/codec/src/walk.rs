@@ -181,3 +181,52 @@ impl Walk<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{Asked, Method, Progress, RequestHead, ResponseHead, generate};
+
+    const LIMITS: HeadLimits = HeadLimits { bytes: 1 << 16, fields: 6, target_bytes: 20 };
+
+    fn config() -> ProptestConfig {
+        let usual = ProptestConfig::default();
+        ProptestConfig { cases: usual.cases.max(4000), failure_persistence: None, ..usual }
+    }
+
+    /// What was parsed is what was walked, but for what the lines mean, which only the parser knows.
+    fn agree(walked: Result<usize, Stop>, parsed: Result<Progress, Fault>) -> bool {
+        match (walked, parsed) {
+            (Err(Stop::Partial), parsed) => parsed == Ok(Progress::Partial),
+            (Err(Stop::Fault(fault)), parsed) => parsed == Err(fault),
+            (Ok(walked), Ok(parsed)) => parsed == Progress::Complete(walked),
+            // These would stand for a disagreement.
+            (Ok(_), Err(fault)) => !matches!(fault, Fault::BadRequestLine | Fault::BadStatusLine),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(config())]
+
+        #[test]
+        fn fast_and_slow_parser_take_the_same_requests(
+            bytes in prop_oneof![4 => generate::request().boxed(), 1 => generate::noise().boxed()]
+        ) {
+            let parsed = RequestHead::default().parse(&bytes, &LIMITS);
+            let walked = request(&bytes, &LIMITS);
+            prop_assert!(agree(walked, parsed), "{}: {walked:?} {parsed:?}", bytes.escape_ascii());
+        }
+
+        #[test]
+        fn fast_and_slow_parser_take_the_same_responses(
+            bytes in prop_oneof![4 => generate::response().boxed(), 1 => generate::noise().boxed()]
+        ) {
+            let asked = Asked { method: Method::Get, upgrade: true };
+            let parsed = ResponseHead::default().parse(&bytes, asked, &LIMITS);
+            let walked = response(&bytes, &LIMITS);
+            prop_assert!(agree(walked, parsed), "{}: {walked:?} {parsed:?}", bytes.escape_ascii());
+        }
+    }
+}

@@ -96,6 +96,9 @@ pub fn response_len(head: &ResponseHead, appended: &[u8]) -> usize {
 /// if the status line lacks the space behind the status; write the head elsewhere then.
 ///
 /// `head` does not fit the buffer any more afterwards.
+///
+/// # Panics
+/// If `head` was not parsed from `buffer[at..]`.
 pub fn response_in_place(buffer: &mut [u8], at: usize, head: &ResponseHead, appended: &[u8]) -> Option<usize> {
     const VERSION: &[u8] = b"HTTP/1.1 ";
     const SHORTEST_LINE: usize = "HTTP/1.1 200 \r\n".len();

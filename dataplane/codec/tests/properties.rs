@@ -1,4 +1,5 @@
 //! What holds for any bytes: nothing panics, where the bytes are cut does not matter, and what was written is read again.
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod generate;
 
@@ -176,8 +177,14 @@ fn check_chunked(bytes: &[u8], cuts: &[usize]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// More cases than usual; `PROPTEST_CASES` asks for more still.
+fn config() -> ProptestConfig {
+    let usual = ProptestConfig::default();
+    ProptestConfig { cases: usual.cases.max(3000), failure_persistence: None, ..usual }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn any_bytes_are_a_request_or_not(bytes in generate::noise(), cuts in generate::cuts()) {

@@ -58,6 +58,7 @@ fn line() -> impl Strategy<Value = &'static str> {
             "Connection: close", "Connection: keep-alive", "Connection: x-a", "Connection: Upgrade", "Upgrade: websocket",
             "Upgrade: h2c", "Expect: 100-continue", "Expect: x", "TE: trailers", "Keep-Alive: timeout=5", "Connection: a b",
             "Host: b", "Host: a b", "Max-Forwards: 1",
+            "Max-Forwards: x",
         ]),
         1 => select(vec!["A : b", "A b", ": c", " X: y", "A: \u{1}", "A: \u{e9}", "\u{e9}: a", "A: b\tc", "A:   b  ", "(: a"]),
     ]
@@ -68,14 +69,16 @@ fn lines() -> impl Strategy<Value = String> {
         .prop_map(|lines| lines.into_iter().map(|(line, end)| format!("{line}{end}")).collect())
 }
 
-/// A request head, sometimes with a body, sometimes changed.
+/// A request, sometimes with a body, sometimes changed, and a second one.
 pub fn request() -> impl Strategy<Value = Vec<u8>> {
     let host = prop_oneof![9 => Just("Host: a\r\n"), 1 => Just("")];
     let before =
         prop_oneof![20 => Just(""), 2 => Just("\r\n"), 1 => select(vec!["\n", " ", "\r\n\r\n\r\n\r\n\r\n", "\r"])];
     let parts = (before, method(), target(), version(), line_end(), host, lines(), body());
     let text = parts.prop_map(|(before, method, target, version, end, host, lines, body)| {
-        format!("{before}{method} {target} {version}{end}{host}{lines}\r\n{body}").into_bytes()
+        // What follows shows where a parser believes that the body ends.
+        format!("{before}{method} {target} {version}{end}{host}{lines}\r\n{body}GET /next HTTP/1.1\r\nHost: a\r\n\r\n")
+            .into_bytes()
     });
     changed(text)
 }
@@ -88,9 +91,10 @@ pub fn response() -> impl Strategy<Value = Vec<u8>> {
         2 => select(vec!["100 Continue", "103 Early Hints", "101 Switching Protocols"]),
         1 => select(vec!["099 x", "600 x", "20 x", "2000 x", "200x", "200 \u{e9}", " 200 x", ""]),
     ];
-    let parts = (version(), status, line_end(), lines(), body());
-    changed(parts.prop_map(|(version, status, end, lines, body)| {
-        format!("{version} {status}{end}{lines}\r\n{body}").into_bytes()
+    let before = prop_oneof![30 => Just(""), 1 => Just("\r\n")];
+    let parts = (before, version(), status, line_end(), lines(), body());
+    changed(parts.prop_map(|(before, version, status, end, lines, body)| {
+        format!("{before}{version} {status}{end}{lines}\r\n{body}").into_bytes()
     }))
 }
 
@@ -110,7 +114,7 @@ pub fn chunked() -> impl Strategy<Value = Vec<u8>> {
         .prop_map(|(size, extension, end, after)| format!("{size:x}{extension}{end}{}{after}", "d".repeat(size)));
     let last = select(vec!["0", "00", "0;x", "0000000000000000", "0 ;y"]);
     let trailers = prop_oneof![5 => Just(String::new()), 2 => lines(), 2 => Just("X-A: b\r\nX-C: d\r\n".to_owned())];
-    let next = select(vec!["", "GET / HTTP/1.1\r\n\r\n", "\r\n"]);
+    let next = select(vec!["", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "\r\n"]);
     let body =
         (proptest::collection::vec(chunk, 0..5), last, trailers, next).prop_map(|(chunks, last, trailers, next)| {
             format!("{}{last}\r\n{trailers}\r\n{next}", chunks.concat()).into_bytes()

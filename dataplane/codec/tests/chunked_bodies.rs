@@ -1,4 +1,5 @@
 //! What a chunked body must be, rule by rule.
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use http1::{ChunkHead, ChunkLimits, ChunkedDecoder, Fault, LAST_CHUNK, Part, write};
 
