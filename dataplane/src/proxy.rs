@@ -64,13 +64,13 @@ enum Next {
 
 /// Serves one client connection until it ends, or after `stop` until the request under way is answered.
 pub(crate) async fn serve(worker: Rc<Worker>, connection: Connection, stream: TcpStream, stop: CancellationToken) {
-    let mut client = Client::new(stream, worker.deadlines.deadline());
+    let mut client = Client::new(stream, worker.deadlines.deadline(), stop);
     let mut memory: Option<Scratch> = None;
     loop {
-        let read = client.read_head(&worker, &mut memory, &stop).await;
+        let read = client.read_head(&worker, &mut memory).await;
         let Some(mut scratch) = memory.take() else { return };
         let next = match read {
-            Read::Head => handle(&worker, &connection, &mut client, &mut scratch, &stop).await,
+            Read::Head => handle(&worker, &connection, &mut client, &mut scratch).await,
             Read::Fault(fault) => {
                 refuse(&worker, &connection, &mut client, &mut scratch, Reason::of_request(fault)).await
             }
@@ -87,13 +87,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, connection: Connection, stream: Tc
 }
 
 /// Answers one request whose head is complete.
-async fn handle(
-    worker: &Worker,
-    connection: &Connection,
-    client: &mut Client,
-    scratch: &mut Scratch,
-    stop: &CancellationToken,
-) -> Next {
+async fn handle(worker: &Worker, connection: &Connection, client: &mut Client, scratch: &mut Scratch) -> Next {
     // One snapshot for the whole request: a publish in the middle must not mix two configurations.
     let snapshot = worker.snapshot();
     let listener = connection.listener(&snapshot);
@@ -105,7 +99,7 @@ async fn handle(
 
     client.input.consume(scratch.request.len as usize);
     client.version = scratch.request.version;
-    let keeps = scratch.request.keep_alive && !stop.is_cancelled();
+    let keeps = scratch.request.keep_alive && !client.stop.is_cancelled();
     let failed = match chosen {
         Ok(endpoint) => match forward(worker, &endpoint, client, scratch, keeps, &mut record).await {
             Ok(next) => return next,

@@ -45,6 +45,8 @@ pub(crate) struct Client {
     pub(crate) has_ended: bool,
     /// The version of the request that goes on now.
     pub(crate) version: Version,
+    /// Cancelled when no further request is taken.
+    pub(crate) stop: CancellationToken,
 }
 
 /// What came where a request was expected.
@@ -61,8 +63,8 @@ pub(crate) enum Read {
 
 impl Client {
     /// A connection that was accepted just now.
-    pub(crate) fn new(stream: TcpStream, deadline: Deadline) -> Self {
-        Self { stream, input: Input::default(), deadline, has_ended: false, version: Version::Http11 }
+    pub(crate) fn new(stream: TcpStream, deadline: Deadline, stop: CancellationToken) -> Self {
+        Self { stream, input: Input::default(), deadline, has_ended: false, version: Version::Http11, stop }
     }
 
     /// Reads once. `Ok(0)` is the end of what the client sends.
@@ -72,12 +74,7 @@ impl Client {
 
     /// Waits for the next request head. While nothing of it has come the connection owns no memory but its own, and
     /// `stop` ends it.
-    pub(crate) async fn read_head(
-        &mut self,
-        worker: &Worker,
-        scratch: &mut Option<Scratch>,
-        stop: &CancellationToken,
-    ) -> Read {
+    pub(crate) async fn read_head(&mut self, worker: &Worker, scratch: &mut Option<Scratch>) -> Read {
         self.deadline.arm(Instant::now(), IDLE);
         let mut has_begun = false;
         let read = std::future::poll_fn(|context| {
@@ -101,7 +98,7 @@ impl Client {
                 if self.deadline.has_passed() {
                     return Poll::Ready(if has_begun { Read::TooSlow } else { Read::End });
                 }
-                if !has_begun && (stop.is_cancelled() || self.has_ended) {
+                if !has_begun && (self.stop.is_cancelled() || self.has_ended) {
                     return Poll::Ready(Read::End);
                 }
                 match self.poll_read(&worker.buffers, context) {

@@ -143,7 +143,9 @@ impl<'a> Exchange<'a> {
                 Err(stop) => return Poll::Ready(stop),
             };
             if moved {
-                self.client.deadline.arm(Instant::now(), IDLE);
+                // A half-closed client still gets its answer, if that comes soon.
+                let is_half_closed = self.client.has_ended && !self.download.is_answered();
+                self.client.deadline.arm(Instant::now(), if is_half_closed { HALF_CLOSE_GRACE } else { IDLE });
                 continue;
             }
             if self.client.deadline.has_passed() {
@@ -235,12 +237,8 @@ impl<'a> Exchange<'a> {
         }
         match self.client.poll_read(&self.worker.buffers, context) {
             Poll::Ready(Ok(0)) => {
-                // A half-close: the answer is still delivered, if it comes soon.
                 self.client.has_ended = true;
-                if !self.download.is_answered() {
-                    self.client.deadline.arm(Instant::now(), HALF_CLOSE_GRACE);
-                }
-                Ok(false)
+                Ok(true)
             }
             Poll::Ready(Err(_)) => Err(Stop::Failed(Reason::ClientGone)),
             Poll::Ready(Ok(_)) | Poll::Pending => Ok(false),
@@ -298,7 +296,8 @@ impl<'a> Exchange<'a> {
         let is_http11 = self.client.version == Version::Http11;
         let is_delimited = !matches!(self.response.body, ResponseBody::UntilClose | ResponseBody::Chunked);
         // A request that is still coming may never end: what follows it on the connection could not be told from it.
-        self.client_keeps &= (is_http11 || is_delimited) && self.upload.is_complete();
+        self.client_keeps &=
+            (is_http11 || is_delimited) && self.upload.is_complete() && !self.client.stop.is_cancelled();
         self.appended.clear();
         let delivery = response_head::Delivery { is_http11, keeps: self.client_keeps, date: &self.worker.clock.date() };
         response_head::append(self.appended, self.response, self.download.head(self.response), &delivery);
