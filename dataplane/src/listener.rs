@@ -73,8 +73,8 @@ pub(crate) async fn accept(worker: Rc<Worker>, listen: Listen) {
     loop {
         let accepted = tokio::select! {
             biased;
-            accepted = listener.accept() => accepted,
             () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((stream, peer)) => connect(stream, peer),
@@ -90,11 +90,18 @@ pub(crate) async fn accept(worker: Rc<Worker>, listen: Listen) {
     // Connections that lie idle look at `stop` when they are woken.
     worker.deadlines.wake_all();
     if let Ok(listener) = listener.into_std() {
-        while let Ok((stream, peer)) = listener.accept() {
-            if stream.set_nonblocking(true).is_ok()
-                && let Ok(stream) = TcpStream::from_std(stream)
-            {
-                connect(stream, peer);
+        // No more than the queue holds: new ones must not keep a listener open that is to close.
+        for _ in 0..BACKLOG {
+            match listener.accept() {
+                Ok((stream, peer)) => {
+                    if stream.set_nonblocking(true).is_ok()
+                        && let Ok(stream) = TcpStream::from_std(stream)
+                    {
+                        connect(stream, peer);
+                    }
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(_) => break,
             }
         }
     }

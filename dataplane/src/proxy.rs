@@ -96,6 +96,8 @@ async fn handle(worker: &Worker, connection: &Connection, client: &mut Client, s
     let id = worker.clock.request_id();
     let mut record = AccessRecord::start(&worker.access_log, id, &snapshot, Arc::clone(&listener), from.address);
     let chosen = choose(&snapshot, &listener, connection, from, scratch, bytes, &mut record);
+    // A long request keeps the few things it needs, not a whole snapshot.
+    drop(snapshot);
 
     client.input.consume(scratch.request.len as usize);
     client.version = scratch.request.version;
@@ -112,7 +114,7 @@ async fn handle(worker: &Worker, connection: &Connection, client: &mut Client, s
         return Next::Abort;
     }
     let keeps = keeps && failed != Reason::BadRequest && skip_body(client, scratch.request.body, record.bytes_in);
-    answer(worker, &snapshot, client, scratch, failed, keeps, record).await
+    answer(worker, client, scratch, failed, keeps, record).await
 }
 
 /// Steps from parsing to the head for the backend, which stands in `scratch.out` afterwards.
@@ -249,6 +251,9 @@ fn count_failure(endpoint: &EndpointLive, reason: Reason) {
     }
 }
 
+/// Bytes of a refused request's first line that its log line shows.
+const SHOWN: usize = 512;
+
 /// Refuses a head that could not be read.
 async fn refuse(
     worker: &Worker,
@@ -260,9 +265,15 @@ async fn refuse(
     let snapshot = worker.snapshot();
     let listener = connection.listener(&snapshot);
     let id = worker.clock.request_id();
-    let record = AccessRecord::start(&worker.access_log, id, &snapshot, listener, connection.peer);
-    scratch.request.forget();
-    answer(worker, &snapshot, client, scratch, reason, false, record).await
+    let mut record = AccessRecord::start(&worker.access_log, id, &snapshot, listener, connection.peer);
+    drop(snapshot);
+    // What can be told of a first line that may be anything.
+    let shown = &client.input.bytes()[..client.input.bytes().len().min(SHOWN)];
+    let line = String::from_utf8_lossy(shown.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default());
+    let mut words = line.split(' ');
+    record.asked(words.next().unwrap_or_default(), "", words.next().unwrap_or_default());
+    scratch.request = http1::RequestHead::default();
+    answer(worker, client, scratch, reason, false, record).await
 }
 
 /// Passes over the body of a request that is not forwarded, if all of it is there; else the connection cannot be kept.
@@ -284,17 +295,19 @@ fn skip_body(client: &mut Client, body: RequestBody, already_read: u64) -> bool 
 /// The proxy's own answer: a status, the reason word, and nothing that helps an attacker.
 async fn answer(
     worker: &Worker,
-    snapshot: &Snapshot,
     client: &mut Client,
     scratch: &mut Scratch,
     reason: Reason,
     keeps: bool,
     mut record: AccessRecord,
 ) -> Next {
+    let snapshot = worker.snapshot();
     snapshot.count_generated(reason);
+    let has_routes = !snapshot.routes.is_empty();
+    drop(snapshot);
     let status = reason.status();
     record.answered(status, Some(reason));
-    let text = if reason == Reason::NoRoute && snapshot.routes.is_empty() {
+    let text = if reason == Reason::NoRoute && !has_routes {
         FIRST_STEPS.to_owned()
     } else {
         format!("{status} {}\n{}\nrequest id: {}\n", reason.word(), reason.sentence(), record.request_id)

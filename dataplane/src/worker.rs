@@ -63,7 +63,9 @@ impl Worker {
     }
 
     /// Takes the memory of a request that ended.
-    pub(crate) fn give_back(&self, scratch: Scratch) {
+    pub(crate) fn give_back(&self, mut scratch: Scratch) {
+        // The connection may have ended inside a head.
+        scratch.request.forget();
         let mut scratches = self.scratches.borrow_mut();
         if scratches.len() < KEPT_SCRATCH {
             scratches.push(scratch);

@@ -127,7 +127,7 @@ impl Download {
         if matches!(self.framing, Framing::Length(_) | Framing::Chunked(_)) {
             // Head and the first of the body lie side by side, so one write takes both.
             let head = std::mem::take(&mut self.out);
-            self.scan()?;
+            self.scan().inspect_err(|_| self.framing = Framing::Head)?;
             self.out = match head {
                 head if head.is_empty() => self.out.clone(),
                 head if self.out.is_empty() => head,
