@@ -113,7 +113,8 @@ async fn handle(worker: &Worker, connection: &Connection, client: &mut Client, s
         record.answered(failed.status(), Some(failed));
         return Next::Abort;
     }
-    let keeps = keeps && failed != Reason::BadRequest && skip_body(client, scratch.request.body, record.bytes_in);
+    let is_readable = !matches!(failed, Reason::BadRequest | Reason::MethodRefused);
+    let keeps = keeps && is_readable && skip_body(client, scratch.request.body, record.bytes_in);
     answer(worker, client, scratch, failed, keeps, record).await
 }
 

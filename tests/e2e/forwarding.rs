@@ -4,62 +4,8 @@ use std::{fs, path::Path, time::Duration};
 
 use harness::{Connection, DEADLINE, DataPlane, Nginx, Origin, RawClient, Reply, fetch, free_port, get, wait_for};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-/// A data plane that serves a file, and where.
-struct Site {
-    plane: DataPlane,
-    address: String,
-    directory: TempDir,
-}
-
-impl Site {
-    /// A data plane with one listener and the rest of `config`. Its access log is `access.log` in its directory.
-    fn start(mut config: Value) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let address = format!("127.0.0.1:{}", free_port());
-        if config.get("listeners").is_none() {
-            config["listeners"] = json!([{ "name": "web", "address": address }]);
-        } else {
-            config["listeners"][0]["address"] = json!(address);
-        }
-        config["settings"] = json!({ "access_log": { "file": directory.path().join("access.log") } });
-        let file = directory.path().join("config.json");
-        fs::write(&file, config.to_string()).unwrap();
-        let plane = DataPlane::of_file(&file, &["--workers", "2"]);
-        Self { plane, address, directory }
-    }
-
-    /// One route for everything to `origins`, with further fields of the route.
-    fn of(origins: &[&Origin], route: Value) -> Self {
-        Self::start(one_upstream(origins.iter().map(|origin| (origin.address(), 1)), route))
-    }
-
-    fn client(&self) -> RawClient {
-        RawClient::connect(&self.address).unwrap()
-    }
-
-    /// The line of the access log whose path is `path`; lines come after the response.
-    fn logged(&self, path: &str) -> Value {
-        let file = self.directory.path().join("access.log");
-        wait_for(&format!("a log line of {path}"), DEADLINE, || {
-            let text = fs::read_to_string(&file).unwrap_or_default();
-            text.lines().map(|line| serde_json::from_str(line).unwrap()).find(|line: &Value| line["path"] == path)
-        })
-    }
-}
-
-fn one_upstream<'a>(backends: impl Iterator<Item = (&'a str, u16)>, route: Value) -> Value {
-    let backends: Vec<Value> = backends
-        .enumerate()
-        .map(|(index, (address, weight))| json!({ "name": format!("b{index}"), "address": address, "weight": weight }))
-        .collect();
-    let mut whole = json!({ "name": "all", "action": { "forward": { "upstream": "up" } } });
-    for (name, value) in route.as_object().unwrap() {
-        whole[name] = value.clone();
-    }
-    json!({ "upstreams": [{ "name": "up", "backends": backends }], "routes": [whole] })
-}
+use crate::site::{Site, one_upstream};
 
 #[test]
 fn weights_are_exact_over_all_workers() {

@@ -4,7 +4,9 @@
 mod cli;
 mod forwarding;
 mod hostile;
+mod http1;
 mod live_changes;
 mod refusals;
+mod site;
 mod survival;
 mod up;
