@@ -26,7 +26,7 @@ use crate::{
         self, Seed, Service,
         tokens::{self, Tokens},
     },
-    store::{self, Store},
+    store::{self, Store, StoreError},
 };
 
 /// REST and publishing: one worker would let a large commit's SQL hand-overs wait behind a large answer.
@@ -93,7 +93,7 @@ async fn control_plane(options: Options, stop: impl Future<Output = ()>) -> anyh
     let publisher = Publisher::new(started.snapshot.clone(), started.material.clone(), Arc::new(store.clone()));
     let metrics = Arc::new(Metrics::new());
     let service = Arc::new(Service::new(started, publisher.clone(), metrics.clone()));
-    let router = api::router(Api { service, tokens: Arc::new(tokens), metrics });
+    let router = api::router(Api { service: service.clone(), tokens: Arc::new(tokens), metrics });
 
     let shutdown = CancellationToken::new();
     let socket = options.control_socket_in(data_dir.path());
@@ -104,6 +104,7 @@ async fn control_plane(options: Options, stop: impl Future<Output = ()>) -> anyh
 
     let result = tokio::select! {
         () = stop => Ok(()),
+        () = service.replaced() => Err(StoreError::Replaced.into()),
         ended = &mut control => Err(ended_early(ended)).with_context(|| format!("the control socket {}", socket.display())),
     };
     tracing::info!("control plane is stopping");

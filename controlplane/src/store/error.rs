@@ -24,6 +24,12 @@ pub(crate) enum StoreError {
         /// The newest revision in the database.
         stored: u64,
     },
+    /// The database is another one than this process began with, or an older state of it.
+    #[error(
+        "the database was replaced while the control plane was running, perhaps by a backup; the control plane ends, so \
+         that it begins anew with what the database holds now"
+    )]
+    Replaced,
     /// Rows that this version does not understand.
     #[error("{0}")]
     Content(String),
