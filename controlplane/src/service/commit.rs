@@ -1,6 +1,10 @@
 //! The one way in which the configuration changes.
 
-use std::{collections::BTreeSet, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use shared::{
     Finding, Findings,
@@ -16,6 +20,9 @@ use crate::{
     publish::CheckFault,
     store::{NewRevision, StoreError},
 };
+
+/// How long a write waits for those before it.
+const WRITER_TIME: Duration = Duration::from_secs(5);
 
 /// Who writes, and under which terms.
 #[derive(Clone, Debug, Default)]
@@ -92,7 +99,9 @@ impl Service {
         focus: Focus,
         edit: impl FnOnce(&Current, &mut Config) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<Committed<T>, Refusal> {
-        let _writer = self.writer.lock().await;
+        // One deadline for all who wait: else the last of ten writers before a locked database is refused after a minute.
+        let writer = tokio::time::timeout(WRITER_TIME, self.writer.lock()).await;
+        let _writer = writer.map_err(|_| StoreError::Busy { seconds: WRITER_TIME.as_secs() })?;
         if self.replaced.is_cancelled() {
             return Err(StoreError::Replaced.into());
         }

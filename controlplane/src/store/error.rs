@@ -6,6 +6,12 @@ pub(crate) enum StoreError {
     /// Another process holds the lock for longer than the busy time-out.
     #[error("the database is locked by another process")]
     Locked(#[source] sqlx::Error),
+    /// The writes before this one hold the database for too long.
+    #[error("the writes before this one are not done after {seconds} s")]
+    Busy {
+        /// How long it waited.
+        seconds: u64,
+    },
     /// No space left.
     #[error("the disk with the database is full")]
     DiskFull(#[source] sqlx::Error),
