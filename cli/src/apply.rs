@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Args;
 use serde_json::json;
-use shared::value::TimeSpan;
+use shared::{document, value::TimeSpan};
 use ureq::http::Method;
 
 use crate::{
@@ -54,8 +54,11 @@ impl Write {
 /// Sends the file as it is: the pointers of what is found are pointers into it.
 pub(crate) fn run(client: &Client, options: &Options, format: Format) -> Result<ExitCode, Failure> {
     let text = validate::read(&options.file)?;
-    // An empty document means the empty configuration, and YAML is the format in which it says so.
-    let content_type = if text.trim_start().starts_with('{') { "application/json" } else { "application/yaml" };
+    if text.trim().is_empty() {
+        // A file that was truncated by mistake must not empty live traffic.
+        return Err(Failure::Failed("the file is empty: write {} to remove the whole configuration".to_owned()));
+    }
+    let content_type = if document::is_json(&text) { "application/json" } else { "application/yaml" };
     let path = format!("config{}", options.write.query());
     let body = Some((content_type, text.into_bytes()));
     let answer = client.send(Method::PUT, &path, body, options.write.wait())?;

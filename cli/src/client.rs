@@ -137,15 +137,21 @@ impl Client {
 
     /// All items of a list, page after page.
     pub(crate) fn list(&self, path: &str) -> Result<Vec<Value>, Failure> {
+        self.first(path, usize::MAX)
+    }
+
+    /// The first `most` items of a list.
+    pub(crate) fn first(&self, path: &str, most: usize) -> Result<Vec<Value>, Failure> {
         let mut items = Vec::new();
         let mut after = String::new();
         loop {
-            let page = self.get(&format!("{path}?limit={}{after}", Self::PAGE))?.body;
+            let limit = Self::PAGE.min(most - items.len());
+            let page = self.get(&format!("{path}?limit={limit}{after}"))?.body;
             let next = page.get("next").and_then(Value::as_str).map(|next| format!("&after={}", escaped(next)));
             items.extend(items_of(page)?);
             match next {
-                Some(next) => after = next,
-                None => return Ok(items),
+                Some(next) if items.len() < most => after = next,
+                _ => return Ok(items),
             }
         }
     }

@@ -1,6 +1,6 @@
 //! `tidegate get KIND [NAME]`: what the REST API knows.
 
-use std::process::ExitCode;
+use std::{num::NonZeroUsize, process::ExitCode};
 
 use clap::{Args, Subcommand};
 use serde_json::Value;
@@ -46,7 +46,11 @@ enum Kind {
         revision: Option<u64>,
     },
     /// Who changed what, and when.
-    Audit,
+    Audit {
+        /// At most so many entries, the newest.
+        #[arg(long, default_value = "1000", value_name = "N")]
+        limit: NonZeroUsize,
+    },
     /// The data planes and what they serve.
     DataPlanes,
 }
@@ -108,7 +112,7 @@ pub(crate) fn run(client: &Client, options: &Options, format: Format) -> Result<
         Kind::Config => show("config")?,
         Kind::Revisions { revision: Some(number) } => show(&format!("revisions/{number}"))?,
         Kind::Revisions { revision: None } => list("revisions", &REVISIONS)?,
-        Kind::Audit => list("audit", &AUDIT)?,
+        Kind::Audit { limit } => output::list(client.first("audit", limit.get())?, &AUDIT, format)?,
         Kind::DataPlanes => output::list(client.data_planes()?, &status::COLUMNS, format)?,
     }
     Ok(ExitCode::SUCCESS)

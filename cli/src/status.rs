@@ -43,7 +43,7 @@ pub(crate) fn run(client: &Client, format: Format) -> Result<ExitCode, Failure> 
 fn problems(revision: u64, data_planes: &[Value]) -> Vec<String> {
     let mut problems = Vec::new();
     if data_planes.is_empty() {
-        problems.push("no data plane has ever connected: start one with `tidegate dataplane`".to_owned());
+        problems.push("no data plane is connected: start one with `tidegate dataplane`".to_owned());
     }
     for plane in data_planes {
         let id = cell(plane.get("id"));

@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use clap::Args;
+use clap::{Args, builder::FalseyValueParser};
 use shared::{
     telemetry::{self, LogFormat},
     value::TimeSpan,
@@ -53,6 +53,9 @@ pub(crate) struct Options {
     /// Threads that forward traffic; left out, one for each core.
     #[arg(long, env = "TIDEGATE_WORKERS", value_name = "N")]
     workers: Option<NonZeroUsize>,
+    /// Replace the token `admin`, as when its file was lost; the new one is in admin.token in the data directory.
+    #[arg(long, env = "TIDEGATE_NEW_ADMIN_TOKEN", value_parser = FalseyValueParser::new())]
+    pub(crate) new_admin_token: bool,
     /// How long open requests may take to finish after SIGTERM or Ctrl-C.
     #[arg(long, env = "TIDEGATE_DRAIN_TIMEOUT", default_value = "30s", value_name = "DURATION")]
     drain_timeout: TimeSpan,
@@ -66,6 +69,8 @@ pub(crate) struct Options {
 
 /// How long the planes may take to become ready before that is said.
 const READY: Duration = Duration::from_secs(30);
+/// What a plane that answers gets to become ready: one whose listener's port is taken is not, and the banner says so.
+const ALIVE: Duration = Duration::from_secs(5);
 /// What the planes get, on top of the time for open requests, before they are killed.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -177,7 +182,7 @@ impl Supervisor {
             let sender = sender.clone();
             tokio::spawn(async move {
                 // The receiver is gone when the supervisor is.
-                let _ = sender.send((role, ready::wait(address, READY).await)).await;
+                let _ = sender.send((role, ready::wait(address, READY, ALIVE).await)).await;
             });
         }
         Ok(Self { options: options.clone(), control, data, signals, ready, announced: false })
@@ -221,7 +226,7 @@ impl Supervisor {
 
     fn became_ready(&mut self, role: Role, result: Result<(), String>) {
         if let Err(reason) = result {
-            warn!("the {role} is not ready after {} s: {reason}", READY.as_secs());
+            warn!("the {role} is not ready yet: {reason}");
         }
         // A plane that lives but is not ready (a port in use, say) is retried by itself: it has started all the same.
         let plane = match role {

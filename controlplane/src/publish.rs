@@ -43,8 +43,19 @@ use socket::ControlSocket;
 /// What the store knows of older revisions.
 pub trait History: Send + Sync {
     /// The hash of the body that was stored for `revision`; none if it is not known (any more).
-    fn body_hash(&self, revision: Revision) -> Pin<Box<dyn Future<Output = Option<BodyHash>> + Send + '_>>;
+    ///
+    /// # Errors
+    /// The store cannot be read now.
+    fn body_hash(&self, revision: Revision) -> BodyHashFuture<'_>;
 }
+
+/// What [`History::body_hash`] answers.
+pub type BodyHashFuture<'a> = Pin<Box<dyn Future<Output = Result<Option<BodyHash>, Unreadable>> + Send + 'a>>;
+
+/// The store cannot be read; its log says why.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the store cannot be read")]
+pub struct Unreadable;
 
 /// Hands snapshots and material to the data planes and knows what became of them. Clones share one state.
 #[derive(Clone)]
@@ -157,7 +168,29 @@ impl Publisher {
     /// # Errors
     /// The socket cannot be bound: another process listens there, the path is no socket, or the system refuses.
     pub async fn serve(self, socket: PathBuf, shutdown: CancellationToken) -> std::io::Result<()> {
-        let listener = ControlSocket::bind(socket).await?;
+        self.bind(socket).await?.serve(shutdown).await;
+        Ok(())
+    }
+
+    /// Listens on the Unix socket `socket`; nobody is accepted before [`Bound::serve`].
+    ///
+    /// # Errors
+    /// As [`Self::serve`].
+    pub async fn bind(self, socket: PathBuf) -> std::io::Result<Bound> {
+        Ok(Bound { listener: ControlSocket::bind(socket).await?, state: self.state })
+    }
+}
+
+/// A publisher whose control socket is bound.
+pub struct Bound {
+    listener: ControlSocket,
+    state: Arc<State>,
+}
+
+impl Bound {
+    /// Accepts data planes until `shutdown`; then closes all connections and removes the socket file.
+    pub async fn serve(self, shutdown: CancellationToken) {
+        let Self { listener, state } = self;
         // Aborts its tasks when it is dropped, so that no connection outlives this call.
         let mut connections = JoinSet::new();
         loop {
@@ -171,15 +204,14 @@ impl Publisher {
                 }
                 stream = listener.accept() => stream,
             };
-            if connections.len() >= self.state.limits.connections {
-                warn!(limit = self.state.limits.connections, "refused a control connection: too many are open");
+            if connections.len() >= state.limits.connections {
+                warn!(limit = state.limits.connections, "refused a control connection: too many are open");
                 continue;
             }
-            connections.spawn(shutdown.clone().run_until_cancelled_owned(connection::run(self.state.clone(), stream)));
+            connections.spawn(shutdown.clone().run_until_cancelled_owned(connection::run(state.clone(), stream)));
         }
         while connections.join_next().await.is_some() {}
         info!("the control socket is closed");
-        Ok(())
     }
 }
 

@@ -26,7 +26,7 @@ use crate::{
         self, Seed, Service,
         tokens::{self, Tokens},
     },
-    store::{self, Store},
+    store::{self, Store, StoreError},
 };
 
 /// REST and publishing: one worker would let a large commit's SQL hand-overs wait behind a large answer.
@@ -93,17 +93,20 @@ async fn control_plane(options: Options, stop: impl Future<Output = ()>) -> anyh
     let publisher = Publisher::new(started.snapshot.clone(), started.material.clone(), Arc::new(store.clone()));
     let metrics = Arc::new(Metrics::new());
     let service = Arc::new(Service::new(started, publisher.clone(), metrics.clone()));
-    let router = api::router(Api { service, tokens: Arc::new(tokens), metrics });
+    let router = api::router(Api { service: service.clone(), tokens: Arc::new(tokens), metrics });
 
     let shutdown = CancellationToken::new();
     let socket = options.control_socket_in(data_dir.path());
-    let mut control = tokio::spawn(publisher.serve(socket.clone(), shutdown.clone()));
+    // Before REST answers that all is ready: a path that no socket can have must end the start, not the running process.
+    let bound = publisher.bind(socket.clone()).await?;
+    let mut control = tokio::spawn(bound.serve(shutdown.clone()));
     let address = listener.local_addr().unwrap_or(options.api_address);
     let rest = tokio::spawn(serve::serve(listener, router, shutdown.clone()));
     tracing::info!(api = %address, socket = %socket.display(), revision = revision.0, "control plane is running");
 
     let result = tokio::select! {
         () = stop => Ok(()),
+        () = service.replaced() => Err(StoreError::Replaced.into()),
         ended = &mut control => Err(ended_early(ended)).with_context(|| format!("the control socket {}", socket.display())),
     };
     tracing::info!("control plane is stopping");
@@ -113,16 +116,15 @@ async fn control_plane(options: Options, stop: impl Future<Output = ()>) -> anyh
     result
 }
 
-fn ended_early(ended: Result<std::io::Result<()>, tokio::task::JoinError>) -> anyhow::Error {
+fn ended_early(ended: Result<(), tokio::task::JoinError>) -> anyhow::Error {
     match ended {
-        Ok(Ok(())) => anyhow::anyhow!("ended without being asked to"),
-        Ok(Err(error)) => error.into(),
+        Ok(()) => anyhow::anyhow!("ended without being asked to"),
         Err(error) => error.into(),
     }
 }
 
 /// Gives what is under way its time.
-async fn drain(rest: JoinHandle<()>, control: JoinHandle<std::io::Result<()>>) {
+async fn drain(rest: JoinHandle<()>, control: JoinHandle<()>) {
     let drained = async {
         // Errors here are panics, which were reported where they happened.
         let _ = rest.await;

@@ -17,7 +17,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 /// Connections at a time; more wait in the accept queue.
 const CONNECTIONS: usize = 512;
 /// From one answer, or from the beginning, to the end of the next request head: idle and slow clients go.
-const HEAD_TIME: Duration = Duration::from_secs(30);
+const HEAD_TIME: Duration = Duration::from_secs(10);
 /// After a failed accept, as when the process has no file descriptors left: not to spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 

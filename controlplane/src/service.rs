@@ -26,6 +26,7 @@ use shared::{
     protocol::{InstanceId, Revision, StoreId},
     seal::SealKey,
 };
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use collection::{Target, Written};
 pub(crate) use commit::{Committed, Intent};
@@ -51,6 +52,8 @@ pub(crate) struct Service {
     /// Held from reading the current configuration to publishing the next: one writer at a time.
     writer: tokio::sync::Mutex<()>,
     current: RwLock<Arc<Current>>,
+    /// The database is no longer the one that this process began with; nothing is written any more.
+    replaced: CancellationToken,
 }
 
 impl Service {
@@ -65,6 +68,7 @@ impl Service {
             metrics,
             writer: tokio::sync::Mutex::new(()),
             current: RwLock::new(started.current),
+            replaced: CancellationToken::new(),
         }
     }
 
@@ -104,6 +108,13 @@ impl Service {
                 "data plane `{instance}` is not foreign: it follows this control plane without being adopted"
             )),
         })
+    }
+
+    /// Returns when the database turned out to be another one than this process began with.
+    ///
+    /// The process must then end: tokens, configuration and what is known of the data planes are of a store that is gone.
+    pub(crate) async fn replaced(&self) {
+        self.replaced.cancelled().await;
     }
 
     /// Whether the store can be read.

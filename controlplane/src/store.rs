@@ -6,6 +6,7 @@
 mod audit;
 mod commit;
 mod error;
+mod file;
 mod meta;
 mod migrations;
 mod resources;
@@ -13,7 +14,7 @@ mod revisions;
 mod secrets;
 mod tokens;
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use sqlx::{
     SqlitePool,
@@ -23,6 +24,7 @@ use sqlx::{
 pub(crate) use audit::{AuditEntry, AuditFilter};
 pub(crate) use commit::NewRevision;
 pub(crate) use error::StoreError;
+use file::DatabaseFile;
 pub(crate) use revisions::RevisionInfo;
 pub(crate) use tokens::TokenRow;
 
@@ -36,6 +38,7 @@ const READERS: u32 = 4;
 pub(crate) struct Store {
     write: SqlitePool,
     read: SqlitePool,
+    file: Arc<DatabaseFile>,
 }
 
 impl Store {
@@ -60,12 +63,16 @@ impl Store {
         let write = pool().max_connections(1).connect_with(options.clone()).await?;
         migrations::run(&write).await?;
         let read = pool().max_connections(READERS).connect_with(options).await?;
-        Ok(Self { write, read })
+        Ok(Self { write, read, file: Arc::new(DatabaseFile::opened(path)?) })
     }
 
     /// Whether the database can be read.
     pub(crate) async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").execute(&self.read).await?;
+        let file = self.file.clone();
+        let checked = tokio::task::spawn_blocking(move || file.check_content()).await;
+        checked.map_err(|_| StoreError::Content("the database file could not be checked".to_owned()))??;
+        // From a table: without one, no page is read at all.
+        sqlx::query("SELECT key FROM meta LIMIT 1").execute(&self.read).await?;
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Reading configuration documents: JSON and YAML from outside into typed values, faults named by JSON pointer.
 
 mod strict;
+mod tree;
 
 use serde::de::DeserializeOwned;
 
@@ -22,15 +23,36 @@ pub fn from_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, Findings> {
     Ok(value)
 }
 
-/// Reads a value of type `T` from YAML; anchors, aliases and nesting are capped by the parser's budget.
+/// Parses JSON into a tree; an object in which a member is repeated is refused.
+///
+/// # Errors
+/// A sentence with line and column.
+pub fn json_tree(text: &[u8]) -> Result<serde_json::Value, String> {
+    tree::of_json(text)
+}
+
+/// Parses YAML into a tree; a mapping in which a key is repeated is refused, and anchors, aliases and nesting are capped.
+///
+/// # Errors
+/// A sentence with line and column.
+pub fn yaml_tree(text: &str) -> Result<serde_json::Value, String> {
+    tree::of_yaml(text)
+}
+
+/// Whether a document is JSON by its text: it starts with `{` and is no YAML flow mapping.
+///
+/// Of a text that is neither, JSON's fault says more.
+pub fn is_json(text: &str) -> bool {
+    text.trim_start().starts_with('{') && (json_tree(text.as_bytes()).is_ok() || yaml_tree(text).is_err())
+}
+
+/// Reads a value of type `T` from YAML; anchors, aliases and nesting are capped.
 ///
 /// # Errors
 /// One finding whose pointer names the place, as far as the parser knows it.
 pub fn from_yaml<T: DeserializeOwned>(text: &str) -> Result<T, Findings> {
     // YAML to a JSON value first: the two forms then have the same rules and the same faults.
-    let value: serde_json::Value =
-        serde_saphyr::from_str(text).map_err(|error| Findings::of_error("", format!("not YAML: {error}")))?;
-    from_value(value)
+    from_value(yaml_tree(text).map_err(|error| Findings::of_error("", format!("not YAML: {error}")))?)
 }
 
 /// Reads a value of type `T` from a JSON tree.
@@ -43,7 +65,9 @@ pub fn from_value<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, Fi
         .map_err(|error| Findings::of_error(pointer(error.path()), error.inner().to_string()))
 }
 
-/// Reads a configuration file by its text: JSON if it starts with `{`, else YAML.
+/// Reads a configuration file by its text, JSON or YAML (see [`is_json`]).
+///
+/// An empty text is refused: a file that was truncated by mistake must not empty live traffic. `{}` says it on purpose.
 ///
 /// # Errors
 /// One finding; the configuration is canonical but not validated.
@@ -54,13 +78,16 @@ pub fn read_config(text: &str) -> Result<Config, Findings> {
             format!("the document has {} bytes, at most {MAX_DOCUMENT} are read", text.len()),
         ));
     }
-    let mut config: Config = match text.trim_start() {
-        "" => Config::default(),
-        json if json.starts_with('{') => {
-            from_json(json.as_bytes()).or_else(|fault| from_yaml(text).map_err(|_| fault))?
-        }
-        _ => from_yaml(text)?,
+    if text.trim().is_empty() {
+        return Err(Findings::of_error("", "the document is empty: write {} for the empty configuration"));
+    }
+    let json = text.trim_start().starts_with('{').then(|| json_tree(text.as_bytes()));
+    let tree = match json {
+        Some(Ok(tree)) => Ok(tree),
+        Some(Err(fault)) => yaml_tree(text).map_err(|_| format!("not JSON: {fault}")),
+        None => yaml_tree(text).map_err(|fault| format!("not YAML: {fault}")),
     };
+    let mut config: Config = from_value(tree.map_err(|fault| Findings::of_error("", fault))?)?;
     config.canonicalize();
     Ok(config)
 }
@@ -132,10 +159,39 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_document_is_the_empty_configuration() {
-        for text in ["", "\n", "{}", "# only a comment\n{}"] {
+    fn an_empty_document_is_refused_and_an_empty_object_is_the_empty_configuration() {
+        for text in ["", "\n", "# only a comment\n"] {
+            assert!(read_config(text).is_err(), "{text:?}");
+        }
+        for text in ["{}", "# only a comment\n{}"] {
             assert_eq!(read_config(text).unwrap(), Config::default(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_repeated_member_is_refused_in_both_formats() {
+        for text in [
+            r#"{"upstreams":[{"name":"a"}],"upstreams":[{"name":"b"}]}"#,
+            r#"{"routes":[{"name":"a","match":{"query":{"q":"1","q":"2"}},"action":{"forward":{"upstream":"u"}}}]}"#,
+        ] {
+            let message = fault(text).1;
+            assert!(message.contains("is repeated") && message.contains("line 1 column"), "{message}");
+        }
+        assert!(read_config("upstreams: []\nupstreams: []\n").is_err());
+    }
+
+    #[test]
+    fn a_flow_mapping_is_yaml_and_broken_json_is_json() {
+        assert!(!is_json("{listeners: [{name: a, address: '127.0.0.1:1'}]}"));
+        assert!(!is_json("listeners: []"));
+        assert!(is_json(" {\"listeners\": []}"));
+        assert!(is_json("{\"listeners\": ["));
+    }
+
+    #[test]
+    fn a_fault_does_not_quote_the_document() {
+        let message = fault("upstreams:\n  - name: hush\n    balance: [\n").1;
+        assert!(message.contains("line") && !message.contains("hush") && !message.contains('\n'), "{message}");
     }
 
     #[test]
@@ -179,5 +235,15 @@ settings:
         let json = serde_json::to_string(&config).unwrap();
         assert_eq!(read_config(&json).unwrap(), config);
         assert_eq!(read_config(&to_yaml(&config).unwrap()).unwrap(), config);
+    }
+
+    #[test]
+    fn a_large_configuration_is_read_from_the_yaml_that_was_written_of_it() {
+        let routes: Vec<String> = (0..20_000)
+            .map(|n| format!(r#"{{"name":"r{n}","match":{{"hosts":["h{n}.example.com"]}},"action":{{"forward":{{"upstream":"u"}}}}}}"#))
+            .collect();
+        let config =
+            read_config(&format!(r#"{{"upstreams":[{{"name":"u"}}],"routes":[{}]}}"#, routes.join(","))).unwrap();
+        assert_eq!(read_config(&to_yaml(&config).unwrap()).map_err(|fault| fault.to_string()), Ok(config));
     }
 }

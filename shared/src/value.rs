@@ -48,7 +48,7 @@ pub(crate) fn quoted(text: &str) -> String {
 
 /// Gives a type with `FromStr` and `Display` the string form in serde and in OpenAPI.
 macro_rules! string_value {
-    ($type:ident, $expecting:literal, $example:literal) => {
+    ($type:ident, $expecting:literal, $example:literal $(, pattern: $pattern:expr)?) => {
         impl serde::Serialize for $type {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
@@ -79,6 +79,7 @@ macro_rules! string_value {
                 utoipa::openapi::ObjectBuilder::new()
                     .schema_type(utoipa::openapi::schema::SchemaType::Type(utoipa::openapi::schema::Type::String))
                     .description(Some($expecting))
+                    $(.pattern(Some($pattern)))?
                     .examples([$example])
                     .into()
             }

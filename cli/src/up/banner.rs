@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use serde_json::Value;
 use tracing::warn;
 
 use super::{Options, ready::reachable};
@@ -24,12 +25,23 @@ fn token_file(options: &Options) -> std::path::PathBuf {
     options.data_dir.join("admin.token")
 }
 
-/// The addresses of all listeners that are configured now.
+/// The addresses of all listeners that are configured now; of those that do not accept, why.
 fn listeners(options: &Options) -> Result<Vec<String>, Failure> {
     let token = std::fs::read_to_string(token_file(options))?;
     let client = Client::with_token(&format!("http://{}", reachable(options.api_address)), &token)?;
     let listeners = client.list("listeners")?;
-    Ok(listeners.iter().map(|listener| output::cell(listener.get("address"))).collect())
+    let data_planes = client.data_planes()?;
+    Ok(listeners.iter().map(|listener| marked(&output::cell(listener.get("address")), &data_planes)).collect())
+}
+
+/// The address, and why no data plane accepts there if one says so: who answers there is somebody else.
+fn marked(address: &str, data_planes: &[Value]) -> String {
+    let faults = data_planes.iter().filter_map(|data_plane| data_plane.get("listeners")?.as_array()).flatten();
+    let mut ours = faults.filter(|fault| fault.get("address").and_then(Value::as_str) == Some(address));
+    match ours.next() {
+        Some(fault) => format!("{address} (NOT ACCEPTING: {})", output::cell(fault.get("error"))),
+        None => address.to_owned(),
+    }
 }
 
 fn text(options: &Options, listeners: &[String]) -> String {
@@ -62,6 +74,15 @@ fn quoted(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_listener_that_does_not_accept_is_marked() {
+        let data_planes = [
+            serde_json::json!({"listeners": [{"name": "web", "address": "127.0.0.1:8080", "error": "address in use"}]}),
+        ];
+        assert_eq!(marked("127.0.0.1:8080", &data_planes), "127.0.0.1:8080 (NOT ACCEPTING: address in use)");
+        assert_eq!(marked("127.0.0.1:8081", &data_planes), "127.0.0.1:8081");
+    }
 
     #[test]
     fn paths_are_quoted_where_a_shell_would_split_them() {

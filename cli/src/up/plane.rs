@@ -22,13 +22,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const LONG_LIFE: Duration = Duration::from_secs(30);
 
 /// Settings of `up` that have a meaning of their own for a plane: each plane gets what it needs as flags.
-const OWN_VARIABLES: [&str; 6] = [
+const OWN_VARIABLES: [&str; 7] = [
     "TIDEGATE_DATA_DIR",
     "TIDEGATE_CONFIG",
     "TIDEGATE_API_ADDRESS",
     "TIDEGATE_ADMIN_ADDRESS",
     "TIDEGATE_LISTEN_ADDRESS",
     "TIDEGATE_WORKERS",
+    "TIDEGATE_NEW_ADMIN_TOKEN",
 ];
 
 /// Which plane.
@@ -66,7 +67,7 @@ pub(super) struct Plane {
     state: State,
     /// Whether it came up once; from then on its end is a crash.
     has_started: bool,
-    /// Whether it was spawned once: an import of a configuration belongs to the first time only.
+    /// Whether it was spawned once: to import a configuration and to replace the token belong to the first time only.
     spawned: bool,
     pause: Pause,
 }
@@ -192,6 +193,7 @@ impl Plane {
             admin_address,
             listen_address,
             workers,
+            new_admin_token,
             drain_timeout,
             log,
             log_format,
@@ -206,6 +208,9 @@ impl Plane {
                 command.arg("--initial-listener").arg(listen_address.to_string());
                 if let Some(config) = config.as_ref().filter(|_| !self.spawned) {
                     command.arg("--config").arg(config);
+                }
+                if *new_admin_token && !self.spawned {
+                    command.arg("--new-admin-token");
                 }
             }
             Role::Data => {

@@ -8,7 +8,7 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 /// The address under which this host reaches a plane that listens on `address`.
@@ -25,27 +25,47 @@ pub(super) fn reachable(mut address: SocketAddr) -> SocketAddr {
 /// Waits until `/readyz` of the plane at `address` answers 200.
 ///
 /// # Errors
-/// Why it does not, when `limit` has passed.
-pub(super) async fn wait(address: SocketAddr, limit: Duration) -> Result<(), String> {
-    let mut reason = "it was not asked yet".to_owned();
-    let asking = async {
-        loop {
-            match timeout(Duration::from_secs(2), probe(reachable(address))).await {
-                Ok(Ok(())) => return,
-                Ok(Err(error)) => reason = error,
-                Err(_) => reason = "it does not answer".to_owned(),
+/// Why it does not, when `limit` has passed, or `alive` since it answered for the first time.
+pub(super) async fn wait(address: SocketAddr, limit: Duration, alive: Duration) -> Result<(), String> {
+    let mut deadline = Instant::now() + limit;
+    let mut answered = false;
+    loop {
+        let reason = match timeout(Duration::from_secs(2), probe(reachable(address))).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(NotReady::Answered(reason))) => {
+                if !answered {
+                    answered = true;
+                    deadline = deadline.min(Instant::now() + alive);
+                }
+                reason
             }
-            sleep(Duration::from_millis(20)).await;
+            Ok(Err(NotReady::Silent(reason))) => reason,
+            Err(_) => "it does not answer".to_owned(),
+        };
+        if Instant::now() >= deadline {
+            return Err(reason);
         }
-    };
-    timeout(limit, asking).await.map_err(|_| reason)
+        sleep(Duration::from_millis(20)).await;
+    }
 }
 
-async fn probe(address: SocketAddr) -> Result<(), String> {
-    let answer = ask(address).await.map_err(|error| format!("{address}: {error}"))?;
+/// Why a plane is not ready.
+#[derive(Debug, PartialEq)]
+enum NotReady {
+    /// It lives, and says why.
+    Answered(String),
+    /// Nobody is there.
+    Silent(String),
+}
+
+async fn probe(address: SocketAddr) -> Result<(), NotReady> {
+    let answer = ask(address).await.map_err(|error| NotReady::Silent(format!("{address}: {error}")))?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let status = head.lines().next().unwrap_or_default();
-    if status.split(' ').nth(1) == Some("200") { Ok(()) } else { Err(format!("{status}: {}", body.trim())) }
+    if status.split(' ').nth(1) == Some("200") {
+        return Ok(());
+    }
+    Err(NotReady::Answered(format!("{status}: {}", body.trim())))
 }
 
 async fn ask(address: SocketAddr) -> std::io::Result<String> {
@@ -85,13 +105,16 @@ mod tests {
     #[tokio::test]
     async fn waits_for_200() {
         let address = serve_once(&["HTTP/1.1 503 Service Unavailable\r\n\r\nnot yet", "HTTP/1.1 200 OK\r\n\r\nok"]);
-        assert_eq!(wait(address, Duration::from_secs(10)).await, Ok(()));
+        assert_eq!(wait(address, Duration::from_secs(10), Duration::from_secs(10)).await, Ok(()));
     }
 
     #[tokio::test]
     async fn says_why_not() {
         let address = serve_once(&["HTTP/1.1 503 Service Unavailable\r\n\r\nno snapshot yet\n"]);
-        assert_eq!(probe(address).await.unwrap_err(), "HTTP/1.1 503 Service Unavailable: no snapshot yet");
+        let reason = "HTTP/1.1 503 Service Unavailable: no snapshot yet".to_owned();
+        assert_eq!(probe(address).await, Err(NotReady::Answered(reason.clone())));
+        let address = serve_once(&["HTTP/1.1 503 Service Unavailable\r\n\r\nno snapshot yet\n"]);
+        assert_eq!(wait(address, Duration::from_secs(60), Duration::ZERO).await, Err(reason));
     }
 
     #[test]

@@ -14,12 +14,16 @@ use serde_json::Value;
 use shared::document;
 
 use super::problem::{Code, Problem};
+use crate::service::Refusal;
 
 /// How long a body may take.
 const BODY_TIME: Duration = Duration::from_secs(30);
 /// What is still read of a body that is too large. Closing on a client that is sending would reset the connection, and the
 /// client would never see the answer.
 const DRAINED: usize = 64 << 20;
+
+/// Larger bodies are parsed on a thread of their own.
+const PARSED_AT_ONCE: usize = 64 << 10;
 
 /// Media types of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,14 +51,19 @@ impl MediaType {
 /// A JSON body as a tree.
 pub(super) async fn json(request: Request, limit: usize, taken: &[MediaType]) -> Result<Value, Problem> {
     let (_, bytes) = read(request, limit, taken).await?;
-    parse_json(&bytes)
+    off_workers(bytes, |bytes| parse_json(&bytes)).await
 }
 
 /// A JSON or YAML body.
-pub(super) async fn document<T: DeserializeOwned>(request: Request, limit: usize) -> Result<T, Problem> {
+pub(super) async fn document<T: DeserializeOwned + Send + 'static>(
+    request: Request,
+    limit: usize,
+) -> Result<T, Problem> {
     let (media_type, bytes) = read(request, limit, &[MediaType::Json, MediaType::Yaml]).await?;
-    let value = if media_type == MediaType::Yaml { parse_yaml(&bytes)? } else { parse_json(&bytes)? };
-    typed(value)
+    off_workers(bytes, move |bytes| {
+        typed(if media_type == MediaType::Yaml { parse_yaml(&bytes)? } else { parse_json(&bytes)? })
+    })
+    .await
 }
 
 /// A tree as a type; what does not fit is a finding.
@@ -62,13 +71,24 @@ pub(super) fn typed<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
     document::from_value(value).map_err(Problem::invalid)
 }
 
+/// Parses `bytes`; many of them not on a thread that answers others, which they would hold up for a second.
+async fn off_workers<T: Send + 'static>(
+    bytes: Bytes,
+    parse: impl FnOnce(Bytes) -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    if bytes.len() <= PARSED_AT_ONCE {
+        return parse(bytes);
+    }
+    tokio::task::spawn_blocking(move || parse(bytes)).await.map_err(|_| Refusal::Internal)?
+}
+
 fn parse_json(bytes: &[u8]) -> Result<Value, Problem> {
-    serde_json::from_slice(bytes).map_err(|error| Problem::malformed(format!("the body is not JSON: {error}")))
+    document::json_tree(bytes).map_err(|error| Problem::malformed(format!("the body is not JSON: {error}")))
 }
 
 fn parse_yaml(bytes: &[u8]) -> Result<Value, Problem> {
     let text = std::str::from_utf8(bytes).map_err(|_| Problem::malformed("the body is not UTF-8"))?;
-    document::from_yaml(text).map_err(|findings| Problem::malformed(format!("the body is not YAML: {findings}")))
+    document::yaml_tree(text).map_err(|error| Problem::malformed(format!("the body is not YAML: {error}")))
 }
 
 async fn read(request: Request, limit: usize, taken: &[MediaType]) -> Result<(MediaType, Bytes), Problem> {

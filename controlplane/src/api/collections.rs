@@ -50,7 +50,7 @@ pub(super) fn routes<R: Collection>(
             put::<R>,
             write("put", format!("Create or replace one {words}"))
                 .description("The name may be left out of the body; a name other than the path's is refused.")
-                .body::<R>(&[MediaType::Json])
+                .body_named_by_path::<R>(&[MediaType::Json])
                 .answers::<R>(200, "It is committed, or was the same before.", &[ETAG, REVISION, WARNING])
                 .answers::<R>(201, "It is new, and committed.", &[LOCATION, ETAG, REVISION, WARNING]),
         )

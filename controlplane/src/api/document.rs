@@ -74,6 +74,7 @@ pub(super) fn add_problems(operation: &mut Operation, method: &HttpMethod, names
     add("413", body, "`too_large`: the body has too many bytes.");
     add("415", body, "`unsupported_media_type`");
     add("422", body || commits, "`invalid`, `listener_unavailable` or `too_large`: `findings` name the places.");
+    add("500", true, "`internal`: a defect; the control plane's log says more.");
     add("503", true, "`store_unavailable`: the database cannot be read or written; nothing changed.");
     add("504", commits, "`not_applied`: committed, but with `wait` not every data plane acted on it in time.");
     operation.security = Some(vec![SecurityRequirement::new(BEARER, [""; 0])]);

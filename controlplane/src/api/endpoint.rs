@@ -128,6 +128,22 @@ impl Doc {
     /// The request's body.
     pub(super) fn body<T: ToSchema>(mut self, media_types: &[MediaType]) -> Self {
         let schema = self.schema::<T>();
+        self.body_of(&schema, media_types)
+    }
+
+    /// The body of a request whose path says the name: the body may leave it out.
+    pub(super) fn body_named_by_path<T: ToSchema>(mut self, media_types: &[MediaType]) -> Self {
+        T::schemas(&mut self.schemas);
+        let mut schema = T::schema();
+        if let RefOr::T(Schema::Object(object)) = &mut schema {
+            object.required.retain(|member| member != "name");
+        }
+        let name = format!("{}Named", T::name());
+        self.schemas.push((name.clone(), schema));
+        self.body_of(&Ref::from_schema_name(name).into(), media_types)
+    }
+
+    fn body_of(mut self, schema: &RefOr<Schema>, media_types: &[MediaType]) -> Self {
         let body = media_types
             .iter()
             .fold(RequestBodyBuilder::new(), |body, media_type| {
@@ -170,10 +186,10 @@ impl Doc {
         self.respond(200, response.build())
     }
 
-    /// An answer in plain text.
-    pub(super) fn answers_text(self, description: &str) -> Self {
+    /// An answer in text.
+    pub(super) fn answers_text(self, media_type: &str, description: &str) -> Self {
         let response = ResponseBuilder::new().description(description);
-        self.respond(200, response.content("text/plain", Content::new(Some(string()))).build())
+        self.respond(200, response.content(media_type, Content::new(Some(string()))).build())
     }
 
     /// An answer without a body.

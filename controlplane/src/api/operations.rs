@@ -14,13 +14,14 @@ use super::{
 };
 
 const TAG: &str = "operation";
+const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 pub(super) fn routes(router: OpenApiRouter<Api>) -> OpenApiRouter<Api> {
-    let health_doc = Doc::new(TAG, "healthz", "Is the process alive?").answers_text("It is.");
+    let health_doc = Doc::new(TAG, "healthz", "Is the process alive?").answers_text("text/plain", "It is.");
     let ready_doc = Doc::new(TAG, "readyz", "Can the store be read?")
-        .answers_text("It can.")
+        .answers_text("text/plain", "It can.")
         .answers::<ProblemDocument>(503, "`store_unavailable`", &[]);
-    let metrics_doc = Doc::new(TAG, "metrics", "Metrics for Prometheus").answers_text("OpenMetrics text.");
+    let metrics_doc = Doc::new(TAG, "metrics", "Metrics for Prometheus").answers_text(METRICS, "OpenMetrics text.");
     let router = Endpoint::open("/healthz").get(health, health_doc).mount(router);
     let router = Endpoint::open("/readyz").get(ready, ready_doc).mount(router);
     Endpoint::open("/metrics").get(metrics, metrics_doc).mount(router)
@@ -37,5 +38,5 @@ async fn ready(State(api): State<Api>) -> Result<&'static str, Problem> {
 
 async fn metrics(State(api): State<Api>) -> Response {
     let text = api.metrics.text(api.service.connected_data_planes());
-    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
+    ([(header::CONTENT_TYPE, METRICS)], text).into_response()
 }

@@ -5,7 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use shared::{Findings, protocol::Revision};
+use shared::{Findings, Severity, protocol::Revision};
 
 use crate::{service::Refusal, store::StoreError};
 
@@ -124,7 +124,8 @@ impl Problem {
     }
 
     fn of_findings(code: Code, what: &str, findings: Findings) -> Self {
-        let first = findings.iter().next().map(|finding| format!(": {finding}")).unwrap_or_default();
+        let error = findings.iter().find(|finding| finding.severity == Severity::Error);
+        let first = error.map(|finding| format!(": {finding}")).unwrap_or_default();
         let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, format!("{what}{first}"));
         problem.0.findings = findings;
         problem

@@ -9,5 +9,6 @@ mod preconditions;
 mod publishing;
 mod refusals;
 mod resources;
+mod review;
 mod store_faults;
 mod tokens;

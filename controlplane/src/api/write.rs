@@ -49,7 +49,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Terms {
             if_match: tags(&parts.headers, &header::IF_MATCH, false),
             if_none_match: tags(&parts.headers, &header::IF_NONE_MATCH, true),
         };
-        let wait = wait.filter(|_| !dry_run).map(TimeSpan::duration);
+        // No time at all is no wait: a data plane's answer is never there already.
+        let wait = wait.filter(|wait| !dry_run && !wait.is_zero()).map(TimeSpan::duration);
         Ok(Self { intent: Intent { actor: token.name.to_string(), dry_run, condition }, wait })
     }
 }

@@ -22,7 +22,13 @@ pub(super) async fn reason(held: Option<Held>, published: &Snapshot, history: &d
             held.revision, published.revision
         ));
     }
-    let stored = history.body_hash(held.revision).await?;
+    let stored = match history.body_hash(held.revision).await {
+        Ok(stored) => stored?,
+        // Whoever cannot be judged is not overwritten; a new connection is judged anew.
+        Err(unreadable) => {
+            return Some(format!("whether its revision {} is this store's is not known: {unreadable}", held.revision));
+        }
+    };
     (stored != held.hash).then(|| {
         format!(
             "its revision {} has the hash {}, but this store's has {stored}; the database may be an older backup",

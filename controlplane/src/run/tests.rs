@@ -192,3 +192,11 @@ async fn a_request_under_way_is_finished_at_the_end() {
     assert!(answer.starts_with("HTTP/1.1 201") && answer.contains("connection: close"), "{answer}");
     running.task.await.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn a_path_that_no_socket_can_have_ends_the_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let long = directory.path().join("d".repeat(120));
+    let sentence = refusal(&long, &[]).await;
+    assert!(sentence.contains("control socket") && sentence.contains("ddd"), "{sentence}");
+}

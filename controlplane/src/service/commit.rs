@@ -1,12 +1,16 @@
 //! The one way in which the configuration changes.
 
-use std::{collections::BTreeSet, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use shared::{
     Finding, Findings,
     config::{Config, Listener},
     document::MAX_DOCUMENT,
-    protocol::{Revision, Snapshot, StoreId},
+    protocol::{BodyHash, Revision, Snapshot, StoreId},
     value::{ListenAddress, Name, Timestamp},
 };
 
@@ -16,6 +20,9 @@ use crate::{
     publish::CheckFault,
     store::{NewRevision, StoreError},
 };
+
+/// How long a write waits for those before it.
+const WRITER_TIME: Duration = Duration::from_secs(5);
 
 /// Who writes, and under which terms.
 #[derive(Clone, Debug, Default)]
@@ -92,7 +99,12 @@ impl Service {
         focus: Focus,
         edit: impl FnOnce(&Current, &mut Config) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<Committed<T>, Refusal> {
-        let _writer = self.writer.lock().await;
+        // One deadline for all who wait: else the last of ten writers before a locked database is refused after a minute.
+        let writer = tokio::time::timeout(WRITER_TIME, self.writer.lock()).await;
+        let _writer = writer.map_err(|_| StoreError::Busy { seconds: WRITER_TIME.as_secs() })?;
+        if self.replaced.is_cancelled() {
+            return Err(StoreError::Replaced.into());
+        }
         let started = Instant::now();
         let current = self.current();
         let store_id = self.store_id;
@@ -112,15 +124,17 @@ impl Service {
         if intent.dry_run {
             return Ok(Committed { answer, revision: current.revision, state: effect.state, warnings });
         }
-        self.make_durable(&intent.actor, &summary, &effect).await?;
+        self.make_durable(&intent.actor, &summary, current.hash, &effect).await?;
         self.metrics.commit(started);
         Ok(Committed { answer, revision: effect.state.revision, state: effect.state, warnings })
     }
 
     /// Writes, then makes current and publishes what was written.
-    async fn make_durable(&self, actor: &str, summary: &str, effect: &Effect) -> Result<(), Refusal> {
+    async fn make_durable(&self, actor: &str, summary: &str, after: BodyHash, effect: &Effect) -> Result<(), Refusal> {
         let material = material::of(&self.store, &self.secret_key, &effect.snapshot).await?;
         let revision = NewRevision {
+            store: self.store_id,
+            after: Some(after),
             number: effect.state.revision,
             created_at: Timestamp::now(),
             actor,
@@ -129,10 +143,12 @@ impl Service {
             changes: &effect.changes,
         };
         if let Err(error) = self.store.commit(&revision).await {
-            if matches!(error, StoreError::Diverged { .. }) {
-                self.reload().await;
+            return Err(match error {
+                StoreError::Diverged { .. } => self.diverged(error).await,
+                StoreError::Replaced => self.end_replaced(),
+                error => error,
             }
-            return Err(error.into());
+            .into());
         }
         self.replace_current(effect.state.clone());
         self.publisher.publish(effect.snapshot.clone(), material);
@@ -140,20 +156,41 @@ impl Service {
         Ok(())
     }
 
-    /// Takes over what the store holds: after a commit that failed in its last step and was durable all the same.
-    async fn reload(&self) {
-        let loaded = async {
-            let Some(state) = startup::load(&self.store).await? else { return Ok(()) };
-            let snapshot = Arc::new(Snapshot::new(self.store_id, state.revision, &state.config));
-            let material = material::of(&self.store, &self.secret_key, &snapshot).await?;
-            tracing::warn!(revision = state.revision.0, "took over the revision that the store holds");
-            self.replace_current(Arc::new(state));
-            self.publisher.publish(snapshot, material);
-            Ok::<_, StoreError>(())
-        };
-        if let Err(error) = loaded.await {
-            tracing::error!(%error, "the store holds another revision than this process, and it cannot be loaded");
+    /// Makes memory and store agree again: takes over what came on top, or asks for the end of this process.
+    async fn diverged(&self, error: StoreError) -> StoreError {
+        match self.take_over().await {
+            Ok(true) => error,
+            Ok(false) => self.end_replaced(),
+            Err(error) => {
+                tracing::error!(%error, "the store holds another revision than this process, and it cannot be loaded");
+                error
+            }
         }
+    }
+
+    fn end_replaced(&self) -> StoreError {
+        self.replaced.cancel();
+        StoreError::Replaced
+    }
+
+    /// Takes over what the store holds on top of what is in memory: after a commit that failed in its last step and was
+    /// durable all the same.
+    ///
+    /// False if what is in memory is no part of the store's past. Then nothing may be published: the data planes were judged
+    /// by that past when they connected, and only new connections are judged anew.
+    async fn take_over(&self) -> Result<bool, StoreError> {
+        let known = self.current();
+        let past = self.store.revision(known.revision).await?;
+        if self.store.stored_id().await? != Some(self.store_id) || past.is_none_or(|past| past.hash != known.hash) {
+            return Ok(false);
+        }
+        let Some(state) = startup::load(&self.store).await? else { return Ok(false) };
+        let snapshot = Arc::new(Snapshot::new(self.store_id, state.revision, &state.config));
+        let material = material::of(&self.store, &self.secret_key, &snapshot).await?;
+        tracing::warn!(revision = state.revision.0, "took over the revision that the store holds");
+        self.replace_current(Arc::new(state));
+        self.publisher.publish(snapshot, material);
+        Ok(true)
     }
 }
 

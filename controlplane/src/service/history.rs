@@ -1,16 +1,11 @@
 //! What was: revisions and audit.
 
-use std::{future::Future, pin::Pin};
-
-use shared::{
-    config::Config,
-    protocol::{BodyHash, Revision},
-};
+use shared::{config::Config, protocol::Revision};
 
 use super::{Refusal, Service, whole::from_rows};
 use crate::{
     model::Page,
-    publish::History,
+    publish::{BodyHashFuture, History, Unreadable},
     store::{AuditEntry, AuditFilter, RevisionInfo, Store},
 };
 
@@ -47,13 +42,13 @@ impl Service {
 }
 
 impl History for Store {
-    fn body_hash(&self, revision: Revision) -> Pin<Box<dyn Future<Output = Option<BodyHash>> + Send + '_>> {
+    fn body_hash(&self, revision: Revision) -> BodyHashFuture<'_> {
         Box::pin(async move {
             match self.revision(revision).await {
-                Ok(info) => info.map(|info| info.hash),
+                Ok(info) => Ok(info.map(|info| info.hash)),
                 Err(error) => {
                     tracing::warn!(revision = revision.0, %error, "the hash of a revision cannot be read");
-                    None
+                    Err(Unreadable)
                 }
             }
         })

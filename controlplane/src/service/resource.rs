@@ -43,9 +43,6 @@ pub(crate) trait Collection:
 pub(crate) trait Singleton:
     Default + Clone + PartialEq + Serialize + DeserializeOwned + utoipa::ToSchema + Send + Sync + 'static
 {
-    /// What each write of it is answered with, so that nobody relies on what does not act yet.
-    const WARNING: Option<&'static str> = None;
-
     fn get<'c>(config: &'c Config, parent: &str) -> Option<&'c Self>;
 
     fn get_mut<'c>(config: &'c mut Config, parent: &str) -> Option<&'c mut Self>;
@@ -149,8 +146,6 @@ impl Singleton for Settings {
 }
 
 impl Singleton for Breaker {
-    const WARNING: Option<&'static str> = Some("stored; the circuit breaker does not act on traffic yet");
-
     fn get<'c>(config: &'c Config, parent: &str) -> Option<&'c Self> {
         Upstream::find(config, "", parent).map(|upstream| &upstream.breaker)
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use shared::{Finding, Severity, protocol::Revision};
+use shared::protocol::Revision;
 
 use super::{
     Current, Intent, Refusal, Service, Singleton, Written,
@@ -68,11 +68,7 @@ impl Service {
             })
             .await?;
         let body = S::get(&committed.state.config, &parent).cloned();
-        let (created, mut committed) = committed.split();
-        if let Some(warning) = S::WARNING.filter(|_| verb != "reset") {
-            let message = warning.to_owned();
-            committed.warnings.push(Finding { severity: Severity::Warning, pointer: String::new(), message });
-        }
+        let (created, committed) = committed.split();
         Ok(Written { key, body, created, committed })
     }
 }

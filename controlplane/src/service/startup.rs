@@ -91,7 +91,16 @@ async fn plant(store: &Store, store_id: StoreId, seed: Seed) -> Result<Current, 
     let hash = Snapshot::new(store_id, number, &config).hash;
     let (actor, summary) = ("startup", seed.summary.as_str());
     store
-        .commit(&NewRevision { number, created_at: Timestamp::now(), actor, summary, hash, changes: &changes })
+        .commit(&NewRevision {
+            store: store_id,
+            after: None,
+            number,
+            created_at: Timestamp::now(),
+            actor,
+            summary,
+            hash,
+            changes: &changes,
+        })
         .await?;
     tracing::info!(revision = 1, "committed: {summary}");
     let rows: Vec<Row> = changes

@@ -146,7 +146,10 @@ impl Tokens {
     }
 
     async fn store(&self, new: NewToken, secret: &str) -> Result<Token, StoreError> {
-        let token = Token { name: new.name, role: new.role, created_at: Timestamp::now() };
+        // As precise as the store keeps it, so that the answer now and one after a restart are the same.
+        let now = Timestamp::now();
+        let created_at = Timestamp::from_millis(now.as_millis()).unwrap_or(now);
+        let token = Token { name: new.name, role: new.role, created_at };
         let hash = digest(secret);
         let role = match token.role {
             Role::Admin => "admin",

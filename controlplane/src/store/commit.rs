@@ -1,5 +1,5 @@
 use shared::{
-    protocol::{BodyHash, Revision},
+    protocol::{BodyHash, Revision, StoreId},
     value::Timestamp,
 };
 use sqlx::{Connection, QueryBuilder, Sqlite, SqliteConnection};
@@ -12,6 +12,10 @@ const BATCH: usize = 500;
 
 /// One revision to be written.
 pub(crate) struct NewRevision<'a> {
+    /// The database that it is meant for.
+    pub(crate) store: StoreId,
+    /// The hash of the revision before it; none for the first.
+    pub(crate) after: Option<BodyHash>,
     pub(crate) number: Revision,
     pub(crate) created_at: Timestamp,
     pub(crate) actor: &'a str,
@@ -24,8 +28,10 @@ impl Store {
     /// Writes a revision: all of it or nothing.
     ///
     /// # Errors
-    /// [`StoreError::Diverged`] when the newest stored revision is not the one before this one.
+    /// [`StoreError::Diverged`] when the newest stored revision is not the one before this one, or this is another database.
     pub(crate) async fn commit(&self, revision: &NewRevision<'_>) -> Result<(), StoreError> {
+        // Microseconds, and without it a revision could go into a file that nobody finds again.
+        self.file.check_place()?;
         let mut connection = self.write.acquire().await?;
         let result = transaction(&mut connection, revision).await;
         if !matches!(result, Ok(()) | Err(StoreError::Diverged { .. } | StoreError::Locked(_))) {
@@ -47,11 +53,7 @@ async fn transaction(connection: &mut SqliteConnection, revision: &NewRevision<'
 
 async fn write(connection: &mut SqliteConnection, revision: &NewRevision<'_>) -> Result<(), StoreError> {
     let number = revision.number.0.cast_signed();
-    let newest: i64 =
-        sqlx::query_scalar("SELECT COALESCE(MAX(number), 0) FROM revisions").fetch_one(&mut *connection).await?;
-    if newest != number - 1 {
-        return Err(StoreError::Diverged { stored: newest.cast_unsigned() });
-    }
+    follows(connection, revision).await?;
     sqlx::query("INSERT INTO revisions (number, created_at, actor, summary, body_hash) VALUES ($1, $2, $3, $4, $5)")
         .bind(number)
         .bind(revision.created_at.as_millis())
@@ -70,6 +72,19 @@ async fn write(connection: &mut SqliteConnection, revision: &NewRevision<'_>) ->
     }
     insert_resources(connection, number, revision.changes).await?;
     insert_audit(connection, revision).await
+}
+
+/// Refuses a revision that is not the next one of this very database: a backup may have been restored over it.
+async fn follows(connection: &mut SqliteConnection, revision: &NewRevision<'_>) -> Result<(), StoreError> {
+    let id: Option<String> =
+        sqlx::query_scalar("SELECT value FROM meta WHERE key = 'store_id'").fetch_optional(&mut *connection).await?;
+    let newest: Option<(i64, String)> =
+        sqlx::query_as("SELECT number, body_hash FROM revisions ORDER BY number DESC LIMIT 1")
+            .fetch_optional(&mut *connection)
+            .await?;
+    let (stored, hash) = newest.map_or((0, None), |(number, hash)| (number.cast_unsigned(), Some(hash)));
+    let follows = stored + 1 == revision.number.0 && hash == revision.after.map(|hash| hash.to_string());
+    if follows && id == Some(revision.store.to_string()) { Ok(()) } else { Err(StoreError::Diverged { stored }) }
 }
 
 async fn insert_resources(

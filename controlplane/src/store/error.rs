@@ -6,6 +6,12 @@ pub(crate) enum StoreError {
     /// Another process holds the lock for longer than the busy time-out.
     #[error("the database is locked by another process")]
     Locked(#[source] sqlx::Error),
+    /// The writes before this one hold the database for too long.
+    #[error("the writes before this one are not done after {seconds} s")]
+    Busy {
+        /// How long it waited.
+        seconds: u64,
+    },
     /// No space left.
     #[error("the disk with the database is full")]
     DiskFull(#[source] sqlx::Error),
@@ -24,6 +30,12 @@ pub(crate) enum StoreError {
         /// The newest revision in the database.
         stored: u64,
     },
+    /// The database is another one than this process began with, or an older state of it.
+    #[error(
+        "the database was replaced while the control plane was running, perhaps by a backup; the control plane ends, so \
+         that it begins anew with what the database holds now"
+    )]
+    Replaced,
     /// Rows that this version does not understand.
     #[error("{0}")]
     Content(String),

@@ -10,8 +10,15 @@ impl Store {
             .bind(Uuid::new_v4().to_string())
             .execute(&self.write)
             .await?;
-        let id: String =
-            sqlx::query_scalar("SELECT value FROM meta WHERE key = 'store_id'").fetch_one(&self.write).await?;
-        id.parse().map(StoreId).map_err(|_| StoreError::Content("the database's store_id is no UUID".to_owned()))
+        let id = self.stored_id().await?;
+        id.ok_or_else(|| StoreError::Content("the database does not keep its store_id".to_owned()))
+    }
+
+    /// The database's id, if it has one.
+    pub(crate) async fn stored_id(&self) -> Result<Option<StoreId>, StoreError> {
+        let id: Option<String> =
+            sqlx::query_scalar("SELECT value FROM meta WHERE key = 'store_id'").fetch_optional(&self.read).await?;
+        let bad = |_| StoreError::Content("the database's store_id is no UUID".to_owned());
+        id.map(|id| id.parse().map(StoreId).map_err(bad)).transpose()
     }
 }

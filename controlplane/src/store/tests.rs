@@ -11,6 +11,7 @@ use crate::model::{Change, Key, Kind};
 pub(crate) async fn fresh() -> (tempfile::TempDir, Store) {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(&directory.path().join("store.db"), Duration::from_millis(200)).await.unwrap();
+    store.id().await.unwrap();
     (directory, store)
 }
 
@@ -28,6 +29,8 @@ fn route(name: &str, before: Option<&str>, after: Option<&str>) -> Change {
 async fn commit(store: &Store, number: u64, changes: &[Change]) -> Result<(), StoreError> {
     store
         .commit(&NewRevision {
+            store: store.stored_id().await.unwrap().unwrap(),
+            after: (number > 1).then(|| BodyHash::of(b"{}")),
             number: Revision(number),
             created_at: Timestamp::now(),
             actor: "test",
@@ -82,6 +85,14 @@ async fn a_revision_that_does_not_follow_is_refused_whole() {
     assert!(commit(&store, 2, &[route("a", None, Some("2"))]).await.is_err());
     assert_eq!(store.newest_revision().await.unwrap().unwrap().number, Revision(1));
     assert_eq!(store.current_rows().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_revision_of_another_database_is_refused() {
+    let (_directory, store) = fresh().await;
+    commit(&store, 1, &[route("a", None, Some("1"))]).await.unwrap();
+    store.pragma("UPDATE revisions SET body_hash = 'another'").await;
+    assert!(matches!(commit(&store, 2, &[]).await.unwrap_err(), StoreError::Diverged { stored: 1 }));
 }
 
 #[tokio::test]

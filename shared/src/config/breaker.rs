@@ -15,24 +15,29 @@ pub struct Breaker {
     pub sliding_window_type: SlidingWindowType,
     /// Calls (`count`) or seconds (`time`) in the window, 1 to 10000.
     #[serde(skip_serializing_if = "is::<100, _>")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 10000))]
     pub sliding_window_size: u32,
     /// Calls that the window must hold before a rate is judged, 1 to 100000.
     #[serde(skip_serializing_if = "is::<20, _>")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 100000))]
     pub minimum_number_of_calls: u32,
     /// Opens at this share of failed calls, 1 to 100 per cent.
     #[serde(skip_serializing_if = "is::<50, _>")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 100))]
     pub failure_rate_threshold: u8,
     /// A call that takes longer is slow.
     #[serde(skip_serializing_if = "is_millis::<60_000>")]
     pub slow_call_duration_threshold: TimeSpan,
     /// Opens at this share of slow calls, 1 to 100 per cent.
     #[serde(skip_serializing_if = "is::<100, _>")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 100))]
     pub slow_call_rate_threshold: u8,
     /// How long the breaker stays open before it lets trial calls through.
     #[serde(skip_serializing_if = "is_millis::<10_000>")]
     pub wait_duration_in_open_state: TimeSpan,
     /// Trial calls while half-open, 1 to 1000.
     #[serde(skip_serializing_if = "is::<5, _>")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 1000))]
     pub permitted_number_of_calls_in_half_open_state: u32,
     /// How long half-open may last before the breaker opens again; `0s` waits for all trial calls.
     #[serde(skip_serializing_if = "is_millis::<0>")]

@@ -45,6 +45,10 @@ pub(super) fn check(breaker: &Breaker, pointer: impl Display + Copy, findings: &
     }
     at_most(limits::FAILURE_STATUSES, failure_statuses.len(), format_args!("{pointer}/failure_statuses"), findings);
 
+    if *breaker != Breaker::default() {
+        // Nobody should rely on what does not act.
+        findings.warning(pointer.to_string(), "the circuit breaker is stored, but does not act on traffic yet");
+    }
     if *sliding_window_type == SlidingWindowType::Count && minimum_number_of_calls > sliding_window_size {
         findings.warning(
             format!("{pointer}/minimum_number_of_calls"),

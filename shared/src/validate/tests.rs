@@ -176,13 +176,21 @@ fn breakers_stay_within_their_ranges() {
                 (Error, "/upstreams/0/breaker/permitted_number_of_calls_in_half_open_state", "1 to 1000"),
                 (Error, "/upstreams/0/breaker/slow_call_duration_threshold", "longer than 0"),
                 (Error, "/upstreams/0/breaker/wait_duration_in_open_state", "longer than 0"),
+                (Warning, "/upstreams/0/breaker", "does not act"),
             ],
         ),
         (
             breaker(json!({"sliding_window_size": 10})),
-            &[(Warning, "/upstreams/0/breaker/minimum_number_of_calls", "never opens")],
+            &[
+                (Warning, "/upstreams/0/breaker", "does not act"),
+                (Warning, "/upstreams/0/breaker/minimum_number_of_calls", "never opens"),
+            ],
         ),
-        (breaker(json!({"sliding_window_size": 10, "sliding_window_type": "time"})), &[]),
+        (
+            breaker(json!({"sliding_window_size": 10, "sliding_window_type": "time"})),
+            &[(Warning, "/upstreams/0/breaker", "does not act")],
+        ),
+        (breaker(json!({"sliding_window_size": 100})), &[]),
     ]);
 }
 

@@ -50,7 +50,7 @@ impl AsRef<str> for Name {
     }
 }
 
-string_value!(Name, "a name: 1 to 63 of a-z, 0-9, '.', '_' and '-', starting with a letter or digit", "shop");
+string_value!(Name, "a name: 1 to 63 of a-z, 0-9, '.', '_' and '-', starting with a letter or digit", "shop", pattern: "^[a-z0-9][a-z0-9._-]{0,62}$");
 
 #[cfg(test)]
 mod tests {

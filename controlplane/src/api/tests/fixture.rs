@@ -26,6 +26,7 @@ pub(super) struct Fixture {
     pub(super) directory: tempfile::TempDir,
     pub(super) store: Store,
     router: Router,
+    pub(super) service: std::sync::Arc<Service>,
     pub(super) token: String,
     pub(super) publisher: Publisher,
 }
@@ -93,8 +94,8 @@ impl Fixture {
             Publisher::new(started.snapshot.clone(), started.material.clone(), std::sync::Arc::new(store.clone()));
         let metrics = std::sync::Arc::new(Metrics::new());
         let service = std::sync::Arc::new(Service::new(started, publisher.clone(), metrics.clone()));
-        let router = api::router(Api { service, tokens: std::sync::Arc::new(tokens), metrics });
-        Self { directory, store, router, token, publisher }
+        let router = api::router(Api { service: service.clone(), tokens: std::sync::Arc::new(tokens), metrics });
+        Self { directory, store, router, service, token, publisher }
     }
 
     /// The same database in a new process, as it were.

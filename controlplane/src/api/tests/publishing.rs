@@ -119,3 +119,18 @@ async fn a_listener_that_cannot_be_bound_is_not_committed() {
     assert_eq!(fixture.revision().await, revision);
     fixture.put("listeners/web", r#"{"address":"127.0.0.1:8097"}"#).await.is(201);
 }
+
+/// A backup that is restored under the running process: no answer may say that traffic follows, and traffic stays as it is.
+#[tokio::test]
+async fn a_store_that_goes_back_while_running_ends_the_process() {
+    let fixture = followed().await.with_shop().await;
+    fixture.put("upstreams/a?wait=10s", "{}").await.is(201);
+    fixture.put("upstreams/b?wait=10s", "{}").await.is(201);
+    fixture.store.pragma("DELETE FROM audit WHERE revision > 3").await;
+    fixture.store.pragma("DELETE FROM resources WHERE created_in > 3").await;
+    fixture.store.pragma("DELETE FROM revisions WHERE number > 3").await;
+    fixture.put("upstreams/c", "{}").await.is_problem(503, "store_unavailable");
+    fixture.service.replaced().await;
+    fixture.put("upstreams/c?wait=2s", "{}").await.is_problem(503, "store_unavailable");
+    assert_eq!(fixture.publisher.data_planes()[0].applied_revision.map(|revision| revision.0), Some(5));
+}

@@ -99,7 +99,7 @@ async fn singletons_always_exist() {
         assert_eq!(fixture.get(path).await.header("etag"), put.header("etag"));
         let change = fixture.patch(path, &patch.to_string()).await.is(200);
         assert_eq!((change.json(), change.revision()), (patched, put.revision() + 1));
-        let warned = change.header("tidegate-warning") == "stored; the circuit breaker does not act on traffic yet";
+        let warned = change.header("tidegate-warning").contains("does not act on traffic yet");
         assert_eq!(warned, path.ends_with("breaker"));
         fixture.delete(path).await.is(204);
         assert_eq!(fixture.get(path).await.json(), json!({}));

@@ -2,10 +2,8 @@
 
 use std::{
     collections::HashMap,
-    future::Future,
     io,
     path::PathBuf,
-    pin::Pin,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -29,18 +27,24 @@ use shared::{
     },
 };
 
-use super::super::{DataPlane, History, Limits, Publisher};
+use super::super::{BodyHashFuture, DataPlane, History, Limits, Publisher, Unreadable};
 
 /// Longer than anything takes on a busy machine.
 pub(super) const DEADLINE: Duration = Duration::from_secs(20);
+
+/// The revision that the store of a test fails to read.
+pub(super) const UNREADABLE: Revision = Revision(3_000);
 
 /// What the store of a test remembers.
 #[derive(Default)]
 pub(super) struct Past(pub(super) Mutex<HashMap<Revision, BodyHash>>);
 
 impl History for Past {
-    fn body_hash(&self, revision: Revision) -> Pin<Box<dyn Future<Output = Option<BodyHash>> + Send + '_>> {
-        Box::pin(async move { self.0.lock().unwrap().get(&revision).copied() })
+    fn body_hash(&self, revision: Revision) -> BodyHashFuture<'_> {
+        let unreadable = revision == UNREADABLE;
+        Box::pin(async move {
+            if unreadable { Err(Unreadable) } else { Ok(self.0.lock().unwrap().get(&revision).copied()) }
+        })
     }
 }
 

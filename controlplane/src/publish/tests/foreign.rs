@@ -3,7 +3,7 @@ use uuid::Uuid;
 
 use super::{
     super::{AdoptError, DataPlaneState},
-    fixture::{Fixture, Scripted, eventually, snapshot},
+    fixture::{Fixture, Scripted, UNREADABLE, eventually, snapshot},
 };
 
 /// A data plane that dials and holds `held`.
@@ -59,6 +59,16 @@ async fn each_rule_makes_foreign_and_nothing_else_does() {
         }
     }
     assert_eq!(fixture.publisher.adopt(shared::protocol::InstanceId(Uuid::nil())), Err(AdoptError::Unknown));
+}
+
+#[tokio::test]
+async fn what_cannot_be_judged_is_foreign() {
+    let fixture = Fixture::start().await;
+    fixture.publish(5_000);
+    let hash = snapshot(fixture.store, UNREADABLE.0).hash;
+    let data_plane = holding(&fixture, Held { store: fixture.store, revision: UNREADABLE, hash }).await;
+    let shown = fixture.shown(data_plane.instance, |_| true).await;
+    assert!(shown.foreign && shown.foreign_reason.unwrap().contains("cannot be read"));
 }
 
 #[tokio::test]

@@ -1,0 +1,42 @@
+//! What a review found; each of these fails until it is repaired.
+
+use std::fs;
+
+use super::fixture::Fixture;
+
+#[tokio::test]
+async fn a_member_that_is_sent_twice_is_refused() {
+    let fixture = Fixture::new().await;
+    let twice = r#"{"upstreams":[{"name":"a"}],"upstreams":[{"name":"b"}]}"#;
+    let answer = fixture.put("config", twice).await;
+    assert!(answer.status.is_client_error(), "{} {}", answer.status, answer.text);
+    let answer = fixture.post("ip-rules", r#"{"cidr":"10.0.0.0/8","action":"deny","action":"allow"}"#).await;
+    assert!(answer.status.is_client_error(), "{} {}", answer.status, answer.text);
+}
+
+#[tokio::test]
+async fn the_detail_names_an_error_and_no_warning() {
+    let fixture = Fixture::new().await;
+    let answer = fixture.put("upstreams/u", r#"{"breaker":{"failure_rate_threshold":0}}"#).await;
+    let detail = answer.is_problem(422, "invalid").json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("/breaker/failure_rate_threshold"), "{detail}");
+}
+
+#[tokio::test]
+async fn a_damaged_database_is_not_ready() {
+    let fixture = Fixture::new().await.with_shop().await;
+    // A statement that was prepared before reads nothing at all.
+    fixture.get("/readyz").await.is(200);
+    fixture.store.pragma("PRAGMA wal_checkpoint(TRUNCATE)").await;
+    fs::write(fixture.directory.path().join("store.db"), "garbage!".repeat(4096)).unwrap();
+    fixture.get("/readyz").await.is_problem(503, "store_unavailable");
+}
+
+#[tokio::test]
+async fn a_breaker_that_comes_with_its_upstream_is_warned_of() {
+    let fixture = Fixture::new().await;
+    let body = r#"{"upstreams":[{"name":"u","breaker":{"failure_rate_threshold":10}}]}"#;
+    let answer = fixture.put("config", body).await.is(200);
+    let warnings: Vec<_> = answer.headers.get_all("tidegate-warning").iter().collect();
+    assert!(warnings.iter().any(|warning| warning.to_str().unwrap().contains("breaker")), "{warnings:?}");
+}
