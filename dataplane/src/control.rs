@@ -103,7 +103,7 @@ impl<'a> Follower<'a> {
                 () = shutdown.cancelled() => break,
             }
             wait = (wait * 2).min(BACKOFF.1);
-            self.applier.tick();
+            self.applier.tick().await;
         }
         self.finish_saving().await;
     }
@@ -160,7 +160,7 @@ impl<'a> Follower<'a> {
                     }
                 }
                 _ = tick.tick() => {
-                    self.applier.tick();
+                    self.applier.tick().await;
                     if reported != self.applier.faults() {
                         reported = self.applier.faults().to_vec();
                         out.report(&reported);

@@ -46,7 +46,7 @@ pub(crate) async fn follow(applier: &mut Applier, path: &Path, shutdown: &Cancel
                     Err(error) => warn!("{error:#}; the old configuration stays"),
                 }
             }
-            _ = tick.tick() => applier.tick(),
+            _ = tick.tick() => applier.tick().await,
             () = shutdown.cancelled() => return Ok(()),
         }
     }

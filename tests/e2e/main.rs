@@ -5,6 +5,7 @@ mod cli;
 mod forwarding;
 mod hostile;
 mod live_changes;
+mod operations;
 mod refusals;
 mod survival;
 mod up;

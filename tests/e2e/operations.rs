@@ -1,0 +1,90 @@
+//! What an operator's machine does to a data plane: pipes that nobody reads, disks that fail, signals at any moment.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use harness::{ControlPlane, DEADLINE, DataPlane, Origin, RawClient, binary, free_port, get, wait_for};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+/// A listener at `web` and a route for everything to `origin`.
+fn site(web: &str, origin: &Origin) -> Value {
+    json!({
+        "listeners": [{ "name": "web", "address": web }],
+        "upstreams": [{ "name": "up", "backends": [{ "name": "b", "address": origin.address() }] }],
+        "routes": [{ "name": "r", "action": { "forward": { "upstream": "up" } } }],
+    })
+}
+
+fn write(path: &Path, config: &Value) {
+    fs::write(path, config.to_string()).unwrap();
+}
+
+#[test]
+fn a_reader_of_the_log_that_stopped_holds_nothing_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let (file, web) = (directory.path().join("config.json"), format!("127.0.0.1:{}", free_port()));
+    let listeners = json!([{ "name": "web", "address": web }]);
+    write(&file, &json!({ "listeners": listeners }));
+    let mut command = Command::new(binary());
+    command.args(["dataplane", "--workers", "1", "--admin-address", &format!("127.0.0.1:{}", free_port())]);
+    command.arg("--config").arg(&file).arg("--log-dir").arg(directory.path());
+    let mut plane = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut client = wait_for("it listens", DEADLINE, || RawClient::connect(&web).ok());
+    // More lines than the pipe and the queue take.
+    for _ in 0..180 {
+        client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n".repeat(100)).unwrap();
+        assert!((0..100).all(|_| client.read_response().unwrap().status == 404));
+    }
+    let other = format!("127.0.0.1:{}", free_port());
+    let listeners = json!([{ "name": "web", "address": web }, { "name": "other", "address": other }]);
+    write(&file, &json!({ "listeners": listeners, "settings": { "access_log": { "file": "access.log" } } }));
+    let pid = Pid::from_child(&plane);
+    kill_process(pid, Signal::HUP).unwrap();
+    wait_for("the change acts", DEADLINE, || get(&other, "h", "/").ok());
+    kill_process(pid, Signal::TERM).unwrap();
+    wait_for("it ends", DEADLINE, || plane.try_wait().unwrap());
+}
+
+#[test]
+fn an_access_log_that_cannot_be_opened_is_refused_beforehand_and_stops_no_traffic_later() {
+    let origin = Origin::named("a");
+    let directory = tempfile::tempdir().unwrap();
+    let web = format!("127.0.0.1:{}", free_port());
+    let control = ControlPlane::start(&directory.path().join("control"), &[]);
+    let log = directory.path().join("log");
+    let flags = ["--workers", "1", "--log-dir", log.to_str().unwrap()];
+    let mut data = DataPlane::follow(&control.control_socket(), &directory.path().join("state"), &flags);
+    data.wait_until_ready();
+    let api = control.api();
+    fs::write(&log, "no folder").unwrap();
+    let mut config = site(&web, &origin);
+    config["settings"] = json!({ "access_log": { "file": "access.log" } });
+    let refused = api.put("config?wait=10s", &config).expect(422);
+    assert!(refused.to_string().contains("/settings/access_log/file"), "{refused}");
+
+    fs::remove_file(&log).unwrap();
+    api.put("config?wait=10s", &config).expect(200);
+    wait_for("it lies on disk", DEADLINE, || {
+        let plane = api.get("data-planes").expect(200).body["items"][0].clone();
+        (plane["persisted_revision"] == plane["applied_revision"]).then_some(())
+    });
+    data.process.kill();
+    drop(control);
+    fs::remove_dir_all(&log).unwrap();
+    fs::write(&log, "no folder").unwrap();
+    data.restart();
+    data.wait_until_ready();
+    assert_eq!(get(&web, "h", "/").unwrap().text(), "a");
+    let ready = get(&data.admin_address(), "h", "/readyz").unwrap().text();
+    assert!(ready.contains("access log"), "{ready}");
+
+    fs::remove_file(&log).unwrap();
+    wait_for("the log is written", DEADLINE, || {
+        assert_eq!(get(&web, "h", "/later").unwrap().text(), "a");
+        fs::read_to_string(log.join("access.log")).ok().filter(|text| text.contains("/later"))
+    });
+}
