@@ -57,21 +57,32 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     info!(workers, admin = %options.admin_address, "the data plane is up");
     reopen_on_signal(&applier)?;
 
-    match &options.config {
-        Some(path) => file::follow(&mut applier, path, &shutdown).await?,
+    let unsaved = match &options.config {
+        Some(path) => {
+            file::follow(&mut applier, path, &shutdown).await?;
+            None
+        }
         None => {
             let state = Arc::new(StateDir::open(&options.state_dir)?);
             let follower = Follower::cold_start(&mut applier, state).await;
-            follower.follow(&options.control_socket, &shutdown).await;
+            Some(follower.follow(&options.control_socket, &shutdown).await)
         }
-    }
+    };
 
     info!(timeout = %options.drain_timeout, "draining");
     applier.close_listeners().await;
     connections.close();
-    if tokio::time::timeout(options.drain_timeout.duration(), connections.wait()).await.is_err() {
-        warn!(open = connections.len(), "connections did not finish in time and are cut off");
-    }
+    let draining = async {
+        if tokio::time::timeout(options.drain_timeout.duration(), connections.wait()).await.is_err() {
+            warn!(open = connections.len(), "connections did not finish in time and are cut off");
+        }
+    };
+    let saving = async {
+        if let Some(unsaved) = unsaved {
+            unsaved.finish().await;
+        }
+    };
+    tokio::join!(draining, saving);
     admin.abort();
     let ended = tokio::task::spawn_blocking(move || applier.end()).await;
     ended.context("a worker panicked at its end")

@@ -88,3 +88,23 @@ fn an_access_log_that_cannot_be_opened_is_refused_beforehand_and_stops_no_traffi
         fs::read_to_string(log.join("access.log")).ok().filter(|text| text.contains("/later"))
     });
 }
+
+#[test]
+fn a_disk_that_fails_does_not_hold_up_the_end() {
+    let origin = Origin::named("a");
+    let directory = tempfile::tempdir().unwrap();
+    let web = format!("127.0.0.1:{}", free_port());
+    let control = ControlPlane::start(&directory.path().join("control"), &[]);
+    let state = directory.path().join("state");
+    let mut data = DataPlane::follow(&control.control_socket(), &state, &["--workers", "1"]);
+    data.wait_until_ready();
+    wait_for("the first copy", DEADLINE, || state.join("snapshot").exists().then_some(()));
+    // Nobody can write here, root neither.
+    fs::remove_dir_all(&state).unwrap();
+    control.api().put("config?wait=10s", &site(&web, &origin)).expect(200);
+    wait_for("a failed save", DEADLINE, || data.process.errors().contains("could not be saved").then_some(()));
+    assert_eq!(get(&web, "h", "/").unwrap().text(), "a");
+    assert!(data.stop().success());
+    let warnings = data.process.errors().matches("could not be saved").count();
+    assert!(warnings < 10, "{warnings} warnings");
+}
