@@ -1,11 +1,11 @@
 //! The data plane as a process: start, serve, drain, end.
 
-use std::{sync::Arc, thread::available_parallelism, time::Duration};
+use std::{io, sync::Arc, thread::available_parallelism, time::Duration};
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use shared::{Origin, telemetry};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
@@ -38,7 +38,17 @@ pub fn run(options: Options) -> anyhow::Result<()> {
 }
 
 async fn serve(options: Options) -> anyhow::Result<()> {
-    let shutdown = shutdown_signal()?;
+    // All handlers first: a signal without one ends the process.
+    let signals = Signals::install()?;
+    let hurry = signals.hurry.clone();
+    tokio::select! {
+        ended = serve_until(options, signals) => ended,
+        () = hurry.cancelled() => anyhow::bail!("a second signal: open requests are cut off"),
+    }
+}
+
+async fn serve_until(options: Options, signals: Signals) -> anyhow::Result<()> {
+    let Signals { shutdown, hangup, reopen, .. } = signals;
     let metrics = Metrics::new();
     let live = Live::new(metrics.clone());
     let common = Common {
@@ -55,14 +65,15 @@ async fn serve(options: Options) -> anyhow::Result<()> {
         Applier::start(workers, origin, options.log_dir, live, common).context("the workers cannot be started")?;
     let admin = tokio::spawn(admin.serve(metrics, applier.status()));
     info!(workers, admin = %options.admin_address, "the data plane is up");
-    reopen_on_signal(&applier)?;
+    reopen_on_signal(reopen, &applier);
 
     let unsaved = match &options.config {
         Some(path) => {
-            file::follow(&mut applier, path, &shutdown).await?;
+            file::follow(&mut applier, path, hangup, &shutdown).await?;
             None
         }
         None => {
+            ignore_hangup(hangup);
             let state = Arc::new(StateDir::open(&options.state_dir)?);
             let follower = Follower::cold_start(&mut applier, state).await;
             Some(follower.follow(&options.control_socket, &shutdown).await)
@@ -88,32 +99,53 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     ended.context("a worker panicked at its end")
 }
 
-/// A token that is cancelled by the first SIGTERM or Ctrl-C.
-fn shutdown_signal() -> anyhow::Result<CancellationToken> {
-    let shutdown = CancellationToken::new();
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let token = shutdown.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        token.cancel();
-    });
-    Ok(shutdown)
+/// What signals ask for.
+struct Signals {
+    /// Cancelled by the first SIGTERM or Ctrl-C: drain and end.
+    shutdown: CancellationToken,
+    /// Cancelled by the second: end at once.
+    hurry: CancellationToken,
+    hangup: Signal,
+    reopen: Signal,
+}
+
+impl Signals {
+    fn install() -> io::Result<Self> {
+        let (shutdown, hurry) = (CancellationToken::new(), CancellationToken::new());
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let tokens = [shutdown.clone(), hurry.clone()];
+        tokio::spawn(async move {
+            for token in tokens {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+                token.cancel();
+            }
+        });
+        let (hangup, reopen) = (signal(SignalKind::hangup())?, signal(SignalKind::user_defined1())?);
+        Ok(Self { shutdown, hurry, hangup, reopen })
+    }
 }
 
 /// SIGUSR1 opens the access log's file anew.
-fn reopen_on_signal(applier: &Applier) -> anyhow::Result<()> {
-    let mut signal = signal(SignalKind::user_defined1())?;
+fn reopen_on_signal(mut reopen: Signal, applier: &Applier) {
     let access_log = applier.access_log();
     tokio::spawn(async move {
-        while signal.recv().await.is_some() {
+        while reopen.recv().await.is_some() {
             let access_log = access_log.clone();
             let _ = tokio::task::spawn_blocking(move || access_log.reopen()).await;
         }
     });
-    Ok(())
+}
+
+/// SIGHUP asks to read a file again, and a data plane that follows a control plane has none.
+fn ignore_hangup(mut hangup: Signal) {
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            info!("SIGHUP is ignored: the configuration comes from the control plane; SIGUSR1 reopens the access log");
+        }
+    });
 }
 
 /// Has the kernel send SIGTERM when the parent ends; covers a parent that ended before this call.

@@ -4,9 +4,11 @@ use std::{
     fs,
     path::Path,
     process::{Command, Stdio},
+    thread,
+    time::Duration,
 };
 
-use harness::{ControlPlane, DEADLINE, DataPlane, Origin, RawClient, binary, free_port, get, wait_for};
+use harness::{ControlPlane, DEADLINE, DataPlane, Origin, RawClient, Reply, binary, free_port, get, wait_for};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -107,4 +109,33 @@ fn a_disk_that_fails_does_not_hold_up_the_end() {
     assert!(data.stop().success());
     let warnings = data.process.errors().matches("could not be saved").count();
     assert!(warnings < 10, "{warnings} warnings");
+}
+
+#[test]
+fn signals_end_nothing_that_they_should_not_and_a_second_one_ends_it_at_once() {
+    let origin = Origin::start(|_| {
+        Reply::script(false, |_| {
+            thread::park_timeout(DEADLINE);
+            Ok(())
+        })
+    });
+    let directory = tempfile::tempdir().unwrap();
+    let web = format!("127.0.0.1:{}", free_port());
+    let control = ControlPlane::start(&directory.path().join("control"), &[]);
+    let mut data = DataPlane::follow(&control.control_socket(), &directory.path().join("state"), &["--workers", "1"]);
+    data.wait_until_ready();
+    data.process.signal(Signal::HUP);
+    data.process.signal(Signal::USR1);
+    wait_for("it says that it ignores SIGHUP", DEADLINE, || {
+        data.process.errors().contains("SIGHUP is ignored").then_some(())
+    });
+    control.api().put("config?wait=10s", &site(&web, &origin)).expect(200);
+    let address = web.clone();
+    let open = thread::spawn(move || get(&address, "h", "/"));
+    wait_for("the request at the origin", DEADLINE, || (origin.connections() > 0).then_some(()));
+    data.process.signal(Signal::TERM);
+    wait_for("it drains", DEADLINE, || RawClient::connect(&web).is_err().then_some(()));
+    data.process.signal(Signal::TERM);
+    assert_eq!(data.process.wait(Duration::from_secs(5)).code(), Some(1));
+    assert!(open.join().unwrap().is_err());
 }
