@@ -137,6 +137,8 @@ impl Applier {
         snapshot.forget_replaced(&previous, &self.live);
         let live = Arc::clone(&self.live);
         self.listeners.open(&config.listeners, &snapshot, |address| live.listener_slot(address), &self.workers);
+        // They were held for this change, or for one that did not come.
+        self.listeners.release_held();
         self.refresh_workers().await;
         self.listeners.close_others(&config.listeners).await;
         self.config = Arc::new(config);
