@@ -4,6 +4,7 @@ use std::{io, sync::Arc, thread::available_parallelism, time::Duration};
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
+use rustix::process::{Pid, getppid};
 use shared::{Origin, telemetry};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -17,14 +18,17 @@ use crate::{
 /// Threads of the runtime beside the workers.
 const SIDE_THREADS: usize = 2;
 
+/// How long open requests may take to finish after the death of the parent.
+const ORPHAN_DRAIN: Duration = Duration::from_secs(1);
+
 /// Runs a data plane until SIGTERM or Ctrl-C, then drains it.
 ///
 /// # Errors
 /// It cannot start: a sentence that says why and what to do.
 pub fn run(options: Options) -> anyhow::Result<()> {
     telemetry::init(&options.log_filter, options.log_format).map_err(anyhow::Error::msg)?;
-    if options.exit_with_parent {
-        exit_with_parent()?;
+    if let Some(parent) = options.exit_with_parent {
+        exit_with_parent(parent)?;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(SIDE_THREADS)
@@ -61,8 +65,8 @@ async fn serve_until(options: Options, signals: Signals) -> anyhow::Result<()> {
     let workers = options.workers.map_or_else(|| available_parallelism().map_or(1, usize::from), usize::from);
     let origin = if options.config.is_some() { Origin::File } else { Origin::Store };
     let admin = Admin::bind(options.admin_address).await?;
-    let mut applier =
-        Applier::start(workers, origin, options.log_dir, live, common).context("the workers cannot be started")?;
+    let mut applier = Applier::start(workers, origin, options.log_dir.clone(), live, common)
+        .context("the workers cannot be started")?;
     let admin = tokio::spawn(admin.serve(metrics, applier.status()));
     info!(workers, admin = %options.admin_address, "the data plane is up");
     reopen_on_signal(reopen, &applier);
@@ -80,11 +84,12 @@ async fn serve_until(options: Options, signals: Signals) -> anyhow::Result<()> {
         }
     };
 
-    info!(timeout = %options.drain_timeout, "draining");
+    let drain_timeout = drain_timeout(&options);
+    info!(timeout = ?drain_timeout, "draining");
     applier.close_listeners().await;
     connections.close();
     let draining = async {
-        if tokio::time::timeout(options.drain_timeout.duration(), connections.wait()).await.is_err() {
+        if tokio::time::timeout(drain_timeout, connections.wait()).await.is_err() {
             warn!(open = connections.len(), "connections did not finish in time and are cut off");
         }
     };
@@ -94,8 +99,8 @@ async fn serve_until(options: Options, signals: Signals) -> anyhow::Result<()> {
         }
     };
     tokio::join!(draining, saving);
-    admin.abort();
     let ended = tokio::task::spawn_blocking(move || applier.end()).await;
+    admin.abort();
     ended.context("a worker panicked at its end")
 }
 
@@ -148,10 +153,16 @@ fn ignore_hangup(mut hangup: Signal) {
     });
 }
 
-/// Has the kernel send SIGTERM when the parent ends; covers a parent that ended before this call.
-fn exit_with_parent() -> anyhow::Result<()> {
-    let parent = rustix::process::getppid();
+/// Has the kernel send SIGTERM when `parent` ends; covers a parent that ended before this call.
+fn exit_with_parent(parent: Pid) -> anyhow::Result<()> {
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
-    anyhow::ensure!(rustix::process::getppid() == parent && parent.is_some(), "the parent process has ended");
+    anyhow::ensure!(getppid() == Some(parent), "the parent process {parent} has ended");
     Ok(())
+}
+
+/// How long open requests may take to finish: little after the parent's death, for its successor waits for the addresses.
+fn drain_timeout(options: &Options) -> Duration {
+    let is_orphan = options.exit_with_parent.is_some_and(|parent| getppid() != Some(parent));
+    let given = options.drain_timeout.duration();
+    if is_orphan { given.min(ORPHAN_DRAIN) } else { given }
 }

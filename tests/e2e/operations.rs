@@ -5,10 +5,10 @@ use std::{
     path::Path,
     process::{Command, Stdio},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use harness::{ControlPlane, DEADLINE, DataPlane, Origin, RawClient, Reply, binary, free_port, get, wait_for};
+use harness::{ControlPlane, DEADLINE, DataPlane, Origin, RawClient, Reply, Up, binary, free_port, get, wait_for};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -138,4 +138,30 @@ fn signals_end_nothing_that_they_should_not_and_a_second_one_ends_it_at_once() {
     data.process.signal(Signal::TERM);
     assert_eq!(data.process.wait(Duration::from_secs(5)).code(), Some(1));
     assert!(open.join().unwrap().is_err());
+}
+
+#[test]
+fn a_killed_up_leaves_its_place_within_seconds_even_with_a_long_request_open() {
+    let origin = Origin::start(|_| {
+        Reply::script(false, |_| {
+            thread::park_timeout(DEADLINE);
+            Ok(())
+        })
+    });
+    let mut up = Up::start();
+    up.api().put("config?wait=10s", &site(&up.listen_address(), &origin)).expect(200);
+    let address = up.listen_address();
+    let open = thread::spawn(move || get(&address, "h", "/"));
+    wait_for("the request at the origin", DEADLINE, || (origin.connections() > 0).then_some(()));
+    let killed = Instant::now();
+    up.restart();
+    assert!(killed.elapsed() < Duration::from_secs(15), "{:?}", killed.elapsed());
+    assert!(open.join().unwrap().is_err());
+}
+
+#[test]
+fn a_plane_whose_parent_is_gone_does_not_start() {
+    let mut data = DataPlane::spawn(&["--exit-with-parent", "1"]);
+    assert_eq!(data.process.wait(DEADLINE).code(), Some(1));
+    assert!(data.process.errors().contains("the parent process 1 has ended"), "{}", data.process.story());
 }
