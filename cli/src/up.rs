@@ -8,7 +8,8 @@ mod plane;
 mod ready;
 
 use std::{
-    fs::DirBuilder,
+    fs::{DirBuilder, OpenOptions},
+    io,
     net::SocketAddr,
     num::NonZeroUsize,
     os::unix::fs::DirBuilderExt,
@@ -18,6 +19,10 @@ use std::{
 };
 
 use clap::{Args, builder::FalseyValueParser};
+use rustix::{
+    fs::{FlockOperation, flock},
+    io::Errno,
+};
 use shared::{
     telemetry::{self, LogFormat},
     value::TimeSpan,
@@ -73,6 +78,8 @@ const READY: Duration = Duration::from_secs(30);
 const ALIVE: Duration = Duration::from_secs(5);
 /// What the planes get, on top of the time for open requests, before they are killed.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long the planes of an `up` that was killed may take to end: they drain for a second at most, then write what is left.
+const ORPHANS: Duration = Duration::from_secs(10);
 
 /// Runs both planes until a signal ends them, or one of them cannot start.
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
@@ -84,8 +91,10 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
         .build()
         .map_err(|error| Failure::Failed(format!("the supervisor cannot start: {error}")))?;
     let result = runtime.block_on(async {
-        claim("--api-address", options.api_address).await?;
-        claim("--admin-address", options.admin_address).await?;
+        claim_address("--api-address", options.api_address).await?;
+        claim_address("--admin-address", options.admin_address).await?;
+        claim_directory(&options.data_dir).await?;
+        claim_directory(&options.data_dir.join("dataplane")).await?;
         Supervisor::start(options)?.run().await
     });
     // The banner may still be asking the REST API; nobody waits for that.
@@ -103,20 +112,42 @@ fn create_data_dir(path: &Path) -> Result<(), Failure> {
 }
 
 /// Makes sure that a plane's own address is free: whoever listens there would be taken for the plane.
-async fn claim(flag: &str, address: SocketAddr) -> Result<(), Failure> {
+async fn claim_address(flag: &str, address: SocketAddr) -> Result<(), Failure> {
     if address.port() == 0 {
         return Err(Failure::Usage(format!("{flag} {address}: name a port, the plane is asked for its state there")));
     }
-    // The children of an `up` that was killed a moment ago may still be on their way out.
-    let patience = Instant::now() + Duration::from_secs(3);
+    claim(&format!("{flag} {address}"), || std::net::TcpListener::bind(address).map(drop)).await
+}
+
+/// Makes sure that nobody holds the lock in `directory`; a directory or a lock that is missing is nobody's.
+async fn claim_directory(directory: &Path) -> Result<(), Failure> {
+    let lock = directory.join("lock");
+    claim(&directory.display().to_string(), || match OpenOptions::new().write(true).open(&lock) {
+        // It is missing; or something else is wrong, which the plane will say.
+        Err(_) => Ok(()),
+        Ok(file) => match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => Err(io::Error::other("another process uses it")),
+            _ => Ok(()),
+        },
+    })
+    .await
+}
+
+/// Waits until `attempt` succeeds: the children of an `up` that was killed a moment ago may still be on their way out.
+async fn claim(what: &str, attempt: impl Fn() -> io::Result<()>) -> Result<(), Failure> {
+    let patience = Instant::now() + ORPHANS;
+    let mut is_told = false;
     loop {
-        match std::net::TcpListener::bind(address) {
-            Ok(_) => return Ok(()),
+        match attempt() {
+            Ok(()) => return Ok(()),
             Err(error) if Instant::now() >= patience => {
-                return Err(Failure::Failed(format!("{flag} {address}: {error}; is Tidegate running already?")));
+                return Err(Failure::Failed(format!("{what}: {error}; is Tidegate running already?")));
             }
-            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            Err(error) if !is_told => warn!("{what}: {error}; waiting up to {ORPHANS:?} for it"),
+            Err(_) => {}
         }
+        is_told = true;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

@@ -3,6 +3,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::process::Pid;
 use shared::{telemetry::LogFormat, value::ListenAddress};
 
 /// How the control plane runs. Each flag has an environment variable.
@@ -40,9 +41,9 @@ pub struct Options {
     #[arg(long, env = "TIDEGATE_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormatName,
 
-    /// End when the parent process ends.
-    #[arg(long, hide = true)]
-    pub exit_with_parent: bool,
+    /// End when the parent process, PID, ends.
+    #[arg(long, hide = true, value_name = "PID", value_parser = process_id)]
+    pub exit_with_parent: Option<Pid>,
 }
 
 /// The name of a log format.
@@ -68,4 +69,8 @@ impl Options {
     pub(crate) fn control_socket_in(&self, data_dir: &Path) -> PathBuf {
         self.control_socket.clone().unwrap_or_else(|| data_dir.join("control.sock"))
     }
+}
+
+fn process_id(text: &str) -> Result<Pid, String> {
+    text.parse().ok().and_then(Pid::from_raw).ok_or_else(|| "not a process id".to_owned())
 }

@@ -3,6 +3,7 @@
 use std::{fs, future::Future, sync::Arc, time::Duration};
 
 use anyhow::Context;
+use rustix::process::Pid;
 use shared::{
     config::{Config, Listener},
     document,
@@ -40,8 +41,8 @@ const SHUTDOWN: Duration = Duration::from_secs(5);
 /// A sentence that says why it does not start: the data directory is in use, the database cannot be opened, an address is
 /// taken, a file does not read.
 pub fn run(options: Options) -> anyhow::Result<()> {
-    if options.exit_with_parent {
-        end_with_parent()?;
+    if let Some(parent) = options.exit_with_parent {
+        end_with_parent(parent)?;
     }
     shared::telemetry::init(&options.log, options.log_format.into()).map_err(anyhow::Error::msg)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -55,13 +56,12 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     result
 }
 
-/// Asks the kernel for SIGTERM when the parent ends.
-fn end_with_parent() -> anyhow::Result<()> {
-    let parent = rustix::process::getppid();
+/// Asks the kernel for SIGTERM when `parent` ends.
+fn end_with_parent(parent: Pid) -> anyhow::Result<()> {
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))
         .context("--exit-with-parent: the kernel does not take it")?;
     // It may have ended before it was asked for; then there is a new parent already.
-    anyhow::ensure!(rustix::process::getppid() == parent, "the parent process has ended");
+    anyhow::ensure!(rustix::process::getppid() == Some(parent), "the parent process {parent} has ended");
     Ok(())
 }
 

@@ -1,63 +1,54 @@
-//! The access log: lines go through a bounded queue to a thread of its own, which alone touches the file.
+//! The access log: lines go through a bounded queue to a thread of its own, which alone writes.
+//!
+//! Nothing here waits for the reader of the log: lines that find no place are dropped and counted, and what the writer is
+//! told besides lies in a slot that it looks at between lines.
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, BufWriter, Write},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    sync::mpsc::{Receiver, RecvError, SyncSender, TryRecvError, sync_channel},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
+    },
     thread,
     time::Duration,
 };
 
 use prometheus_client::metrics::counter::Counter;
-use tracing::error;
+use rustix::fs::OFlags;
+use tracing::{error, info};
 
 /// Lines that may wait for the writer; past it they are dropped and counted, for traffic must not wait for a disk.
 const QUEUE: usize = 16_384;
+
+/// Bytes that are written at one time.
+const BUFFER: usize = 64 << 10;
 
 /// How long a request to flush may take.
 const FLUSH: Duration = Duration::from_secs(5);
 
 /// Where lines go.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Destination {
     /// Standard output.
+    #[default]
     Stdout,
     /// A file that is appended to.
     File(PathBuf),
 }
 
-/// The sending side; cheap to clone.
-#[derive(Clone)]
-pub(crate) struct AccessLog {
-    queue: SyncSender<Message>,
-    dropped: Counter,
-}
-
-enum Message {
-    Line(Vec<u8>),
-    Switch(Output),
-    Reopen,
-    Flush(SyncSender<()>),
-}
-
-/// An opened destination.
-pub(crate) struct Output {
-    writer: BufWriter<Box<dyn Write + Send>>,
-    path: Option<PathBuf>,
-}
-
-impl Output {
-    /// Opens `destination`; the folder of a file is made if it is missing.
+impl Destination {
+    /// Whether it can be written to; the folder of a file is made if it is missing, and so is the file.
     ///
     /// # Errors
     /// The file cannot be opened for appending.
-    pub(crate) fn open(destination: &Destination) -> io::Result<Self> {
-        let (inner, path): (Box<dyn Write + Send>, _) = match destination {
-            Destination::Stdout => (Box::new(io::stdout()), None),
-            Destination::File(path) => (Box::new(append(path)?), Some(path.clone())),
-        };
-        Ok(Self { writer: BufWriter::with_capacity(64 << 10, inner), path })
+    pub(crate) fn open(&self) -> io::Result<Box<dyn Write + Send>> {
+        Ok(match self {
+            Self::Stdout => Box::new(io::stdout()),
+            Self::File(path) => Box::new(append(path)?),
+        })
     }
 }
 
@@ -65,7 +56,28 @@ fn append(path: &Path) -> io::Result<File> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    OpenOptions::new().append(true).create(true).open(path)
+    // A named pipe that nobody reads is an error, not a wait; files know no difference.
+    OpenOptions::new().append(true).create(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)
+}
+
+/// The sending side; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct AccessLog {
+    queue: SyncSender<Vec<u8>>,
+    orders: Arc<Mutex<Orders>>,
+    dropped: Counter,
+}
+
+/// What the writer is to do besides writing lines.
+#[derive(Default)]
+struct Orders {
+    /// Where lines go, or will go as soon as `next` is taken.
+    destination: Destination,
+    /// Taken at the mark in the queue: an empty line.
+    next: Option<Box<dyn Write + Send>>,
+    /// Whether the queue had no place for the mark.
+    is_unmarked: bool,
+    flushed: Option<SyncSender<()>>,
 }
 
 impl AccessLog {
@@ -75,96 +87,164 @@ impl AccessLog {
     /// The thread cannot be started.
     pub(crate) fn start(dropped: Counter) -> io::Result<Self> {
         let (queue, lines) = sync_channel(QUEUE);
-        let output = Output::open(&Destination::Stdout)?;
-        let counter = dropped.clone();
-        thread::Builder::new().name("access-log".to_owned()).spawn(move || write_lines(&lines, output, &counter))?;
-        Ok(Self { queue, dropped })
+        let orders: Arc<Mutex<Orders>> = Arc::default();
+        let output = Output::new(Destination::Stdout.open()?, dropped.clone());
+        let taken = Arc::clone(&orders);
+        thread::Builder::new().name("access-log".to_owned()).spawn(move || write_lines(&lines, output, &taken))?;
+        Ok(Self { queue, orders, dropped })
     }
 
     /// Queues one line, which ends with a line feed; never blocks.
     pub(crate) fn write(&self, line: Vec<u8>) {
-        if self.queue.try_send(Message::Line(line)).is_err() {
+        if self.queue.try_send(line).is_err() {
             self.dropped.inc();
         }
     }
 
-    /// Lines queued from now on go to `output`. Blocks while the queue is full.
-    pub(crate) fn switch(&self, output: Output) {
-        self.tell(Message::Switch(output));
+    /// Lines queued from now on go to `destination`, if they do not already. Opens a file: not for an asynchronous task.
+    ///
+    /// # Errors
+    /// The file cannot be opened; the old destination stays.
+    pub(crate) fn switch(&self, destination: &Destination) -> io::Result<()> {
+        if lock(&self.orders).destination == *destination {
+            return Ok(());
+        }
+        let output = destination.open()?;
+        self.order(|orders| {
+            orders.destination = destination.clone();
+            orders.next = Some(output);
+        });
+        Ok(())
     }
 
-    /// Opens the file anew, after it was moved away by log rotation. Blocks while the queue is full.
+    /// Opens the file anew, after it was moved away by log rotation. Not for an asynchronous task.
     pub(crate) fn reopen(&self) {
-        self.tell(Message::Reopen);
+        let destination = lock(&self.orders).destination.clone();
+        match destination.open() {
+            Ok(output) => self.order(|orders| {
+                // Unless it was switched meanwhile.
+                if orders.destination == destination {
+                    orders.next = Some(output);
+                }
+            }),
+            Err(error) => error!(%error, "the access log could not be opened again; the old file is kept"),
+        }
     }
 
     /// Waits until everything queued before is written, at most five seconds.
     pub(crate) fn flush(&self) {
         let (done, flushed) = sync_channel(1);
-        self.tell(Message::Flush(done));
+        self.order(|orders| orders.flushed = Some(done));
         if flushed.recv_timeout(FLUSH).is_err() {
             error!("the access log could not be flushed in time");
         }
     }
 
-    fn tell(&self, message: Message) {
-        // The writer ends only with the last sender, so somebody is there.
-        let _ = self.queue.send(message);
+    fn order(&self, change: impl FnOnce(&mut Orders)) {
+        let mut orders = lock(&self.orders);
+        change(&mut orders);
+        // The mark also wakes a writer that waits; when the queue is full it does not wait.
+        orders.is_unmarked |= self.queue.try_send(Vec::new()).is_err();
     }
 }
 
-fn write_lines(lines: &Receiver<Message>, mut output: Output, dropped: &Counter) {
+fn lock(orders: &Mutex<Orders>) -> MutexGuard<'_, Orders> {
+    // Nothing that is done under the lock leaves it half done.
+    orders.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write_lines(lines: &Receiver<Vec<u8>>, mut output: Output, orders: &Mutex<Orders>) {
     loop {
-        // Flush only when nothing waits: under load many lines share one write.
-        let message = match lines.try_recv() {
-            Ok(message) => Ok(message),
-            Err(TryRecvError::Disconnected) => Err(RecvError),
+        let (is_unmarked, flushed) = {
+            let mut orders = lock(orders);
+            (std::mem::take(&mut orders.is_unmarked), orders.flushed.take())
+        };
+        if is_unmarked || flushed.is_some() {
+            // What was queued before the order goes first.
+            lines.try_iter().take(QUEUE).for_each(|line| output.take(&line, orders));
+            output.take(&[], orders);
+            if let Some(flushed) = flushed {
+                let _ = flushed.send(());
+            }
+        }
+        // Write only when nothing waits or the buffer is full: under load many lines share one write.
+        let line = match lines.try_recv() {
+            Ok(line) => Some(line),
+            Err(TryRecvError::Disconnected) => None,
             Err(TryRecvError::Empty) => {
-                settle(&mut output, dropped);
-                lines.recv()
+                output.settle();
+                lines.recv().ok()
             }
         };
-        match message {
-            Ok(Message::Line(line)) => {
-                if let Err(error) = output.writer.write_all(&line) {
-                    dropped.inc();
-                    error!(%error, "an access-log line could not be written");
-                }
-            }
-            Ok(Message::Switch(next)) => {
-                settle(&mut output, dropped);
-                output = next;
-            }
-            Ok(Message::Reopen) => {
-                settle(&mut output, dropped);
-                if let Some(path) = output.path.clone() {
-                    match Output::open(&Destination::File(path)) {
-                        Ok(next) => output = next,
-                        Err(error) => error!(%error, "the access log could not be opened again; the old file is kept"),
-                    }
-                }
-            }
-            Ok(Message::Flush(done)) => {
-                settle(&mut output, dropped);
-                let _ = done.send(());
-            }
-            Err(RecvError) => {
-                settle(&mut output, dropped);
-                return;
-            }
+        match line {
+            Some(line) => output.take(&line, orders),
+            None => return output.settle(),
         }
     }
 }
 
-fn settle(output: &mut Output, dropped: &Counter) {
-    if let Err(error) = output.writer.flush() {
-        // What a full disk did not take is given up, or the buffer would fail every later line too.
-        dropped.inc();
-        error!(%error, "the access log could not be written");
-        let inner: Box<dyn Write + Send> = Box::new(io::sink());
-        let failed = std::mem::replace(&mut output.writer, BufWriter::new(inner));
-        let (inner, _) = failed.into_parts();
-        output.writer = BufWriter::with_capacity(64 << 10, inner);
+/// An opened destination and the lines on their way to it.
+struct Output {
+    writer: Box<dyn Write + Send>,
+    buffer: Vec<u8>,
+    dropped: Counter,
+    is_failing: bool,
+}
+
+impl Output {
+    fn new(writer: Box<dyn Write + Send>, dropped: Counter) -> Self {
+        Self { writer, buffer: Vec::with_capacity(BUFFER), dropped, is_failing: false }
+    }
+
+    /// Takes a line; an empty one is the mark from which on lines go where `orders` say.
+    fn take(&mut self, line: &[u8], orders: &Mutex<Orders>) {
+        self.buffer.extend_from_slice(line);
+        if line.is_empty() || self.buffer.len() >= BUFFER {
+            self.settle();
+        }
+        if line.is_empty()
+            && let Some(next) = lock(orders).next.take()
+        {
+            self.writer = next;
+            self.is_failing = false;
+        }
+    }
+
+    /// Writes the buffer. What is not taken, by a full disk for one, is given up and counted.
+    fn settle(&mut self) {
+        if self.buffer.is_empty() {
+            return;
+        }
+        let mut written = 0;
+        match self.write_buffer(&mut written) {
+            Ok(()) if self.is_failing => {
+                info!("the access log can be written again");
+                self.is_failing = false;
+            }
+            Ok(()) => {}
+            Err(error) => {
+                let lost = self.buffer[written..].iter().filter(|byte| **byte == b'\n').count();
+                self.dropped.inc_by(lost as u64);
+                // Once, not for every line: this log may lie on the same disk.
+                if !self.is_failing {
+                    error!(%error, "the access log cannot be written; its lines are dropped and counted until it can");
+                }
+                self.is_failing = true;
+            }
+        }
+        self.buffer.clear();
+    }
+
+    fn write_buffer(&mut self, written: &mut usize) -> io::Result<()> {
+        while *written < self.buffer.len() {
+            match self.writer.write(&self.buffer[*written..]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => *written += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.writer.flush()
     }
 }
 
@@ -172,12 +252,16 @@ fn settle(output: &mut Output, dropped: &Counter) {
 mod tests {
     use super::*;
 
+    fn file(path: impl Into<PathBuf>) -> Destination {
+        Destination::File(path.into())
+    }
+
     #[test]
     fn lines_reach_the_file_in_order_and_survive_rotation() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("sub/access.log");
         let log = AccessLog::start(Counter::default()).unwrap();
-        log.switch(Output::open(&Destination::File(path.clone())).unwrap());
+        log.switch(&file(&path)).unwrap();
         log.write(b"1\n".to_vec());
         log.write(b"2\n".to_vec());
         log.flush();
@@ -190,12 +274,58 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_drops_lines_and_counts_them() {
+    fn a_full_disk_drops_lines_and_counts_each() {
         let dropped = Counter::default();
         let log = AccessLog::start(dropped.clone()).unwrap();
-        log.switch(Output::open(&Destination::File("/dev/full".into())).unwrap());
-        log.write(b"lost\n".to_vec());
+        log.switch(&file("/dev/full")).unwrap();
+        for _ in 0..1_000 {
+            log.write(b"lost\n".to_vec());
+        }
         log.flush();
-        assert!(dropped.get() >= 1);
+        assert_eq!(dropped.get(), 1_000);
+    }
+
+    #[test]
+    fn a_pipe_without_a_reader_is_an_error_and_no_wait() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RWXU).unwrap();
+        let log = AccessLog::start(Counter::default()).unwrap();
+        assert!(log.switch(&file(&path)).is_err());
+    }
+
+    #[test]
+    fn a_stuck_reader_stops_neither_flush_nor_switch() {
+        struct Stuck;
+        impl Write for Stuck {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                loop {
+                    thread::park();
+                }
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let log = AccessLog::start(Counter::default()).unwrap();
+        log.order(|orders| orders.next = Some(Box::new(Stuck)));
+        // Until nothing is taken any more, not even by a writer that had not begun.
+        let mut last = Duration::ZERO;
+        let started = std::time::Instant::now();
+        while started.elapsed() - last < Duration::from_millis(500) {
+            let before = log.dropped.get();
+            log.write(b"line\n".to_vec());
+            if log.dropped.get() == before {
+                last = started.elapsed();
+            }
+        }
+        let (done, ended) = sync_channel(1);
+        thread::spawn(move || {
+            log.switch(&file("/dev/null")).unwrap();
+            log.reopen();
+            log.flush();
+            let _ = done.send(());
+        });
+        assert!(ended.recv_timeout(FLUSH * 2).is_ok(), "something blocks for ever");
     }
 }

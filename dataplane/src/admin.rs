@@ -95,7 +95,8 @@ fn readiness(status: &Status) -> Response<Full<Bytes>> {
         let _ = writeln!(reasons, "listener {} on {} is not accepting: {}", fault.name, fault.address, fault.error);
     }
     if reasons.is_empty() {
-        text(StatusCode::OK, "ready\n".to_owned())
+        let note = status.log_fault.as_ref().map(|fault| format!("access log: {fault}\n"));
+        text(StatusCode::OK, format!("ready\n{}", note.unwrap_or_default()))
     } else {
         text(StatusCode::SERVICE_UNAVAILABLE, reasons)
     }

@@ -9,14 +9,17 @@ use std::{
 use arc_swap::ArcSwap;
 use shared::{
     Findings, Origin,
-    config::{self, Config},
+    config::Config,
     protocol::{ListenerFault, Revision},
 };
-use tokio::sync::{oneshot, watch};
-use tracing::{info, warn};
+use tokio::{
+    sync::{oneshot, watch},
+    task::JoinHandle,
+};
+use tracing::{error, info, warn};
 
 use crate::{
-    access_log::{AccessLog, Destination, Output},
+    access_log::{AccessLog, Destination},
     listener_set::ListenerSet,
     live::Live,
     snapshot::Snapshot,
@@ -26,6 +29,9 @@ use crate::{
 /// How often a replaced snapshot is looked at until no request holds it.
 const RELEASE: Duration = Duration::from_millis(100);
 
+/// How long opening the access log's file may take before the change goes on without it.
+const OPEN_LOG: Duration = Duration::from_secs(5);
+
 /// Brings configurations to act. There is one; whoever has it decides what acts.
 pub(crate) struct Applier {
     origin: Origin,
@@ -34,7 +40,10 @@ pub(crate) struct Applier {
     workers: Vec<WorkerHandle>,
     listeners: ListenerSet,
     access_log: AccessLog,
-    destination: Destination,
+    /// Where the access log should go and does not, for it cannot be opened.
+    log_missing: Option<Destination>,
+    /// An attempt to open it that has not ended in time.
+    log_switch: Option<JoinHandle<std::io::Result<()>>>,
     log_dir: PathBuf,
     config: Arc<Config>,
     status: watch::Sender<Status>,
@@ -47,6 +56,8 @@ pub(crate) struct Status {
     pub(crate) revision: Option<Revision>,
     /// Listeners that should accept and do not.
     pub(crate) faults: Vec<ListenerFault>,
+    /// Why access-log lines do not go where they should; no reason to be unready.
+    pub(crate) log_fault: Option<String>,
     /// Whether the process is ending.
     pub(crate) draining: bool,
 }
@@ -72,7 +83,8 @@ impl Applier {
             workers: workers.collect::<std::io::Result<_>>()?,
             listeners: ListenerSet::default(),
             access_log,
-            destination: Destination::Stdout,
+            log_missing: None,
+            log_switch: None,
             log_dir,
             config: Arc::default(),
             status: watch::Sender::default(),
@@ -84,10 +96,16 @@ impl Applier {
         self.status.subscribe()
     }
 
-    /// Whether `config` would apply here. Its new listeners are bound and held for a moment.
+    /// Whether `config` would apply here. Its new listeners are bound and held for a moment, its log file is opened.
     pub(crate) async fn check(&mut self, config: Config) -> (Findings, Vec<ListenerFault>) {
-        let origin = self.origin;
-        let checked = tokio::task::spawn_blocking(move || (shared::validate(&config, origin), config)).await;
+        let (origin, log) = (self.origin, self.log_destination(&config));
+        let checked = tokio::task::spawn_blocking(move || {
+            let findings = shared::validate(&config, origin);
+            let openable = if findings.has_errors() { Ok(()) } else { log.open().map(drop) };
+            let findings = openable.map_or_else(|error| unopenable(&error), |()| findings);
+            (findings, config)
+        })
+        .await;
         let Ok((findings, config)) = checked else { return (internal_fault(), Vec::new()) };
         if findings.has_errors() {
             return (findings, Vec::new());
@@ -111,16 +129,16 @@ impl Applier {
             self.live.metrics().rejected.inc();
             warn!(%revision, %findings, "a configuration was refused");
         })?;
-        self.open_access_log(&config.settings.access_log).inspect_err(|findings| {
-            self.live.metrics().rejected.inc();
-            warn!(%revision, %findings, "a configuration was refused");
-        })?;
+        self.log_missing = Some(self.log_destination(&config));
+        self.switch_access_log().await;
 
         self.snapshots.store(Arc::clone(&snapshot));
         self.live.metrics().revision.set(revision.0);
         snapshot.forget_replaced(&previous, &self.live);
         let live = Arc::clone(&self.live);
         self.listeners.open(&config.listeners, &snapshot, |address| live.listener_slot(address), &self.workers);
+        // They were held for this change, or for one that did not come.
+        self.listeners.release_held();
         self.refresh_workers().await;
         self.listeners.close_others(&config.listeners).await;
         self.config = Arc::new(config);
@@ -137,9 +155,11 @@ impl Applier {
         self.listeners.faults()
     }
 
-    /// To be called every second or so: tries listeners again that could not be bound, lets go of sockets held in vain.
-    pub(crate) fn tick(&mut self) {
+    /// To be called every second or so: tries listeners again that could not be bound, and the access log that could not
+    /// be opened; lets go of sockets held in vain.
+    pub(crate) async fn tick(&mut self) {
         self.listeners.release_expired();
+        self.switch_access_log().await;
         if !self.listeners.faults().is_empty() {
             let (snapshot, live) = (self.snapshots.load_full(), Arc::clone(&self.live));
             self.listeners.open(
@@ -176,7 +196,7 @@ impl Applier {
     fn publish_status(&self, revision: Option<Revision>) {
         let faults = self.listeners.faults().to_vec();
         self.status.send_if_modified(|status| {
-            let next = Status { revision, faults, draining: status.draining };
+            let next = Status { revision, faults, ..status.clone() };
             let changed = *status != next;
             *status = next;
             changed
@@ -196,21 +216,48 @@ impl Applier {
         }
     }
 
-    fn open_access_log(&mut self, settings: &config::AccessLog) -> Result<(), Findings> {
-        let destination = match &settings.file {
-            Some(file) if settings.enabled => Destination::File(self.log_dir.join(file)),
+    fn log_destination(&self, config: &Config) -> Destination {
+        match &config.settings.access_log.file {
+            Some(file) if config.settings.access_log.enabled => Destination::File(self.log_dir.join(file)),
             _ => Destination::Stdout,
-        };
-        if destination == self.destination {
-            return Ok(());
         }
-        let output = Output::open(&destination).map_err(|error| {
-            Findings::of_error("/settings/access_log/file", format!("the data plane cannot open this file: {error}"))
-        })?;
-        self.access_log.switch(output);
-        self.destination = destination;
-        Ok(())
     }
+
+    /// Turns the access log to where it should go. Where that cannot be opened, traffic is served all the same: lines go
+    /// where they went before, and it is tried again with every tick.
+    async fn switch_access_log(&mut self) {
+        let Some(destination) = self.log_missing.clone() else { return };
+        // At most one thread hangs in a dead file system.
+        if self.log_switch.as_ref().is_some_and(|switch| !switch.is_finished()) {
+            return;
+        }
+        let access_log = self.access_log.clone();
+        let mut switch = tokio::task::spawn_blocking(move || access_log.switch(&destination));
+        let reason = match tokio::time::timeout(OPEN_LOG, &mut switch).await {
+            Ok(Ok(Ok(()))) => None,
+            Ok(Ok(Err(error))) => Some(unopenable(&error).to_string()),
+            Ok(Err(_)) => Some("opening the access log panicked; this is a bug in the data plane".to_owned()),
+            Err(_) => {
+                self.log_switch = Some(switch);
+                Some("opening the access log takes too long".to_owned())
+            }
+        };
+        if reason.is_none() {
+            self.log_missing = None;
+        }
+        self.status.send_if_modified(|status| {
+            let changed = status.log_fault != reason;
+            if let Some(reason) = reason.as_ref().filter(|_| changed) {
+                error!(reason, "access-log lines go where they went before; trying again and again");
+            }
+            status.log_fault = reason;
+            changed
+        });
+    }
+}
+
+fn unopenable(error: &std::io::Error) -> Findings {
+    Findings::of_error("/settings/access_log/file", format!("the data plane cannot open this file: {error}"))
 }
 
 fn compile(

@@ -15,6 +15,7 @@ use shared::{
 use tokio::{
     net::{UnixStream, unix::OwnedWriteHalf},
     sync::{mpsc, watch},
+    task::JoinHandle,
     time::{MissedTickBehavior, interval, sleep, timeout},
 };
 use tokio_util::{
@@ -35,6 +36,8 @@ const WRITE: Duration = Duration::from_secs(10);
 const QUEUE: usize = 64;
 /// How long after a failed write of the disk copy it is tried again.
 const SAVE_AGAIN: Duration = Duration::from_secs(5);
+/// How long the end of the process waits for the disk copy, beside open requests.
+const LAST_SAVE: Duration = Duration::from_secs(2);
 
 /// A data plane that follows a control plane.
 pub(crate) struct Follower<'a> {
@@ -70,21 +73,21 @@ impl<'a> Follower<'a> {
         Self { applier, state, held, persisted, save, material }
     }
 
-    /// Follows the control plane at `socket`, whenever it is there, until `shutdown`.
-    pub(crate) async fn follow(mut self, socket: &Path, shutdown: &CancellationToken) {
+    /// Follows the control plane at `socket`, whenever it is there, until `shutdown`; answers what is still to be saved.
+    pub(crate) async fn follow(mut self, socket: &Path, shutdown: &CancellationToken) -> Unsaved {
         let mut wait = BACKOFF.0;
         let mut told = false;
-        loop {
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while !shutdown.is_cancelled() {
             match UnixStream::connect(socket).await {
                 Ok(stream) => {
                     info!(socket = %socket.display(), "connected to the control plane");
                     let since = Instant::now();
-                    tokio::select! {
-                        ended = self.session(stream) => match ended {
-                            Ok(()) => warn!("the control plane closed the connection"),
-                            Err(error) => warn!(%error, "the connection to the control plane failed"),
-                        },
-                        () = shutdown.cancelled() => break,
+                    match self.session(stream, shutdown).await {
+                        Ok(()) if shutdown.is_cancelled() => break,
+                        Ok(()) => warn!("the control plane closed the connection"),
+                        Err(error) => warn!(%error, "the connection to the control plane failed"),
                     }
                     told = false;
                     if since.elapsed() > BACKOFF.1 {
@@ -98,32 +101,39 @@ impl<'a> Follower<'a> {
                     told = true;
                 }
             }
-            tokio::select! {
-                () = sleep(jittered(wait)) => {}
-                () = shutdown.cancelled() => break,
+            let pause = sleep(jittered(wait));
+            tokio::pin!(pause);
+            loop {
+                tokio::select! {
+                    () = &mut pause => break,
+                    _ = tick.tick() => self.applier.tick().await,
+                    () = shutdown.cancelled() => break,
+                }
             }
             wait = (wait * 2).min(BACKOFF.1);
-            self.applier.tick();
         }
-        self.finish_saving().await;
+        Unsaved { save: self.save, persisted: self.persisted }
     }
 
-    /// One connection, until it ends.
-    async fn session(&mut self, stream: UnixStream) -> Result<(), FrameError> {
+    /// One connection, until it ends or `shutdown`. Nothing that was begun with a frame is left half done.
+    async fn session(&mut self, stream: UnixStream, shutdown: &CancellationToken) -> Result<(), FrameError> {
         let (reading, writing) = stream.into_split();
         let mut frames = FramedRead::new(reading, FrameCodec::<ToData, ToControl>::default());
         let (outgoing, queue) = mpsc::channel(QUEUE);
         let out = Outgoing { queue: outgoing, dropped: 0 };
         let mut writer = tokio::spawn(write(writing, queue));
-        let ended = tokio::select! {
-            ended = self.converse(&mut frames, out) => ended,
-            written = &mut writer => written.unwrap_or(Err(FrameError::Truncated)),
-        };
+        let ended = self.converse(&mut frames, out, &mut writer, shutdown).await;
         writer.abort();
         ended
     }
 
-    async fn converse<R>(&mut self, frames: &mut R, mut out: Outgoing) -> Result<(), FrameError>
+    async fn converse<R>(
+        &mut self,
+        frames: &mut R,
+        mut out: Outgoing,
+        writer: &mut JoinHandle<Result<(), FrameError>>,
+        shutdown: &CancellationToken,
+    ) -> Result<(), FrameError>
     where
         R: StreamExt<Item = Result<ToData, FrameError>> + Unpin,
     {
@@ -141,6 +151,8 @@ impl<'a> Follower<'a> {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                written = &mut *writer => return written.unwrap_or(Err(FrameError::Truncated)),
                 frame = frames.next() => match frame {
                     None => return Ok(()),
                     Some(frame) => match frame? {
@@ -160,7 +172,7 @@ impl<'a> Follower<'a> {
                     }
                 }
                 _ = tick.tick() => {
-                    self.applier.tick();
+                    self.applier.tick().await;
                     if reported != self.applier.faults() {
                         reported = self.applier.faults().to_vec();
                         out.report(&reported);
@@ -234,12 +246,20 @@ impl<'a> Follower<'a> {
         }
         self.material = Some(material);
     }
+}
 
+/// What may not lie on disk yet when a follower ends.
+pub(crate) struct Unsaved {
+    save: watch::Sender<Option<Arc<Snapshot>>>,
+    persisted: watch::Receiver<Option<Revision>>,
+}
+
+impl Unsaved {
     /// Waits until the newest snapshot lies on disk, for a while.
-    async fn finish_saving(mut self) {
+    pub(crate) async fn finish(mut self) {
         let Some(newest) = self.save.borrow().as_ref().map(|snapshot| snapshot.revision) else { return };
         let saved = self.persisted.wait_for(|persisted| *persisted == Some(newest));
-        if timeout(WRITE, saved).await.is_err() {
+        if timeout(LAST_SAVE, saved).await.is_err() {
             warn!(revision = %newest, "the newest snapshot could not be saved before the end");
         }
     }
@@ -274,7 +294,9 @@ async fn keep_saved(
                 Err(_) => warn!(%revision, "saving a snapshot panicked; trying again"),
             }
             // A newer snapshot ends the wait.
-            let _ = timeout(SAVE_AGAIN, unsaved.changed()).await;
+            if let Ok(Err(_)) = timeout(SAVE_AGAIN, unsaved.changed()).await {
+                return;
+            }
         }
     }
 }

@@ -4,21 +4,23 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use shared::{config::Config, document, protocol::Revision};
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    time::interval,
-};
+use tokio::{signal::unix::Signal, time::interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::apply::Applier;
 
-/// Serves the configuration in the file at `path` until `shutdown`; SIGHUP reads it again, atomically.
+/// Serves the configuration in the file at `path` until `shutdown`; `hangup` reads it again, atomically.
 ///
 /// # Errors
 /// At the start: the file cannot be read, is no valid configuration, or one of its listeners cannot be bound. Later such
 /// faults are logged and what acted before goes on.
-pub(crate) async fn follow(applier: &mut Applier, path: &Path, shutdown: &CancellationToken) -> anyhow::Result<()> {
+pub(crate) async fn follow(
+    applier: &mut Applier,
+    path: &Path,
+    mut hangup: Signal,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<()> {
     let mut revision = Revision(1);
     let config = read(path)?;
     let (findings, faults) = applier.check(config.clone()).await;
@@ -30,7 +32,6 @@ pub(crate) async fn follow(applier: &mut Applier, path: &Path, shutdown: &Cancel
     }
     applier.apply(config, revision).await.with_context(|| format!("{} is refused", path.display()))?;
 
-    let mut hangup = signal(SignalKind::hangup())?;
     let mut tick = interval(std::time::Duration::from_secs(1));
     loop {
         tokio::select! {
@@ -46,7 +47,7 @@ pub(crate) async fn follow(applier: &mut Applier, path: &Path, shutdown: &Cancel
                     Err(error) => warn!("{error:#}; the old configuration stays"),
                 }
             }
-            _ = tick.tick() => applier.tick(),
+            _ = tick.tick() => applier.tick().await,
             () = shutdown.cancelled() => return Ok(()),
         }
     }

@@ -97,7 +97,6 @@ impl ListenerSet {
             }
         }
         self.faults = faults;
-        self.release_held();
     }
 
     /// Closes what is open and not in `wanted`; returns when the sockets are closed. Their connections drain by themselves.
@@ -130,7 +129,8 @@ impl ListenerSet {
         }
     }
 
-    fn release_held(&mut self) {
+    /// Lets go of all sockets that were held for a check.
+    pub(crate) fn release_held(&mut self) {
         self.held.clear();
         self.held_until = None;
     }

@@ -1,5 +1,6 @@
 use std::{net::SocketAddr, path::PathBuf};
 
+use rustix::process::Pid;
 use shared::{telemetry::LogFormat, value::TimeSpan};
 
 /// How to run a data plane.
@@ -41,7 +42,11 @@ pub struct Options {
     #[arg(long, value_name = "FORMAT", env = "TIDEGATE_LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,
 
-    /// End when the parent process ends
-    #[arg(long, hide = true)]
-    pub exit_with_parent: bool,
+    /// End when the parent process, PID, ends
+    #[arg(long, hide = true, value_name = "PID", value_parser = process_id)]
+    pub exit_with_parent: Option<Pid>,
+}
+
+fn process_id(text: &str) -> Result<Pid, String> {
+    text.parse().ok().and_then(Pid::from_raw).ok_or_else(|| "not a process id".to_owned())
 }

@@ -1,11 +1,12 @@
 //! The data plane as a process: start, serve, drain, end.
 
-use std::{sync::Arc, thread::available_parallelism, time::Duration};
+use std::{io, sync::Arc, thread::available_parallelism, time::Duration};
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
+use rustix::process::{Pid, getppid};
 use shared::{Origin, telemetry};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
@@ -17,14 +18,17 @@ use crate::{
 /// Threads of the runtime beside the workers.
 const SIDE_THREADS: usize = 2;
 
+/// How long open requests may take to finish after the death of the parent.
+const ORPHAN_DRAIN: Duration = Duration::from_secs(1);
+
 /// Runs a data plane until SIGTERM or Ctrl-C, then drains it.
 ///
 /// # Errors
 /// It cannot start: a sentence that says why and what to do.
 pub fn run(options: Options) -> anyhow::Result<()> {
     telemetry::init(&options.log_filter, options.log_format).map_err(anyhow::Error::msg)?;
-    if options.exit_with_parent {
-        exit_with_parent()?;
+    if let Some(parent) = options.exit_with_parent {
+        exit_with_parent(parent)?;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(SIDE_THREADS)
@@ -38,7 +42,17 @@ pub fn run(options: Options) -> anyhow::Result<()> {
 }
 
 async fn serve(options: Options) -> anyhow::Result<()> {
-    let shutdown = shutdown_signal()?;
+    // All handlers first: a signal without one ends the process.
+    let signals = Signals::install()?;
+    let hurry = signals.hurry.clone();
+    tokio::select! {
+        ended = serve_until(options, signals) => ended,
+        () = hurry.cancelled() => anyhow::bail!("a second signal: open requests are cut off"),
+    }
+}
+
+async fn serve_until(options: Options, signals: Signals) -> anyhow::Result<()> {
+    let Signals { shutdown, hangup, reopen, .. } = signals;
     let metrics = Metrics::new();
     let live = Live::new(metrics.clone());
     let common = Common {
@@ -51,64 +65,104 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     let workers = options.workers.map_or_else(|| available_parallelism().map_or(1, usize::from), usize::from);
     let origin = if options.config.is_some() { Origin::File } else { Origin::Store };
     let admin = Admin::bind(options.admin_address).await?;
-    let mut applier =
-        Applier::start(workers, origin, options.log_dir, live, common).context("the workers cannot be started")?;
+    let mut applier = Applier::start(workers, origin, options.log_dir.clone(), live, common)
+        .context("the workers cannot be started")?;
     let admin = tokio::spawn(admin.serve(metrics, applier.status()));
     info!(workers, admin = %options.admin_address, "the data plane is up");
-    reopen_on_signal(&applier)?;
+    reopen_on_signal(reopen, &applier);
 
-    match &options.config {
-        Some(path) => file::follow(&mut applier, path, &shutdown).await?,
+    let unsaved = match &options.config {
+        Some(path) => {
+            file::follow(&mut applier, path, hangup, &shutdown).await?;
+            None
+        }
         None => {
+            ignore_hangup(hangup);
             let state = Arc::new(StateDir::open(&options.state_dir)?);
             let follower = Follower::cold_start(&mut applier, state).await;
-            follower.follow(&options.control_socket, &shutdown).await;
+            Some(follower.follow(&options.control_socket, &shutdown).await)
         }
-    }
+    };
 
-    info!(timeout = %options.drain_timeout, "draining");
+    let drain_timeout = drain_timeout(&options);
+    info!(timeout = ?drain_timeout, "draining");
     applier.close_listeners().await;
     connections.close();
-    if tokio::time::timeout(options.drain_timeout.duration(), connections.wait()).await.is_err() {
-        warn!(open = connections.len(), "connections did not finish in time and are cut off");
-    }
-    admin.abort();
+    let draining = async {
+        if tokio::time::timeout(drain_timeout, connections.wait()).await.is_err() {
+            warn!(open = connections.len(), "connections did not finish in time and are cut off");
+        }
+    };
+    let saving = async {
+        if let Some(unsaved) = unsaved {
+            unsaved.finish().await;
+        }
+    };
+    tokio::join!(draining, saving);
     let ended = tokio::task::spawn_blocking(move || applier.end()).await;
+    admin.abort();
     ended.context("a worker panicked at its end")
 }
 
-/// A token that is cancelled by the first SIGTERM or Ctrl-C.
-fn shutdown_signal() -> anyhow::Result<CancellationToken> {
-    let shutdown = CancellationToken::new();
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let token = shutdown.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        token.cancel();
-    });
-    Ok(shutdown)
+/// What signals ask for.
+struct Signals {
+    /// Cancelled by the first SIGTERM or Ctrl-C: drain and end.
+    shutdown: CancellationToken,
+    /// Cancelled by the second: end at once.
+    hurry: CancellationToken,
+    hangup: Signal,
+    reopen: Signal,
+}
+
+impl Signals {
+    fn install() -> io::Result<Self> {
+        let (shutdown, hurry) = (CancellationToken::new(), CancellationToken::new());
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let tokens = [shutdown.clone(), hurry.clone()];
+        tokio::spawn(async move {
+            for token in tokens {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+                token.cancel();
+            }
+        });
+        let (hangup, reopen) = (signal(SignalKind::hangup())?, signal(SignalKind::user_defined1())?);
+        Ok(Self { shutdown, hurry, hangup, reopen })
+    }
 }
 
 /// SIGUSR1 opens the access log's file anew.
-fn reopen_on_signal(applier: &Applier) -> anyhow::Result<()> {
-    let mut signal = signal(SignalKind::user_defined1())?;
+fn reopen_on_signal(mut reopen: Signal, applier: &Applier) {
     let access_log = applier.access_log();
     tokio::spawn(async move {
-        while signal.recv().await.is_some() {
+        while reopen.recv().await.is_some() {
             let access_log = access_log.clone();
             let _ = tokio::task::spawn_blocking(move || access_log.reopen()).await;
         }
     });
+}
+
+/// SIGHUP asks to read a file again, and a data plane that follows a control plane has none.
+fn ignore_hangup(mut hangup: Signal) {
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            info!("SIGHUP is ignored: the configuration comes from the control plane; SIGUSR1 reopens the access log");
+        }
+    });
+}
+
+/// Has the kernel send SIGTERM when `parent` ends; covers a parent that ended before this call.
+fn exit_with_parent(parent: Pid) -> anyhow::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
+    anyhow::ensure!(getppid() == Some(parent), "the parent process {parent} has ended");
     Ok(())
 }
 
-/// Has the kernel send SIGTERM when the parent ends; covers a parent that ended before this call.
-fn exit_with_parent() -> anyhow::Result<()> {
-    let parent = rustix::process::getppid();
-    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
-    anyhow::ensure!(rustix::process::getppid() == parent && parent.is_some(), "the parent process has ended");
-    Ok(())
+/// How long open requests may take to finish: little after the parent's death, for its successor waits for the addresses.
+fn drain_timeout(options: &Options) -> Duration {
+    let is_orphan = options.exit_with_parent.is_some_and(|parent| getppid() != Some(parent));
+    let given = options.drain_timeout.duration();
+    if is_orphan { given.min(ORPHAN_DRAIN) } else { given }
 }

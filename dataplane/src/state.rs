@@ -10,7 +10,7 @@ use std::{
 use rustix::fs::{FlockOperation, flock};
 use shared::{
     protocol::{BodyHash, InstanceId, Material, Snapshot},
-    seal::SealKey,
+    seal::{SealKey, read_or_create},
 };
 use tracing::warn;
 use uuid::Uuid;
@@ -62,7 +62,7 @@ impl StateDir {
         [CURRENT, PREVIOUS].iter().filter_map(|name| self.readable(name, read_snapshot)).collect()
     }
 
-    /// Writes `snapshot` as the newest; the one before it is kept too.
+    /// Writes `snapshot` as the newest; the one before it is kept too, unless it was damaged: then the one before that.
     ///
     /// # Errors
     /// The disk. What was there stays.
@@ -71,11 +71,23 @@ impl StateDir {
         let mut bytes = format!("{}\n", BodyHash::of(&body)).into_bytes();
         bytes.extend_from_slice(&body);
         let temporary = self.write_temporary(CURRENT, &bytes)?;
-        match fs::rename(self.path.join(CURRENT), self.path.join(PREVIOUS)) {
+        if self.readable(CURRENT, read_snapshot).is_some() {
+            self.keep_as_previous()?;
+        }
+        self.settle(&temporary, CURRENT)
+    }
+
+    /// Gives the newest a second name, so that there is a newest at every moment.
+    fn keep_as_previous(&self) -> io::Result<()> {
+        let (current, linked) = (self.path.join(CURRENT), self.path.join(format!("{PREVIOUS}.new")));
+        // One that a crash left behind.
+        match fs::remove_file(&linked) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        self.settle(&temporary, CURRENT)
+        // Not every file system has links.
+        fs::hard_link(&current, &linked).or_else(|_| fs::copy(&current, &linked).map(drop))?;
+        fs::rename(&linked, self.path.join(PREVIOUS))
     }
 
     /// The material on disk, if any.
@@ -122,20 +134,8 @@ impl StateDir {
 }
 
 fn instance(path: &Path) -> io::Result<InstanceId> {
-    let path = path.join("instance");
-    match fs::read_to_string(&path) {
-        Ok(text) => {
-            text.trim().parse().map(InstanceId).map_err(|_| io::Error::other("the file `instance` holds no UUID"))
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let id = Uuid::new_v4();
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-            writeln!(file, "{id}")?;
-            file.sync_all()?;
-            Ok(InstanceId(id))
-        }
-        Err(error) => Err(error),
-    }
+    let text = read_or_create(&path.join("instance"), || format!("{}\n", Uuid::new_v4()))?;
+    text.trim().parse().map(InstanceId).map_err(|_| io::Error::other("the file `instance` holds no UUID"))
 }
 
 /// A digest of the rest in hexadecimal digits, a line feed, the snapshot as JSON.
@@ -202,5 +202,26 @@ mod tests {
         let instance = first.instance;
         drop(first);
         assert_eq!(StateDir::open(directory.path()).unwrap().instance, instance);
+    }
+
+    #[test]
+    fn a_first_start_that_was_cut_off_can_be_repeated() {
+        for file in ["instance", "state.key"] {
+            let directory = tempfile::tempdir().unwrap();
+            fs::write(directory.path().join(file), b"").unwrap();
+            assert!(StateDir::open(directory.path()).is_ok(), "{file}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_copy_never_replaces_a_good_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = StateDir::open(directory.path()).unwrap();
+        state.save_snapshot(&snapshot(1)).unwrap();
+        state.save_snapshot(&snapshot(2)).unwrap();
+        fs::write(directory.path().join(CURRENT), b"damaged").unwrap();
+        assert_eq!(revisions(&state), [1]);
+        state.save_snapshot(&snapshot(3)).unwrap();
+        assert_eq!(revisions(&state), [3, 1]);
     }
 }

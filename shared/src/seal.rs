@@ -37,17 +37,7 @@ impl SealKey {
     /// # Errors
     /// The file cannot be read or written, or holds no key.
     pub fn load_or_create(path: &Path) -> io::Result<Self> {
-        let text = match fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let text = STANDARD.encode(random::<32>());
-                let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-                file.write_all(text.as_bytes())?;
-                file.sync_all()?;
-                text
-            }
-            Err(error) => return Err(error),
-        };
+        let text = read_or_create(path, || STANDARD.encode(random::<32>()))?;
         Self::from_base64(&text)
             .map_err(|reason| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {reason}", path.display())))
     }
@@ -72,6 +62,31 @@ impl SealKey {
         self.0.decrypt_in_place(XNonce::from_slice(nonce), context.as_bytes(), &mut plain).map_err(|_| OpenError)?;
         Ok(plain)
     }
+}
+
+/// The text in the file at `path`, which is made (mode 0600) with what `text` gives if it is missing.
+///
+/// It is made whole or not at all, so that a full disk or a crash leaves nothing that keeps the next start from working;
+/// an empty file, which such a crash may have left all the same, counts as missing. The folder must be this process's.
+///
+/// # Errors
+/// The file cannot be read or written.
+pub fn read_or_create(path: &Path, text: impl FnOnce() -> String) -> io::Result<String> {
+    match fs::read_to_string(path) {
+        Ok(text) if !text.is_empty() => return Ok(text),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let text = text();
+    let temporary = path.with_added_extension("new");
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::File::open(folder)?.sync_all()?;
+    }
+    Ok(text)
 }
 
 /// `N` random bytes from the operating system.
@@ -109,5 +124,17 @@ mod tests {
         let path = directory.path().join("key");
         fs::write(&path, "short").unwrap();
         assert!(SealKey::load_or_create(&path).is_err());
+    }
+
+    #[test]
+    fn a_file_is_made_once_and_an_empty_one_counts_as_missing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("name");
+        fs::write(&path, "").unwrap();
+        fs::write(directory.path().join("name.new"), "of a start that was cut off").unwrap();
+        for given in ["first", "second"] {
+            assert_eq!(read_or_create(&path, || given.to_owned()).unwrap(), "first");
+        }
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 }

@@ -6,6 +6,7 @@ mod forwarding;
 mod hostile;
 mod http1;
 mod live_changes;
+mod operations;
 mod refusals;
 mod site;
 mod survival;

@@ -223,7 +223,7 @@ impl Plane {
                 }
             }
         }
-        command.arg("--exit-with-parent");
+        command.arg("--exit-with-parent").arg(std::process::id().to_string());
         for variable in OWN_VARIABLES {
             command.env_remove(variable);
         }
