@@ -42,13 +42,11 @@ pub(crate) enum Reason {
     BadResponse,
     /// The client went away before there was a response head.
     ClientGone,
-    /// No snapshot acts yet.
-    NotReady,
 }
 
 impl Reason {
     /// All reasons, for metrics.
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::BadRequest,
         Self::HeadTooLarge,
         Self::TargetTooLong,
@@ -67,7 +65,6 @@ impl Reason {
         Self::UpstreamReset,
         Self::BadResponse,
         Self::ClientGone,
-        Self::NotReady,
     ];
 
     /// The word.
@@ -91,7 +88,6 @@ impl Reason {
             Self::UpstreamReset => "upstream_reset",
             Self::BadResponse => "bad_response",
             Self::ClientGone => "client_gone",
-            Self::NotReady => "not_ready",
         }
     }
 
@@ -111,7 +107,7 @@ impl Reason {
             Self::MethodRefused => 405,
             Self::ClientGone => 499,
             Self::ConnectFailed | Self::UpstreamReset | Self::BadResponse => 502,
-            Self::NoBackend | Self::NotReady => 503,
+            Self::NoBackend => 503,
             Self::ConnectTimeout | Self::UpstreamTimeout => 504,
         }
     }
@@ -151,7 +147,7 @@ impl Reason {
             | Self::BodyTooLarge => "http_request_error",
             Self::MethodRefused | Self::IpDenied => "http_request_denied",
             Self::NoRoute => "destination_not_found",
-            Self::NoBackend | Self::NotReady => "destination_unavailable",
+            Self::NoBackend => "destination_unavailable",
             Self::ConnectFailed => "connection_refused",
             Self::ConnectTimeout => "connection_timeout",
             Self::UpstreamTimeout => "http_response_timeout",
@@ -178,7 +174,6 @@ impl Reason {
             Self::ConnectFailed | Self::UpstreamReset | Self::BadResponse => "The backend failed to answer.",
             Self::ConnectTimeout | Self::UpstreamTimeout => "The backend did not answer in time.",
             Self::ClientGone => "The client went away.",
-            Self::NotReady => "The proxy has no configuration yet.",
         }
     }
 }
