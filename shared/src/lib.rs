@@ -15,4 +15,4 @@ pub mod validate;
 pub mod value;
 
 pub use finding::{Finding, Findings, Severity};
-pub use validate::{Origin, validate};
+pub use validate::{Origin, validate, validate_about};

@@ -37,7 +37,13 @@ pub enum Origin {
 
 /// Checks a whole configuration.
 pub fn validate(config: &Config, origin: Origin) -> Findings {
-    let mut findings = Findings::new();
+    validate_about(config, origin, None)
+}
+
+/// Checks a whole configuration for somebody who sent the part of it at `pointer`: when there are more findings than are kept,
+/// warnings of that part come before others.
+pub fn validate_about(config: &Config, origin: Origin, pointer: Option<String>) -> Findings {
+    let mut findings = Findings::about(pointer);
     let references = References::of(config);
     listeners::check(&config.listeners, &mut findings);
     upstreams::check(&config.upstreams, &references, &mut findings);

@@ -200,3 +200,22 @@ async fn a_path_that_no_socket_can_have_ends_the_start() {
     let sentence = refusal(&long, &[]).await;
     assert!(sentence.contains("control socket") && sentence.contains("ddd"), "{sentence}");
 }
+
+#[tokio::test]
+async fn a_database_that_is_replaced_ends_the_process_with_a_sentence() {
+    let directory = tempfile::tempdir().unwrap();
+    let data_dir = directory.path();
+    let running = Running::start(data_dir, &["--initial-listener", "127.0.0.1:1"]).await;
+    let database = data_dir.join("tidegate.db");
+    fs::copy(&database, data_dir.join("backup")).unwrap();
+    fs::rename(data_dir.join("backup"), &database).unwrap();
+    assert!(running.get("/readyz", "").await.starts_with("HTTP/1.1 503"));
+    let head = format!(
+        "DELETE /api/v1/listeners/web HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {}\r\n\r\n",
+        token(data_dir)
+    );
+    let answer = running.request(&head).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("was replaced"), "{answer}");
+    let ended = tokio::time::timeout(Duration::from_secs(20), running.task).await.unwrap();
+    assert!(ended.unwrap().unwrap_err().to_string().contains("was replaced"));
+}

@@ -203,7 +203,8 @@ fn prepare<T>(
     let mut config = (*current.config).clone();
     let answer = edit(current, &mut config)?;
     // Before it becomes canonical: the pointers must fit the order in which it was sent.
-    let findings = focus.tell(validate(&config), &config);
+    let findings = validate(&config, focus.pointer(&config));
+    let findings = focus.tell(findings, &config);
     if findings.has_errors() {
         return Err(Refusal::Invalid(findings));
     }
@@ -226,9 +227,9 @@ fn prepare<T>(
     Ok(Prepared { answer, warnings, effect: Some(effect) })
 }
 
-/// Checks a configuration as the store would hold it.
-pub(super) fn validate(config: &Config) -> Findings {
-    shared::validate(config, shared::Origin::Store)
+/// Checks a configuration as the store would hold it, for somebody who sent the part of it at `pointer`.
+pub(super) fn validate(config: &Config, pointer: Option<String>) -> Findings {
+    shared::validate_about(config, shared::Origin::Store, pointer)
 }
 
 fn addresses(listeners: &[Listener]) -> BTreeSet<ListenAddress> {

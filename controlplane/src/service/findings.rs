@@ -3,6 +3,7 @@
 use shared::{
     Finding, Findings, Severity,
     config::{Config, Named},
+    finding::within,
     value::Name,
 };
 
@@ -20,18 +21,25 @@ pub(crate) enum Focus {
 }
 
 impl Focus {
+    /// Where in `config` the resource is that was sent.
+    pub(crate) fn pointer(&self, config: &Config) -> Option<String> {
+        match self {
+            Self::Resource(key) => pointer_of(config, key),
+            Self::Whole | Self::Nothing => None,
+        }
+    }
+
     /// The findings as the caller should see them: without warnings about what the caller did not send.
     ///
     /// `config` is the configuration that the findings point into.
     pub(crate) fn tell(&self, findings: Findings, config: &Config) -> Findings {
-        let prefix = match self {
-            Self::Whole => return findings,
-            Self::Resource(key) => pointer_of(config, key),
-            Self::Nothing => None,
-        };
+        if matches!(self, Self::Whole) {
+            return findings;
+        }
+        let prefix = self.pointer(config);
         let mut told = Findings::new();
         for finding in findings {
-            match within(prefix.as_deref(), &finding.pointer) {
+            match prefix.as_deref().and_then(|prefix| within(prefix, &finding.pointer)) {
                 Some(inner) => told.push(Finding { pointer: inner.to_owned(), ..finding }),
                 None if finding.severity == Severity::Error => told.push(described(finding, config)),
                 None => {}
@@ -39,11 +47,6 @@ impl Focus {
         }
         told
     }
-}
-
-/// The rest of `pointer` after `prefix`, at a member boundary.
-fn within<'p>(prefix: Option<&str>, pointer: &'p str) -> Option<&'p str> {
-    pointer.strip_prefix(prefix?).filter(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The JSON pointer of a resource; `config` need not be canonical.

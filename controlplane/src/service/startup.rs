@@ -78,7 +78,7 @@ pub(super) async fn load(store: &Store) -> Result<Option<Current>, StoreError> {
 /// Commits revision 1.
 async fn plant(store: &Store, store_id: StoreId, seed: Seed) -> Result<Current, StartError> {
     let mut config = seed.config;
-    let findings = validate(&config);
+    let findings = validate(&config, None);
     if findings.has_errors() {
         return Err(StartError::Invalid(findings));
     }

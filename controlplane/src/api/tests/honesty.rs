@@ -1,4 +1,4 @@
-//! What a review found; each of these fails until it is repaired.
+//! Answers say what is so: about what was sent, about the database, about what acts.
 
 use std::fs;
 
@@ -39,4 +39,12 @@ async fn a_breaker_that_comes_with_its_upstream_is_warned_of() {
     let answer = fixture.put("config", body).await.is(200);
     let warnings: Vec<_> = answer.headers.get_all("tidegate-warning").iter().collect();
     assert!(warnings.iter().any(|warning| warning.to_str().unwrap().contains("breaker")), "{warnings:?}");
+}
+
+#[tokio::test]
+async fn a_wait_of_no_time_is_no_wait() {
+    let fixture = Fixture::new().await;
+    // Nobody is connected: any wait would be answered 504.
+    fixture.put("upstreams/a?wait=1s", "{}").await.is_problem(504, "not_applied");
+    fixture.put("upstreams/b?wait=0s", "{}").await.is(201);
 }
