@@ -1,5 +1,7 @@
 //! Counters. Handles are made when a snapshot is compiled and live in it; a request touches no label map.
 
+mod histogram;
+
 use std::{
     collections::HashSet,
     fmt,
@@ -8,22 +10,20 @@ use std::{
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::{Registry, Unit},
 };
 use shared::value::Name;
 
 use crate::error::Reason;
-
-/// Upper bounds of the request duration buckets, in seconds.
-const DURATION_BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+use histogram::Histogram;
 
 /// All counters of the process; clones share them.
 #[derive(Clone)]
 pub(crate) struct Metrics {
     registry: Arc<Registry>,
     requests: Family<RequestLabels, Counter>,
-    durations: Family<RouteLabel, Histogram, fn() -> Histogram>,
+    durations: Family<RouteLabel, Histogram>,
     generated: Family<ReasonLabel, Counter>,
     backend_requests: Family<BackendLabels, Counter>,
     backend_failures: Family<FailureLabels, Counter>,
@@ -137,7 +137,7 @@ impl Metrics {
         let mut metrics = Self {
             registry: Arc::new(Registry::default()),
             requests: Family::default(),
-            durations: Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS)),
+            durations: Family::default(),
             generated: Family::default(),
             backend_requests: Family::default(),
             backend_failures: Family::default(),
