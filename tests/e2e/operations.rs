@@ -191,3 +191,30 @@ fn scrapers_that_do_not_read_leave_room_for_health() {
     drop(scrapers);
     assert!(data.metrics().ends_with("# EOF\n"));
 }
+
+#[test]
+fn connections_stay_counted_when_their_listener_is_renamed() {
+    let directory = tempfile::tempdir().unwrap();
+    let (file, web) = (directory.path().join("config.json"), format!("127.0.0.1:{}", free_port()));
+    let named = |name: &str| json!({ "listeners": [{ "name": name, "address": web }] });
+    write(&file, &named("old"));
+    let data = DataPlane::of_file(&file, &["--workers", "1"]);
+    let mut client = RawClient::connect(&web).unwrap();
+    assert_eq!(client.ask("GET / HTTP/1.1\r\nHost: h\r\n\r\n").unwrap().status, 404);
+    write(&file, &named("new"));
+    data.reload();
+    wait_for("the new name", DEADLINE, || data.metrics().contains(r#"listener="new""#).then_some(()));
+    let open = |metrics: String| -> u64 {
+        let lines = metrics.lines().filter(|line| line.starts_with("tidegate_connections_open{"));
+        lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+    };
+    assert_eq!(open(data.metrics()), 1);
+    drop(client);
+    wait_for("it is gone", DEADLINE, || (open(data.metrics()) == 0).then_some(()));
+    write(&file, &named("newer"));
+    data.reload();
+    wait_for("the first name is gone", DEADLINE, || {
+        let metrics = data.metrics();
+        (metrics.contains(r#"listener="newer""#) && !metrics.contains(r#"listener="old""#)).then_some(())
+    });
+}
