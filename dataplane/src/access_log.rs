@@ -40,7 +40,7 @@ pub(crate) enum Destination {
 }
 
 impl Destination {
-    /// Whether it can be written to; the folder of a file is made if it is missing, and so is the file.
+    /// Opens it; a file is made if it is missing, and so is its folder. It may block.
     ///
     /// # Errors
     /// The file cannot be opened for appending.

@@ -1,13 +1,24 @@
 //! The admin endpoint: metrics, liveness, readiness.
 
-use std::{convert::Infallible, fmt::Write, io, net::SocketAddr, time::Duration};
+use std::{
+    convert::Infallible,
+    fmt::Write,
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::TcpListener,
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::timeout,
+};
 use tracing::warn;
 
 use crate::{apply::Status, metrics::Metrics};
@@ -16,6 +27,10 @@ use crate::{apply::Status, metrics::Metrics};
 const HEAD: Duration = Duration::from_secs(10);
 /// Connections at one time.
 const CONNECTIONS: usize = 64;
+/// How long a connection may take in all: whoever does not read the answer gives its place back.
+const LIFE: Duration = Duration::from_secs(30);
+/// Texts of metrics that exist at one time, for each may have many megabytes; the other places are left for health.
+const SCRAPES: usize = 4;
 
 /// The admin endpoint, bound and not yet serving.
 pub(crate) struct Admin {
@@ -39,9 +54,9 @@ impl Admin {
 
     /// Serves until dropped.
     pub(crate) async fn serve(self, metrics: Metrics, status: watch::Receiver<Status>) {
-        let places = std::sync::Arc::new(tokio::sync::Semaphore::new(CONNECTIONS));
+        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        let scrapes = Arc::new(Semaphore::new(SCRAPES));
         loop {
-            let Ok(place) = places.clone().acquire_owned().await else { return };
             let stream = match self.listener.accept().await {
                 Ok((stream, _)) => stream,
                 Err(error) => {
@@ -50,28 +65,49 @@ impl Admin {
                     continue;
                 }
             };
-            let (metrics, status) = (metrics.clone(), status.clone());
+            // No waiting for a place: a health check would wait with it. It is closed, and sees that soon.
+            let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
+            let (metrics, status, scrapes) = (metrics.clone(), status.clone(), Arc::clone(&scrapes));
             tokio::spawn(async move {
+                // A scrape's place is kept until its connection is done with the text, which is when the connection ends.
+                let held = Arc::new(Mutex::new(None));
                 let service = service_fn(|request| {
-                    let answer = answer(&request, &metrics, &status);
-                    async move { Ok::<_, Infallible>(answer) }
+                    let (metrics, status) = (metrics.clone(), status.clone());
+                    let (scrapes, held) = (Arc::clone(&scrapes), Arc::clone(&held));
+                    async move { Ok::<_, Infallible>(answer(&request, metrics, &status, scrapes, &held).await) }
                 });
                 let mut served = http1::Builder::new();
                 served.timer(TokioTimer::new()).header_read_timeout(HEAD);
-                let _ = served.serve_connection(TokioIo::new(stream), service).await;
-                drop(place);
+                let _ = timeout(LIFE, served.serve_connection(TokioIo::new(stream), service)).await;
+                drop((held, place));
             });
         }
     }
 }
 
-fn answer(request: &Request<Incoming>, metrics: &Metrics, status: &watch::Receiver<Status>) -> Response<Full<Bytes>> {
+async fn answer(
+    request: &Request<Incoming>,
+    metrics: Metrics,
+    status: &watch::Receiver<Status>,
+    scrapes: Arc<Semaphore>,
+    held: &Mutex<Option<OwnedSemaphorePermit>>,
+) -> Response<Full<Bytes>> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n".to_owned());
     }
     match request.uri().path() {
         "/metrics" => {
-            let mut response = text(StatusCode::OK, metrics.render());
+            let Ok(turn) = scrapes.try_acquire_owned() else {
+                return text(StatusCode::SERVICE_UNAVAILABLE, "too many scrapes are under way\n".to_owned());
+            };
+            *held.lock().unwrap_or_else(PoisonError::into_inner) = Some(turn);
+            let rendered = tokio::task::spawn_blocking(move || metrics.render()).await;
+            let Ok(rendered) = rendered else {
+                return text(StatusCode::INTERNAL_SERVER_ERROR, "writing the metrics panicked\n".to_owned());
+            };
+            let mut response = text(StatusCode::OK, rendered);
+            // The place is given back with the connection; the next scrape makes another.
+            response.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
             let openmetrics =
                 header::HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
             response.headers_mut().insert(header::CONTENT_TYPE, openmetrics);

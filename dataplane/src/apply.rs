@@ -9,7 +9,7 @@ use std::{
 use arc_swap::ArcSwap;
 use shared::{
     Findings, Origin,
-    config::Config,
+    config::{self, Config},
     protocol::{ListenerFault, Revision},
 };
 use tokio::{
@@ -45,7 +45,8 @@ pub(crate) struct Applier {
     /// An attempt to open it that has not ended in time.
     log_switch: Option<JoinHandle<std::io::Result<()>>>,
     log_dir: PathBuf,
-    config: Arc<Config>,
+    /// The listeners of the configuration that acts.
+    wanted: Vec<config::Listener>,
     status: watch::Sender<Status>,
 }
 
@@ -86,7 +87,7 @@ impl Applier {
             log_missing: None,
             log_switch: None,
             log_dir,
-            config: Arc::default(),
+            wanted: Vec::new(),
             status: watch::Sender::default(),
         })
     }
@@ -135,13 +136,12 @@ impl Applier {
         self.snapshots.store(Arc::clone(&snapshot));
         self.live.metrics().revision.set(revision.0);
         snapshot.forget_replaced(&previous, &self.live);
-        let live = Arc::clone(&self.live);
-        self.listeners.open(&config.listeners, &snapshot, |address| live.listener_slot(address), &self.workers);
+        self.wanted = config.listeners;
+        self.listeners.open(&self.wanted, &snapshot, &self.live, &self.workers);
         // They were held for this change, or for one that did not come.
         self.listeners.release_held();
         self.refresh_workers().await;
-        self.listeners.close_others(&config.listeners).await;
-        self.config = Arc::new(config);
+        self.listeners.close_others(&self.wanted).await;
         release(previous);
 
         self.live.metrics().applied.inc();
@@ -161,13 +161,7 @@ impl Applier {
         self.listeners.release_expired();
         self.switch_access_log().await;
         if !self.listeners.faults().is_empty() {
-            let (snapshot, live) = (self.snapshots.load_full(), Arc::clone(&self.live));
-            self.listeners.open(
-                &self.config.listeners,
-                &snapshot,
-                |address| live.listener_slot(address),
-                &self.workers,
-            );
+            self.listeners.open(&self.wanted, &self.snapshots.load(), &self.live, &self.workers);
             // Not within the call: it takes the lock that `borrow` holds.
             let revision = self.status.borrow().revision;
             self.publish_status(revision);

@@ -47,7 +47,9 @@ pub(crate) struct Follower<'a> {
     held: Option<Held>,
     persisted: watch::Receiver<Option<Revision>>,
     save: watch::Sender<Option<Arc<Snapshot>>>,
-    material: Option<Material>,
+    /// What came last, whether it is of the store that acts or of one that may be adopted next.
+    material: Option<Arc<Material>>,
+    save_material: watch::Sender<Option<Arc<Material>>>,
 }
 
 impl<'a> Follower<'a> {
@@ -66,11 +68,19 @@ impl<'a> Follower<'a> {
                 Err(findings) => warn!(revision = %snapshot.revision, %findings, "a snapshot on disk is not used"),
             }
         }
-        let material = state.material();
+        let material = state.material().map(Arc::new);
         let (persisted_sender, persisted) = watch::channel(on_disk);
         let (save, unsaved) = watch::channel(None);
-        tokio::spawn(keep_saved(Arc::clone(&state), unsaved, persisted_sender));
-        Self { applier, state, held, persisted, save, material }
+        let disk = Arc::clone(&state);
+        tokio::spawn(keep_saved(unsaved, move |snapshot: &Snapshot| {
+            disk.save_snapshot(snapshot)?;
+            persisted_sender.send_replace(Some(snapshot.revision));
+            Ok(())
+        }));
+        let (save_material, unsaved) = watch::channel(material.clone());
+        let disk = Arc::clone(&state);
+        tokio::spawn(keep_saved(unsaved, move |material: &Material| disk.save_material(material)));
+        Self { applier, state, held, persisted, save, material, save_material }
     }
 
     /// Follows the control plane at `socket`, whenever it is there, until `shutdown`; answers what is still to be saved.
@@ -161,7 +171,7 @@ impl<'a> Follower<'a> {
                             out.must(self.snapshot(snapshot).await)?;
                             reported = self.applier.faults().to_vec();
                         }
-                        ToData::Material(material) => self.material(material).await,
+                        ToData::Material(material) => self.material(material),
                         ToData::Command(Command::Report) => out.report(self.applier.faults()),
                     },
                 },
@@ -218,10 +228,10 @@ impl<'a> Follower<'a> {
                 return Ok(());
             }
             // The control plane asks an operator first; this guards live traffic should it forget.
-            if !snapshot.adopt && (held.store != next.store || next.revision < held.revision) {
+            if !snapshot.adopt && (held.store != next.store || next.revision <= held.revision) {
                 let reason = format!(
-                    "the data plane holds revision {} of store {}; revision {} of store {} must be adopted first",
-                    held.revision, held.store, next.revision, next.store
+                    "the data plane holds revision {} ({}) of store {}; revision {} ({}) of store {} must be adopted first",
+                    held.revision, held.hash, held.store, next.revision, next.hash, next.store
                 );
                 warn!(reason, "a snapshot was refused");
                 return Err(Findings::of_error("", reason));
@@ -232,19 +242,26 @@ impl<'a> Follower<'a> {
             .inspect_err(|findings| warn!(revision = %next.revision, %findings, "a snapshot was refused"))?;
         self.applier.apply(config, next.revision).await?;
         self.held = Some(next);
+        self.keep_material();
         self.save.send_replace(Some(Arc::new(snapshot)));
         Ok(())
     }
 
-    async fn material(&mut self, material: Material) {
-        if self.material.as_ref() == Some(&material) {
-            return;
+    /// Keeps material. It comes before its snapshot, and replaces the copy on disk only if that acts.
+    fn material(&mut self, material: Material) {
+        self.material = Some(Arc::new(material));
+        self.keep_material();
+    }
+
+    fn keep_material(&self) {
+        let (Some(material), Some(held)) = (&self.material, self.held) else { return };
+        if material.store == held.store {
+            self.save_material.send_if_modified(|saved| {
+                let changed = saved.as_ref() != Some(material);
+                *saved = Some(Arc::clone(material));
+                changed
+            });
         }
-        let (state, copy) = (Arc::clone(&self.state), material.clone());
-        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || state.save_material(&copy)).await {
-            warn!(%error, "the material could not be saved; a start without the control plane will lack it")
-        }
-        self.material = Some(material);
     }
 }
 
@@ -274,26 +291,25 @@ async fn read(snapshot: &Snapshot) -> Result<shared::config::Config, Findings> {
     })
 }
 
-/// Saves the newest snapshot whenever there is a new one; those in between are passed over.
-async fn keep_saved(
-    state: Arc<StateDir>,
-    mut unsaved: watch::Receiver<Option<Arc<Snapshot>>>,
-    persisted: watch::Sender<Option<Revision>>,
+/// Saves the newest of `unsaved` whenever there is a new one; those in between are passed over.
+async fn keep_saved<T: Send + Sync + 'static>(
+    mut unsaved: watch::Receiver<Option<Arc<T>>>,
+    save: impl Fn(&T) -> std::io::Result<()> + Send + Sync + 'static,
 ) {
+    let save = Arc::new(save);
     while unsaved.changed().await.is_ok() {
         loop {
-            let Some(snapshot) = unsaved.borrow_and_update().clone() else { break };
-            let (state, revision) = (Arc::clone(&state), snapshot.revision);
-            let saved = tokio::task::spawn_blocking(move || state.save_snapshot(&snapshot)).await;
-            match saved {
-                Ok(Ok(())) => {
-                    persisted.send_replace(Some(revision));
-                    break;
-                }
-                Ok(Err(error)) => warn!(%revision, %error, "a snapshot could not be saved; trying again"),
-                Err(_) => warn!(%revision, "saving a snapshot panicked; trying again"),
+            let Some(newest) = unsaved.borrow_and_update().clone() else { break };
+            let save = Arc::clone(&save);
+            match tokio::task::spawn_blocking(move || save(&newest)).await {
+                Ok(Ok(())) => break,
+                Ok(Err(error)) => warn!(
+                    %error,
+                    "the copy for a start without the control plane could not be saved; trying again"
+                ),
+                Err(_) => warn!("saving panicked; trying again"),
             }
-            // A newer snapshot ends the wait.
+            // A newer one ends the wait.
             if let Ok(Err(_)) = timeout(SAVE_AGAIN, unsaved.changed()).await {
                 return;
             }

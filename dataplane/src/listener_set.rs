@@ -18,6 +18,7 @@ use tracing::{info, warn};
 
 use crate::{
     listener,
+    live::Live,
     snapshot::Snapshot,
     worker::{Command, Listen, WorkerHandle},
 };
@@ -64,7 +65,7 @@ impl ListenerSet {
         &mut self,
         wanted: &[config::Listener],
         snapshot: &Snapshot,
-        slot: impl Fn(SocketAddr) -> usize,
+        live: &Live,
         workers: &[WorkerHandle],
     ) {
         let mut faults = Vec::new();
@@ -76,7 +77,7 @@ impl ListenerSet {
             let bound = self.held.remove(&address).map_or_else(|| self.bind(address, workers.len()), Ok);
             match bound {
                 Ok(sockets) => {
-                    let slot = slot(address);
+                    let slot = live.listener_slot(address);
                     let Some(compiled) = snapshot.listener(slot) else { continue };
                     info!(listener = %listener.name, %address, "listening");
                     let (open, closed) = mpsc::channel(1);

@@ -24,7 +24,9 @@ struct Parts {
     upstreams: HashMap<Name, Arc<UpstreamLive>>,
     endpoints: HashMap<EndpointKey, Arc<EndpointLive>>,
     next_endpoint: u64,
-    /// Slots of listeners by address; a slot is never given to another address.
+    /// Slots of listeners by address. A slot is never given to another address, for a connection may outlive its listener
+    /// and must not be taken for another's. They grow by one word for each address that an operator ever listened on in the
+    /// life of this process, and in no other way.
     slots: HashMap<SocketAddr, usize>,
 }
 

@@ -1,29 +1,29 @@
 //! Counters. Handles are made when a snapshot is compiled and live in it; a request touches no label map.
 
+mod histogram;
+
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fmt,
     sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
 };
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::{Registry, Unit},
 };
 use shared::value::Name;
 
 use crate::error::Reason;
-
-/// Upper bounds of the request duration buckets, in seconds.
-const DURATION_BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+use histogram::Histogram;
 
 /// All counters of the process; clones share them.
 #[derive(Clone)]
 pub(crate) struct Metrics {
     registry: Arc<Registry>,
     requests: Family<RequestLabels, Counter>,
-    durations: Family<RouteLabel, Histogram, fn() -> Histogram>,
+    durations: Family<RouteLabel, Histogram>,
     generated: Family<ReasonLabel, Counter>,
     backend_requests: Family<BackendLabels, Counter>,
     backend_failures: Family<FailureLabels, Counter>,
@@ -32,6 +32,8 @@ pub(crate) struct Metrics {
     connections: Family<ListenerLabel, Counter>,
     connections_open: Family<ListenerLabel, Gauge>,
     named: Arc<Mutex<HashSet<(Name, Name)>>>,
+    /// Open connections of each listener that has counters.
+    listeners: Arc<Mutex<HashMap<Name, Gauge>>>,
     /// The revision that acts.
     pub(crate) revision: Gauge<u64, AtomicU64>,
     /// Snapshots that were applied.
@@ -137,7 +139,7 @@ impl Metrics {
         let mut metrics = Self {
             registry: Arc::new(Registry::default()),
             requests: Family::default(),
-            durations: Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS)),
+            durations: Family::default(),
             generated: Family::default(),
             backend_requests: Family::default(),
             backend_failures: Family::default(),
@@ -146,6 +148,7 @@ impl Metrics {
             connections: Family::default(),
             connections_open: Family::default(),
             named: Arc::default(),
+            listeners: Arc::default(),
             revision: Gauge::default(),
             applied: Counter::default(),
             rejected: Counter::default(),
@@ -255,17 +258,23 @@ impl Metrics {
     /// Handles of the listener `name`.
     pub(crate) fn listener(&self, name: &Name) -> ListenerMetrics {
         let label = ListenerLabel { listener: name.to_string() };
-        ListenerMetrics {
-            connections: self.connections.get_or_create_owned(&label),
-            open: self.connections_open.get_or_create_owned(&label),
-        }
+        let open = self.connections_open.get_or_create_owned(&label);
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), open.clone());
+        ListenerMetrics { connections: self.connections.get_or_create_owned(&label), open }
     }
 
-    /// Forgets the listener `name`.
-    pub(crate) fn remove_listener(&self, name: &Name) {
-        let label = ListenerLabel { listener: name.to_string() };
-        self.connections.remove(&label);
-        self.connections_open.remove(&label);
+    /// Forgets the counters of all listeners but `kept`. Those whose connections still drain stay until a later call.
+    pub(crate) fn retain_listeners(&self, kept: &HashSet<&Name>) {
+        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        listeners.retain(|name, open| {
+            let keep = kept.contains(name) || open.get() > 0;
+            if !keep {
+                let label = ListenerLabel { listener: name.to_string() };
+                self.connections.remove(&label);
+                self.connections_open.remove(&label);
+            }
+            keep
+        });
     }
 }
 
@@ -284,6 +293,23 @@ mod tests {
         metrics.retain_endpoints(&HashSet::from([(u, b)]));
         let text = metrics.render();
         assert!(!text.contains(r#"backend="a""#) && text.contains(r#"backend="b"} 1"#), "{text}");
+    }
+
+    #[test]
+    fn a_listener_without_a_snapshot_is_counted_while_it_has_connections() {
+        let metrics = Metrics::new();
+        let [old, new] = ["old", "new"].map(|name| name.parse::<Name>().unwrap());
+        let handles = metrics.listener(&old);
+        handles.open.inc();
+        metrics.listener(&new);
+        let text = |metrics: &Metrics| {
+            metrics.retain_listeners(&HashSet::from([&new]));
+            metrics.render()
+        };
+        assert!(text(&metrics).contains(r#"tidegate_connections_open{listener="old"} 1"#));
+        handles.open.dec();
+        let last = text(&metrics);
+        assert!(!last.contains(r#""old""#) && last.contains(r#""new""#), "{last}");
     }
 
     #[test]

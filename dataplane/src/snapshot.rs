@@ -134,11 +134,7 @@ impl Snapshot {
         }
         let listeners: std::collections::HashSet<&Name> =
             self.listeners.iter().flatten().map(|listener| &listener.name).collect();
-        for listener in previous.listeners.iter().flatten() {
-            if !listeners.contains(&listener.name) {
-                live.metrics().remove_listener(&listener.name);
-            }
-        }
+        live.metrics().retain_listeners(&listeners);
     }
 }
 

@@ -187,7 +187,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let state = StateDir::open(directory.path()).unwrap();
         assert!(state.material().is_none());
-        let material = Material { secrets: [("id".to_owned(), "c2VjcmV0".to_owned())].into() };
+        let material = Material { secrets: [("id".to_owned(), "c2VjcmV0".to_owned())].into(), ..Material::default() };
         state.save_material(&material).unwrap();
         assert!(state.material() == Some(material));
         let bytes = fs::read(directory.path().join(MATERIAL)).unwrap();

@@ -165,3 +165,56 @@ fn a_plane_whose_parent_is_gone_does_not_start() {
     assert_eq!(data.process.wait(DEADLINE).code(), Some(1));
     assert!(data.process.errors().contains("the parent process 1 has ended"), "{}", data.process.story());
 }
+
+#[test]
+fn scrapers_that_do_not_read_leave_room_for_health() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config.json");
+    let route = |index| json!({ "name": format!("route-{index}"), "match": { "path": { "exact": format!("/{index}") } }, "action": { "forward": { "upstream": "up" } } });
+    let routes: Vec<Value> = (0..10_000).map(route).collect();
+    write(&file, &json!({ "upstreams": [{ "name": "up" }], "routes": routes }));
+    let data = DataPlane::of_file(&file, &["--workers", "1"]);
+    let scrapers: Vec<RawClient> = (0..100)
+        .map(|_| {
+            let mut client = RawClient::connect(&data.admin_address()).unwrap();
+            client.send("GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+            client
+        })
+        .collect();
+    wait_for("health", DEADLINE, || {
+        get(&data.admin_address(), "h", "/healthz").ok().filter(|answer| answer.status == 200)
+    });
+    let status = fs::read_to_string(format!("/proc/{}/status", data.process.pid())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap().trim().to_owned();
+    let kilobytes: u64 = peak.strip_suffix(" kB").unwrap().parse().unwrap();
+    assert!(kilobytes < 300_000, "{peak}");
+    drop(scrapers);
+    assert!(data.metrics().ends_with("# EOF\n"));
+}
+
+#[test]
+fn connections_stay_counted_when_their_listener_is_renamed() {
+    let directory = tempfile::tempdir().unwrap();
+    let (file, web) = (directory.path().join("config.json"), format!("127.0.0.1:{}", free_port()));
+    let named = |name: &str| json!({ "listeners": [{ "name": name, "address": web }] });
+    write(&file, &named("old"));
+    let data = DataPlane::of_file(&file, &["--workers", "1"]);
+    let mut client = RawClient::connect(&web).unwrap();
+    assert_eq!(client.ask("GET / HTTP/1.1\r\nHost: h\r\n\r\n").unwrap().status, 404);
+    write(&file, &named("new"));
+    data.reload();
+    wait_for("the new name", DEADLINE, || data.metrics().contains(r#"listener="new""#).then_some(()));
+    let open = |metrics: String| -> u64 {
+        let lines = metrics.lines().filter(|line| line.starts_with("tidegate_connections_open{"));
+        lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+    };
+    assert_eq!(open(data.metrics()), 1);
+    drop(client);
+    wait_for("it is gone", DEADLINE, || (open(data.metrics()) == 0).then_some(()));
+    write(&file, &named("newer"));
+    data.reload();
+    wait_for("the first name is gone", DEADLINE, || {
+        let metrics = data.metrics();
+        (metrics.contains(r#"listener="newer""#) && !metrics.contains(r#"listener="old""#)).then_some(())
+    });
+}

@@ -9,7 +9,7 @@ use crate::store::{Store, StoreError};
 
 /// The material that goes with a snapshot: the secrets that its configuration names.
 pub(crate) async fn of(store: &Store, key: &SealKey, snapshot: &Snapshot) -> Result<Material, StoreError> {
-    let mut material = Material::default();
+    let mut material = Material { store: snapshot.store, ..Material::default() };
     for id in named_secrets(snapshot.body.get()) {
         match store.secret(key, &id).await? {
             Some(plain) => drop(material.secrets.insert(id, STANDARD.encode(plain))),
@@ -64,6 +64,7 @@ mod tests {
         let mut snapshot = Snapshot::new(id, shared::protocol::Revision(1), &shared::config::Config::default());
         snapshot.body = serde_json::value::RawValue::from_string(r#"{"key":{"secret":"s1"}}"#.to_owned()).unwrap();
         let material = of(&store, &key, &snapshot).await.unwrap();
+        assert_eq!(material.store, id);
         assert_eq!(material.secrets.into_iter().collect::<Vec<_>>(), [("s1".to_owned(), STANDARD.encode("one"))]);
     }
 }

@@ -141,6 +141,8 @@ impl Snapshot {
 /// What travels beside snapshots and is no configuration. The whole of it is sent each time.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Material {
+    /// The database that it comes from: material of another one than the snapshot's does not belong to it.
+    pub store: StoreId,
     /// Secrets by the id under which the configuration names them; the bytes in base64.
     pub secrets: BTreeMap<String, String>,
 }
@@ -148,7 +150,11 @@ pub struct Material {
 impl fmt::Debug for Material {
     // Secrets stay out of logs, whoever prints the frame.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Material").field("secrets", &self.secrets.len()).finish_non_exhaustive()
+        formatter
+            .debug_struct("Material")
+            .field("store", &self.store)
+            .field("secrets", &self.secrets.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -123,7 +123,7 @@ pub(super) fn config(upstream: &str) -> Config {
 
 /// Material of one secret.
 pub(super) fn material(secret: &str) -> Material {
-    Material { secrets: [("id".to_owned(), secret.to_owned())].into() }
+    Material { secrets: [("id".to_owned(), secret.to_owned())].into(), ..Material::default() }
 }
 
 /// A listener that does not accept.
