@@ -56,10 +56,10 @@ impl Connection {
 enum Next {
     /// It takes another request.
     Keep,
-    /// It is closed once the client has read what was sent.
+    /// It is closed once the client has read what was sent, though it may still be sending.
+    Linger,
+    /// It is closed at once.
     Close,
-    /// It is cut off: what was sent must not look complete.
-    Abort,
 }
 
 /// Serves one client connection until it ends, or after `stop` until the request under way is answered.
@@ -75,13 +75,13 @@ pub(crate) async fn serve(worker: Rc<Worker>, connection: Connection, stream: Tc
                 refuse(&worker, &connection, &mut client, &mut scratch, Reason::of_request(fault)).await
             }
             Read::TooSlow => refuse(&worker, &connection, &mut client, &mut scratch, Reason::RequestTimeout).await,
-            Read::End => Next::Abort,
+            Read::End => Next::Close,
         };
         worker.give_back(scratch);
         match next {
             Next::Keep => {}
-            Next::Close => return client.linger().await,
-            Next::Abort => return,
+            Next::Linger => return client.linger().await,
+            Next::Close => return,
         }
     }
 }
@@ -111,7 +111,7 @@ async fn handle(worker: &Worker, connection: &Connection, client: &mut Client, s
     };
     if failed == Reason::ClientGone {
         record.answered(failed.status(), Some(failed));
-        return Next::Abort;
+        return Next::Close;
     }
     let is_readable = !matches!(failed, Reason::BadRequest | Reason::MethodRefused);
     let keeps = keeps && is_readable && skip_body(client, scratch.request.body, record.bytes_in);
@@ -202,7 +202,7 @@ async fn forward(
         (Some(status), Some(reason)) => {
             record.answered(status, None);
             record.aborted(reason);
-            Ok(Next::Abort)
+            Ok(Next::Close)
         }
         (Some(status), None) => {
             record.answered(status, None);
@@ -225,12 +225,17 @@ async fn finish(
         let (up, down) = engine::tunnel(client, &mut upstream, &ended.rest).await;
         record.bytes_in += up;
         record.bytes_out += down;
-        return Next::Abort;
+        return Next::Close;
     }
     if ended.keeps_upstream {
         worker.pool.put(endpoint, upstream, keep_alive_timeout);
     }
-    if ended.keeps_client { Next::Keep } else { Next::Close }
+    match ended.keeps_client {
+        true => Next::Keep,
+        // Closing with unread bytes would reset the connection under the response.
+        false if !ended.was_read || !client.input.is_empty() => Next::Linger,
+        false => Next::Close,
+    }
 }
 
 async fn connected(endpoint: &EndpointLive) -> Result<Upstream, Reason> {
@@ -337,8 +342,8 @@ async fn answer(
     }
     match client.send(out).await {
         true if keeps => Next::Keep,
-        true => Next::Close,
-        false => Next::Abort,
+        true => Next::Linger,
+        false => Next::Close,
     }
 }
 

@@ -52,6 +52,8 @@ pub(crate) struct Ended {
     pub(crate) failure: Option<Reason>,
     /// Whether the client's connection can take another request.
     pub(crate) keeps_client: bool,
+    /// Whether nothing of the request is left to read.
+    pub(crate) was_read: bool,
     /// Whether the backend's connection can take another request.
     pub(crate) keeps_upstream: bool,
     /// Whether both sides switched to another protocol.
@@ -125,6 +127,7 @@ impl<'a> Exchange<'a> {
                 Stop::Complete | Stop::Upgraded => None,
             },
             keeps_client: is_complete && uploaded && self.client_keeps && !self.client.has_ended,
+            was_read: uploaded,
             keeps_upstream: is_complete && uploaded && self.response.keep_alive && self.download.rest().is_empty(),
             rest: if is_upgraded { self.download.rest().to_vec() } else { Vec::new() },
             is_upgraded,
@@ -250,12 +253,7 @@ impl<'a> Exchange<'a> {
         loop {
             let step = self.download.step(self.response, self.asked);
             match step.map_err(|_| Stop::Failed(Reason::BadResponse))? {
-                download::Step::Head => {
-                    if self.answer()? {
-                        moved = true;
-                        continue;
-                    }
-                }
+                download::Step::Head => self.answer()?,
                 download::Step::Write => {
                     match Pin::new(&mut self.client.stream).poll_write(context, self.download.waiting()) {
                         Poll::Ready(Ok(count)) => self.download.written(count),
@@ -284,14 +282,14 @@ impl<'a> Exchange<'a> {
     }
 
     /// Acts on a complete head: interim ones are passed on, the final one begins the response.
-    fn answer(&mut self) -> Result<bool, Stop> {
+    fn answer(&mut self) -> Result<(), Stop> {
         if self.response.is_interim() {
             if self.client.version == Version::Http11 {
                 self.download.pass_interim(self.response);
             } else {
                 self.download.skip_interim(self.response);
             }
-            return Ok(true);
+            return Ok(());
         }
         let is_http11 = self.client.version == Version::Http11;
         let is_delimited = !matches!(self.response.body, ResponseBody::UntilClose | ResponseBody::Chunked);
@@ -302,7 +300,6 @@ impl<'a> Exchange<'a> {
         let delivery = response_head::Delivery { is_http11, keeps: self.client_keeps, date: &self.worker.clock.date() };
         response_head::append(self.appended, self.response, self.download.head(self.response), &delivery);
         let begun = self.download.begin(self.response, is_http11, self.appended);
-        begun.map_err(|_| Stop::Failed(Reason::BadResponse))?;
-        Ok(true)
+        begun.map_err(|_| Stop::Failed(Reason::BadResponse))
     }
 }

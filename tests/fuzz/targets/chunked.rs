@@ -27,7 +27,8 @@ fuzz_target!(|input: (u8, &[u8])| {
     let (size, bytes) = input;
     let whole = decoded(bytes, bytes.len(), false);
     assert_eq!(decoded(bytes, usize::from(size), false), whole);
-    let (Ok((data, read, _)), Ok((passed_on, also_read, has_trailers))) = (whole, decoded(bytes, bytes.len(), true)) else {
+    let (Ok((data, read, _)), Ok((passed_on, also_read, has_trailers))) = (whole, decoded(bytes, bytes.len(), true))
+    else {
         return;
     };
     assert_eq!(read, also_read);
