@@ -1,6 +1,11 @@
 //! What a request looks like to the backend, what the answer looks like to the client, and what is remembered of it.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    sync::{Mutex, mpsc},
+    time::Duration,
+};
 
 use harness::{Connection, DEADLINE, DataPlane, Nginx, Origin, RawClient, Reply, fetch, free_port, get, wait_for};
 use serde_json::{Value, json};
@@ -222,20 +227,26 @@ fn a_response_that_is_cut_off_never_looks_complete() {
     }
 }
 
-#[test]
-fn a_client_that_goes_away_is_logged_as_499_and_its_backend_let_go() {
-    let (arrived, has_arrived) = std::sync::mpsc::channel();
-    let (release, released) = std::sync::mpsc::channel::<()>();
-    let (arrived, released) = (std::sync::Mutex::new(arrived), std::sync::Mutex::new(Some(released)));
+/// A backend that says when a request arrived, and answers `done` when it is told to, or its other end is dropped.
+fn held() -> (Origin, mpsc::Receiver<()>, mpsc::Sender<()>) {
+    let (arrived, has_arrived) = mpsc::channel();
+    let (release, released) = mpsc::channel();
+    let (arrived, released) = (Mutex::new(arrived), Mutex::new(Some(released)));
     let origin = Origin::start(move |_| {
         let _ = arrived.lock().unwrap().send(());
         let released = released.lock().unwrap().take();
-        Reply::script(false, move |_| {
-            // Until the test ends: the answer must not be what ends the request.
+        Reply::script(true, move |stream| {
             let _ = released.map(|released| released.recv());
-            Ok(())
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone")
         })
     });
+    (origin, has_arrived, release)
+}
+
+#[test]
+fn a_client_that_goes_away_is_logged_as_499_and_its_backend_let_go() {
+    // Until the test ends: the answer must not be what ends the request.
+    let (origin, has_arrived, release) = held();
     let site = Site::of(&[&origin], json!({}));
     let mut client = site.client();
     client.send("GET /slow HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
@@ -329,17 +340,7 @@ fn replace(file: &Path, text: &str) {
 
 #[test]
 fn a_drain_finishes_what_is_open() {
-    let (arrived, has_arrived) = std::sync::mpsc::channel();
-    let (release, released) = std::sync::mpsc::channel::<()>();
-    let (arrived, released) = (std::sync::Mutex::new(arrived), std::sync::Mutex::new(Some(released)));
-    let origin = Origin::start(move |_| {
-        let _ = arrived.lock().unwrap().send(());
-        let released = released.lock().unwrap().take();
-        Reply::script(true, move |stream| {
-            let _ = released.map(|released| released.recv());
-            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone")
-        })
-    });
+    let (origin, has_arrived, release) = held();
     let mut site = Site::of(&[&origin], json!({}));
     let mut client = site.client();
     client.send("GET /slow HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();

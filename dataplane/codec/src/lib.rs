@@ -32,7 +32,8 @@ mod field;
 mod fields;
 mod framing;
 #[cfg(test)]
-#[path = "../tests/generate/mod.rs"]
+#[expect(dead_code, reason = "shared with the tests of the public interface, which use all of it")]
+#[path = "../tests/codec/generate.rs"]
 mod generate;
 mod grammar;
 mod length;

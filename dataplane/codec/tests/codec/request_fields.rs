@@ -1,10 +1,8 @@
 //! What the fields of a request say, rule by rule.
-#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
-
-mod parse;
 
 use http1::{Fault, Field, RequestBody, Upgrade};
-use parse::{parse, refused, with};
+
+use crate::parse::{parse, refused, with};
 
 #[test]
 fn field_lines_are_name_colon_value() {

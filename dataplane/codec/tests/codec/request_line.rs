@@ -1,10 +1,8 @@
 //! What the request line and the lines of a head must be, rule by rule.
-#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
-
-mod parse;
 
 use http1::{Fault, Field, Form, HeadLimits, Method, Progress, RequestBody, RequestHead, Scheme, Version};
-use parse::{parse, parse_within};
+
+use crate::parse::{parse, parse_within};
 
 #[test]
 fn a_head_is_read_where_it_lies() {

@@ -1,13 +1,11 @@
 //! What a parser makes of bytes, in a form that two of them can be compared in.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of this module")]
-
 use std::collections::BTreeSet;
 
 use http1::{ChunkLimits, ChunkedDecoder, Fault, LengthDecoder, Part};
 
 /// How a message was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// The head stands; what it says (method and target, or status), and its body.
     Read(String, Body),
     /// The head is refused; why, if it was us.
@@ -18,7 +16,7 @@ pub enum Verdict {
 
 /// How a body was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Body {
+pub(crate) enum Body {
     /// All of it.
     Whole(Vec<u8>),
     /// Cut off or refused; why, if it was us.
@@ -26,10 +24,10 @@ pub enum Body {
 }
 
 /// A difference that is meant: what we refuse and hyper takes.
-pub type Stricter = (Fault, &'static str);
+pub(crate) type Stricter = (Fault, &'static str);
 
 /// Compares the two and notes in `used` a difference that is meant; false if there is one. An error is one that is not.
-pub fn compare(
+pub(crate) fn compare(
     ours: &Verdict,
     hypers: &Verdict,
     stricter: &[Stricter],
@@ -62,7 +60,7 @@ pub fn compare(
 }
 
 /// Reads a body of `length` bytes; also how many it took.
-pub fn sized(bytes: &[u8], length: u64) -> (Body, usize) {
+pub(crate) fn sized(bytes: &[u8], length: u64) -> (Body, usize) {
     let mut decoder = LengthDecoder::new(length);
     let taken = decoder.take(bytes.len());
     let body = if decoder.is_done() { Body::Whole(bytes[..taken].to_vec()) } else { Body::Broken(None) };
@@ -70,7 +68,7 @@ pub fn sized(bytes: &[u8], length: u64) -> (Body, usize) {
 }
 
 /// Reads a chunked body; also how many bytes it took.
-pub fn chunked(bytes: &[u8]) -> (Body, usize) {
+pub(crate) fn chunked(bytes: &[u8]) -> (Body, usize) {
     let mut decoder = ChunkedDecoder::new(ChunkLimits::default());
     let (mut data, mut at) = (Vec::new(), 0);
     loop {

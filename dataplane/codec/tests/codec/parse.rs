@@ -1,13 +1,11 @@
 //! Parses requests in one piece.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of this module")]
-
 use http1::{Fault, HeadLimits, Progress, RequestHead};
 
-pub fn parse(bytes: &[u8]) -> Result<RequestHead, Fault> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<RequestHead, Fault> {
     parse_within(bytes, &HeadLimits::default())
 }
 
-pub fn parse_within(bytes: &[u8], limits: &HeadLimits) -> Result<RequestHead, Fault> {
+pub(crate) fn parse_within(bytes: &[u8], limits: &HeadLimits) -> Result<RequestHead, Fault> {
     let mut head = RequestHead::default();
     match head.parse(bytes, limits)? {
         Progress::Complete(length) => assert_eq!(length, head.len as usize),
@@ -17,10 +15,10 @@ pub fn parse_within(bytes: &[u8], limits: &HeadLimits) -> Result<RequestHead, Fa
 }
 
 /// A request with these lines besides the request line and `Host`.
-pub fn with(lines: &str) -> Result<RequestHead, Fault> {
+pub(crate) fn with(lines: &str) -> Result<RequestHead, Fault> {
     parse(format!("POST / HTTP/1.1\r\nHost: h\r\n{lines}\r\n\r\n").as_bytes())
 }
 
-pub fn refused(lines: &str) -> Option<Fault> {
+pub(crate) fn refused(lines: &str) -> Option<Fault> {
     with(lines).err()
 }

@@ -1,18 +1,16 @@
 //! Bytes to parse: messages as they should be and as they should not, and such with a few changes.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of this module")]
-
 use proptest::{
     prelude::*,
     sample::{Index, select},
 };
 
 /// Where to cut bytes into pieces.
-pub fn cuts() -> impl Strategy<Value = Vec<usize>> {
+pub(crate) fn cuts() -> impl Strategy<Value = Vec<usize>> {
     proptest::collection::vec(any::<usize>(), 0..6)
 }
 
 /// Bytes that are dear to parsers, without any order.
-pub fn noise() -> impl Strategy<Value = Vec<u8>> {
+pub(crate) fn noise() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         3 => any::<u8>().prop_map(|byte| vec![byte]),
         6 => select(vec![
@@ -70,7 +68,7 @@ fn lines() -> impl Strategy<Value = String> {
 }
 
 /// A request, sometimes with a body, sometimes changed, and a second one.
-pub fn request() -> impl Strategy<Value = Vec<u8>> {
+pub(crate) fn request() -> impl Strategy<Value = Vec<u8>> {
     let host = prop_oneof![9 => Just("Host: a\r\n"), 1 => Just("")];
     let before =
         prop_oneof![20 => Just(""), 2 => Just("\r\n"), 1 => select(vec!["\n", " ", "\r\n\r\n\r\n\r\n\r\n", "\r"])];
@@ -84,7 +82,7 @@ pub fn request() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// A response head, sometimes with a body, sometimes changed.
-pub fn response() -> impl Strategy<Value = Vec<u8>> {
+pub(crate) fn response() -> impl Strategy<Value = Vec<u8>> {
     let status = prop_oneof![
         8 => Just("200 OK"),
         4 => select(vec!["204 No Content", "304 Not Modified", "404 Not Found", "301 ", "500"]),
@@ -108,7 +106,7 @@ fn body() -> impl Strategy<Value = &'static str> {
 }
 
 /// A chunked body, sometimes changed.
-pub fn chunked() -> impl Strategy<Value = Vec<u8>> {
+pub(crate) fn chunked() -> impl Strategy<Value = Vec<u8>> {
     let extension = prop_oneof![8 => Just(""), 2 => select(vec![";a", ";a=b", " ; a = \"b\\\"c\"", ";", " ", ";a=", ";a\n", ";a=\"\r\""])];
     let chunk = (prop_oneof![6 => 1..20_usize, 1 => 1..300_usize], extension, line_end(), line_end())
         .prop_map(|(size, extension, end, after)| format!("{size:x}{extension}{end}{}{after}", "d".repeat(size)));

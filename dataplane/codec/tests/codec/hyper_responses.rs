@@ -1,8 +1,4 @@
 //! The same bytes to hyper's client and to us: same responses, same bodies, but for what is listed.
-#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
-
-mod generate;
-mod verdict;
 
 use std::collections::BTreeSet;
 
@@ -16,7 +12,11 @@ use proptest::{
     test_runner::TestRunner,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use verdict::{Body, Stricter, Verdict};
+
+use crate::{
+    generate,
+    verdict::{self, Body, Stricter, Verdict},
+};
 
 const CASES: usize = 20_000;
 

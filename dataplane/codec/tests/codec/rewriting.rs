@@ -1,6 +1,4 @@
 //! Heads that are written anew.
-#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
-
 use http1::{Asked, Field, HeadLimits, Method, Progress, RequestHead, ResponseHead, write};
 
 const GET: Asked = Asked { method: Method::Get, upgrade: false };

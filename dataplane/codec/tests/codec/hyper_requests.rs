@@ -1,8 +1,4 @@
 //! The same bytes to hyper's server and to us: same requests, same bodies, but for what is listed.
-#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
-
-mod generate;
-mod verdict;
 
 use std::{cell::RefCell, collections::BTreeSet, convert::Infallible, rc::Rc};
 
@@ -16,7 +12,11 @@ use proptest::{
     test_runner::TestRunner,
 };
 use tokio::io::AsyncWriteExt;
-use verdict::{Body, Stricter, Verdict};
+
+use crate::{
+    generate,
+    verdict::{self, Body, Stricter, Verdict},
+};
 
 const CASES: usize = 20_000;
 

@@ -1,6 +1,4 @@
 //! What a response head must be, rule by rule.
-#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
-
 use http1::{Asked, Fault, Field, HeadLimits, Method, Progress, ResponseBody, ResponseHead, Upgrade, Version};
 
 const GET: Asked = Asked { method: Method::Get, upgrade: false };

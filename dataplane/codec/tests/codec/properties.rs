@@ -1,12 +1,11 @@
 //! What holds for any bytes: nothing panics, where the bytes are cut does not matter, and what was written is read again.
-#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
-
-mod generate;
 
 use http1::{
     Asked, ChunkLimits, ChunkedDecoder, Fault, HeadLimits, Method, Part, Progress, RequestHead, ResponseHead, write,
 };
 use proptest::prelude::*;
+
+use crate::generate;
 
 const LIMITS: HeadLimits = HeadLimits { bytes: 700, fields: 12, target_bytes: 60 };
 const ASKED: Asked = Asked { method: Method::Get, upgrade: true };

@@ -1,6 +1,4 @@
 //! What a chunked body must be, rule by rule.
-#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
-
 use http1::{ChunkHead, ChunkLimits, ChunkedDecoder, Fault, LAST_CHUNK, Part, write};
 
 /// Data, and how many bytes the body took; `None` if it is incomplete.
