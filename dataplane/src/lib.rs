@@ -10,6 +10,7 @@
 
 mod access_log;
 mod admin;
+mod admission;
 mod apply;
 mod balance;
 mod client_address;

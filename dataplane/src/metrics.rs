@@ -31,6 +31,7 @@ pub(crate) struct Metrics {
     backend_in_flight: Family<BackendLabels, Gauge>,
     connections: Family<ListenerLabel, Counter>,
     connections_open: Family<ListenerLabel, Gauge>,
+    connections_refused: Family<ListenerLabel, Counter>,
     named: Arc<Mutex<HashSet<(Name, Name)>>>,
     /// Open connections of each listener that has counters.
     listeners: Arc<Mutex<HashMap<Name, Gauge>>>,
@@ -91,6 +92,8 @@ pub(crate) struct EndpointMetrics {
 pub(crate) struct ListenerMetrics {
     /// Connections that were accepted.
     pub(crate) connections: Counter,
+    /// Connections that were closed at once, for their client has too many.
+    pub(crate) refused: Counter,
     /// Connections that are open.
     pub(crate) open: Gauge,
 }
@@ -147,6 +150,7 @@ impl Metrics {
             backend_in_flight: Family::default(),
             connections: Family::default(),
             connections_open: Family::default(),
+            connections_refused: Family::default(),
             named: Arc::default(),
             listeners: Arc::default(),
             revision: Gauge::default(),
@@ -178,6 +182,11 @@ impl Metrics {
         );
         registry.register("connections", "Connections accepted", metrics.connections.clone());
         registry.register("connections_open", "Connections open", metrics.connections_open.clone());
+        registry.register(
+            "connections_refused",
+            "Connections closed at once because their client has too many",
+            metrics.connections_refused.clone(),
+        );
         registry.register("revision", "The configuration revision that acts on traffic", metrics.revision.clone());
         registry.register("snapshots_applied", "Snapshots applied", metrics.applied.clone());
         registry.register("snapshots_rejected", "Snapshots refused", metrics.rejected.clone());
@@ -260,7 +269,11 @@ impl Metrics {
         let label = ListenerLabel { listener: name.to_string() };
         let open = self.connections_open.get_or_create_owned(&label);
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), open.clone());
-        ListenerMetrics { connections: self.connections.get_or_create_owned(&label), open }
+        ListenerMetrics {
+            connections: self.connections.get_or_create_owned(&label),
+            refused: self.connections_refused.get_or_create_owned(&label),
+            open,
+        }
     }
 
     /// Forgets the counters of all listeners but `kept`. Those whose connections still drain stay until a later call.
@@ -272,6 +285,7 @@ impl Metrics {
                 let label = ListenerLabel { listener: name.to_string() };
                 self.connections.remove(&label);
                 self.connections_open.remove(&label);
+                self.connections_refused.remove(&label);
             }
             keep
         });

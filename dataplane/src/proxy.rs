@@ -3,16 +3,23 @@
 //! Steps have the same names here, in the log, in the metrics and in `ARCHITECTURE.md`: parse, client address, global IP rules,
 //! match route, route IP rules, choose backend, rewrite, forward, record.
 
-use std::{cell::RefCell, net::IpAddr, rc::Rc, sync::Arc};
+use std::{
+    borrow::Cow,
+    cell::{Cell, RefCell},
+    net::IpAddr,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use http1::{Asked, Method, RequestBody, Upgrade, write};
+use http1::{Asked, HeadLimits, Method, RequestBody, Upgrade, write};
 use shared::value::Timestamp;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     client_address,
-    engine::{self, Client, Ended, Exchange, Read, Scratch, Upstream},
+    engine::{self, Client, Ended, Exchange, Read, Scratch, Terms, Timeouts, Upstream},
     error::Reason,
     forwarding::{self, Hop},
     head::{Request, RoutedRequest},
@@ -28,6 +35,8 @@ pub(crate) struct Connection {
     peer_text: Box<str>,
     /// Where snapshots hold the listener.
     slot: usize,
+    /// Requests so far.
+    requests: Cell<u32>,
     /// The listener as last seen: a connection outlives its listener while it drains.
     pub(crate) listener: RefCell<Arc<Listener>>,
 }
@@ -36,7 +45,13 @@ impl Connection {
     /// A connection from `peer` by `listener`, which snapshots hold in `slot`.
     pub(crate) fn new(peer: IpAddr, slot: usize, listener: Arc<Listener>) -> Self {
         let peer = peer.to_canonical();
-        Self { peer, peer_text: peer.to_string().into(), slot, listener: RefCell::new(listener) }
+        Self {
+            peer,
+            peer_text: peer.to_string().into(),
+            slot,
+            requests: Cell::new(0),
+            listener: RefCell::new(listener),
+        }
     }
 
     /// The listener as it is now.
@@ -49,6 +64,26 @@ impl Connection {
         }
         Arc::clone(&self.listener.borrow())
     }
+
+    /// What holds for a head that begins now: its limits, and how long it may take.
+    fn limits(&self, worker: &Worker) -> (HeadLimits, Duration) {
+        worker.with_snapshot(|snapshot| match snapshot.listener(self.slot) {
+            Some(listener) => (listener.head, listener.head_time),
+            None => (self.listener.borrow().head, self.listener.borrow().head_time),
+        })
+    }
+
+    /// Counts a request; whether `most` allow another one after it.
+    fn counts_request(&self, most: u32) -> bool {
+        self.requests.set(self.requests.get().saturating_add(1));
+        self.requests.get() < most
+    }
+}
+
+/// Where a request goes and how.
+struct Chosen {
+    endpoint: Arc<EndpointLive>,
+    timeouts: Timeouts,
 }
 
 /// What becomes of a client's connection after a request.
@@ -67,7 +102,8 @@ pub(crate) async fn serve(worker: Rc<Worker>, connection: Connection, stream: Tc
     let mut client = Client::new(stream, worker.deadlines.deadline(), stop);
     let mut memory: Option<Scratch> = None;
     loop {
-        let read = client.read_head(&worker, &mut memory).await;
+        let idle = connection.listener.borrow().idle;
+        let read = client.read_head(&worker, &mut memory, idle, || connection.limits(&worker)).await;
         let Some(mut scratch) = memory.take() else { return };
         let next = match read {
             Read::Head => handle(&worker, &connection, &mut client, &mut scratch).await,
@@ -101,9 +137,10 @@ async fn handle(worker: &Worker, connection: &Connection, client: &mut Client, s
 
     client.input.consume(scratch.request.len as usize);
     client.version = scratch.request.version;
-    let keeps = scratch.request.keep_alive && !client.stop.is_cancelled();
+    let has_more = connection.counts_request(listener.requests);
+    let keeps = scratch.request.keep_alive && has_more && !client.stop.is_cancelled();
     let failed = match chosen {
-        Ok(endpoint) => match forward(worker, &endpoint, client, scratch, keeps, &mut record).await {
+        Ok(chosen) => match forward(worker, &chosen, client, scratch, listener.body, keeps, &mut record).await {
             Ok(next) => return next,
             Err(reason) => reason,
         },
@@ -127,9 +164,9 @@ fn choose(
     scratch: &mut Scratch,
     bytes: &[u8],
     record: &mut AccessRecord,
-) -> Result<Arc<EndpointLive>, Reason> {
-    let Scratch { request: head, out, .. } = scratch;
-    let request = Request::read(head, bytes).inspect_err(|_| {
+) -> Result<Chosen, Reason> {
+    let Scratch { request: head, out, appended, .. } = scratch;
+    let request = Request::read(head, bytes, listener.paths).inspect_err(|_| {
         let text = |span: http1::Span| String::from_utf8_lossy(span.of(bytes));
         record.asked(&text(head.method_name), "", &text(head.target.path));
     })?;
@@ -145,6 +182,15 @@ fn choose(
         return Err(Reason::IpDenied);
     }
 
+    if head.max_forwards == Some(0) {
+        appended.clear();
+        reflect(appended, &request);
+        return Err(Reason::MaxForwards);
+    }
+    if matches!(head.body, RequestBody::Length(length) if length > listener.body) {
+        return Err(Reason::BodyTooLarge);
+    }
+
     let backend = route.upstream.pick().ok_or(Reason::NoBackend)?;
     let mut id = [0; uuid::fmt::Hyphenated::LENGTH];
     let hop = Hop {
@@ -155,10 +201,26 @@ fn choose(
         backend: &backend.authority,
     };
     forwarding::write(out, &request, &hop);
-    Ok(Arc::clone(&backend.live))
+    let timeouts = Timeouts { half_close_grace: listener.half_close_grace, ..route.timeouts };
+    Ok(Chosen { endpoint: Arc::clone(&backend.live), timeouts })
 }
 
-/// Sends the request to `endpoint` and its response to the client.
+/// What a TRACE shows that ends here: the message as it came, without what is nobody's business (RFC 9110 §9.3.8).
+fn reflect(out: &mut Vec<u8>, request: &Request<'_>) {
+    out.extend_from_slice(request.head.line.of(request.bytes));
+    for line in request.head.fields.lines() {
+        let name = line.name.of(request.bytes);
+        let is_secret = [&b"authorization"[..], b"proxy-authorization", b"cookie"]
+            .iter()
+            .any(|secret| name.eq_ignore_ascii_case(secret));
+        if !is_secret {
+            write::line(out, name, line.value.of(request.bytes));
+        }
+    }
+    write::end(out);
+}
+
+/// Sends the request to the chosen endpoint and its response to the client.
 ///
 /// A pooled connection may have been closed by the backend meanwhile: then the request is replayed once on a fresh one, if
 /// no byte of a response came, none of its body was read, and either nothing was sent or it may be delivered twice.
@@ -167,24 +229,33 @@ fn choose(
 /// Why there was no response; nothing was sent to the client then.
 async fn forward(
     worker: &Worker,
-    endpoint: &Arc<EndpointLive>,
+    chosen: &Chosen,
     client: &mut Client,
     scratch: &mut Scratch,
+    body_limit: u64,
     keeps: bool,
     record: &mut AccessRecord,
 ) -> Result<Next, Reason> {
+    let Chosen { endpoint, timeouts } = chosen;
     record.tries_endpoint(endpoint);
     let Scratch { request, response, out, appended } = scratch;
-    let asked = Asked { method: request.method, upgrade: matches!(request.upgrade, Upgrade::To(_)) };
+    let terms = Terms {
+        body: request.body,
+        asked: Asked { method: request.method, upgrade: matches!(request.upgrade, Upgrade::To(_)) },
+        expects_continue: request.expects_continue,
+        keeps,
+        body_limit,
+        timeouts: *timeouts,
+        total: timeouts.total.map(|total| record.started() + total),
+    };
     let mut pooled = worker.pool.take(endpoint);
     let (ended, upstream) = loop {
         let is_pooled = pooled.is_some();
         let mut upstream = match pooled.take() {
             Some(upstream) => upstream,
-            None => connected(endpoint).await?,
+            None => connected(endpoint, connect_time(&terms)?).await?,
         };
-        let exchange =
-            Exchange::new(worker, client, &mut upstream, out, request.body, asked, response, appended, keeps);
+        let exchange = Exchange::new(worker, client, &mut upstream, out, &terms, response, appended);
         let ended = exchange.run().await;
         let is_stale = is_pooled && ended.failure == Some(Reason::UpstreamReset) && !ended.response_began;
         if is_stale && !ended.body_was_read && (request.method.is_idempotent() || !ended.was_sent) {
@@ -206,7 +277,7 @@ async fn forward(
         }
         (Some(status), None) => {
             record.answered(status, None);
-            Ok(finish(worker, endpoint, client, upstream, &ended, response.keep_alive_timeout, record).await)
+            Ok(finish(worker, chosen, client, upstream, &ended, response.keep_alive_timeout, record).await)
         }
     }
 }
@@ -214,7 +285,7 @@ async fn forward(
 /// What follows a whole response: the connections are kept, or become a tunnel.
 async fn finish(
     worker: &Worker,
-    endpoint: &Arc<EndpointLive>,
+    chosen: &Chosen,
     client: &mut Client,
     mut upstream: Upstream,
     ended: &Ended,
@@ -222,13 +293,13 @@ async fn finish(
     record: &mut AccessRecord,
 ) -> Next {
     if ended.is_upgraded {
-        let (up, down) = engine::tunnel(client, &mut upstream, &ended.rest).await;
+        let (up, down) = engine::tunnel(client, &mut upstream, &ended.rest, chosen.timeouts.tunnel_idle).await;
         record.bytes_in += up;
         record.bytes_out += down;
         return Next::Close;
     }
     if ended.keeps_upstream {
-        worker.pool.put(endpoint, upstream, keep_alive_timeout);
+        worker.pool.put(&chosen.endpoint, upstream, keep_alive_timeout);
     }
     match ended.keeps_client {
         true => Next::Keep,
@@ -238,8 +309,16 @@ async fn finish(
     }
 }
 
-async fn connected(endpoint: &EndpointLive) -> Result<Upstream, Reason> {
-    let connected = engine::connect(&endpoint.address).await;
+/// How long getting a connection may take now.
+fn connect_time(terms: &Terms) -> Result<Duration, Reason> {
+    let connect = terms.timeouts.connect;
+    let Some(total) = terms.total else { return Ok(connect) };
+    let left = total.saturating_duration_since(Instant::now());
+    if left.is_zero() { Err(Reason::TotalTimeout) } else { Ok(connect.min(left)) }
+}
+
+async fn connected(endpoint: &EndpointLive, time: Duration) -> Result<Upstream, Reason> {
+    let connected = engine::connect(&endpoint.address, time).await;
     match &connected {
         Ok(_) => drop(endpoint.metrics.connections.inc()),
         Err(reason) => count_failure(endpoint, *reason),
@@ -250,7 +329,7 @@ async fn connected(endpoint: &EndpointLive) -> Result<Upstream, Reason> {
 fn count_failure(endpoint: &EndpointLive, reason: Reason) {
     match reason {
         Reason::ConnectFailed | Reason::ConnectTimeout => drop(endpoint.metrics.connect_failures.inc()),
-        Reason::UpstreamTimeout => drop(endpoint.metrics.timeouts.inc()),
+        Reason::UpstreamTimeout | Reason::TotalTimeout => drop(endpoint.metrics.timeouts.inc()),
         Reason::UpstreamReset | Reason::BadResponse => drop(endpoint.metrics.resets.inc()),
         // Not the backend's fault.
         _ => {}
@@ -313,21 +392,29 @@ async fn answer(
     drop(snapshot);
     let status = reason.status();
     record.answered(status, Some(reason));
-    let text = if reason == Reason::NoRoute && !has_routes {
-        FIRST_STEPS.to_owned()
+    let is_for_us = reason == Reason::MaxForwards;
+    let Scratch { request, out, appended, .. } = scratch;
+    let (text, kind): (Cow<'_, [u8]>, &[u8]) = if is_for_us && request.method == Method::Trace {
+        (Cow::Borrowed(appended), b"message/http")
+    } else if is_for_us {
+        (Cow::Borrowed(b""), b"text/plain")
+    } else if reason == Reason::NoRoute && !has_routes {
+        (Cow::Borrowed(FIRST_STEPS.as_bytes()), TEXT)
     } else {
-        format!("{status} {}\n{}\nrequest id: {}\n", reason.word(), reason.sentence(), record.request_id)
+        let text = format!("{status} {}\n{}\nrequest id: {}\n", reason.word(), reason.sentence(), record.request_id);
+        (Cow::Owned(text.into_bytes()), TEXT)
     };
-    let out = &mut scratch.out;
     out.clear();
     write::status_line(out, status, reason.phrase().as_bytes());
-    write::line(out, b"Content-Type", b"text/plain; charset=utf-8");
+    write::line(out, b"Content-Type", kind);
     write::line(out, b"Content-Length", text.len().to_string().as_bytes());
     write::line(out, b"Cache-Control", b"no-store");
     write::line(out, b"Date", &worker.clock.date());
-    let proxy_status = format!("tidegate; error={}; details=\"{}\"", reason.proxy_error(), reason.word());
-    write::line(out, b"Proxy-Status", proxy_status.as_bytes());
-    if reason == Reason::MethodRefused {
+    if !is_for_us {
+        let proxy_status = format!("tidegate; error={}; details=\"{}\"", reason.proxy_error(), reason.word());
+        write::line(out, b"Proxy-Status", proxy_status.as_bytes());
+    }
+    if reason == Reason::MethodRefused || is_for_us {
         write::line(out, b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE");
     }
     if !keeps {
@@ -336,8 +423,8 @@ async fn answer(
         write::line(out, b"Connection", b"keep-alive");
     }
     write::end(out);
-    if scratch.request.method != Method::Head {
-        out.extend_from_slice(text.as_bytes());
+    if request.method != Method::Head {
+        out.extend_from_slice(&text);
         record.bytes_out = text.len() as u64;
     }
     match client.send(out).await {
@@ -346,6 +433,9 @@ async fn answer(
         false => Next::Close,
     }
 }
+
+/// The type of what people read.
+const TEXT: &[u8] = b"text/plain; charset=utf-8";
 
 /// The answer while there is no route at all.
 const FIRST_STEPS: &str = r#"404 no_route
