@@ -76,6 +76,7 @@ pub(crate) async fn accept(worker: Rc<Worker>, listen: Listen) {
             return;
         }
     };
+    let mut is_failing = false;
     loop {
         let accepted = tokio::select! {
             biased;
@@ -84,6 +85,7 @@ pub(crate) async fn accept(worker: Rc<Worker>, listen: Listen) {
         };
         match accepted {
             Ok((stream, peer)) => {
+                is_failing = false;
                 // While the listener is full this one waits here and those behind it in the queue.
                 let limit = || if stop.is_cancelled() { None } else { settings().connections };
                 connect(stream, peer, admission.enter(limit).await);
@@ -91,7 +93,10 @@ pub(crate) async fn accept(worker: Rc<Worker>, listen: Listen) {
             Err(error) => {
                 worker.metrics.accept_errors.inc();
                 if !is_of_one_connection(&error) {
-                    warn!(%error, "accepting failed; pausing");
+                    // Once for a run of failures; the metric counts them all.
+                    if !std::mem::replace(&mut is_failing, true) {
+                        warn!(%error, "accepting failed; it is tried again every {PAUSE:?}");
+                    }
                     tokio::time::sleep(PAUSE).await;
                 }
             }

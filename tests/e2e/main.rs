@@ -2,9 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that unwraps fails with the line, which is what it is for")]
 
 mod cli;
+mod descriptors;
 mod forwarding;
 mod hostile;
 mod http1;
+mod large_bodies;
+mod limits;
 mod live_changes;
 mod operations;
 mod refusals;
