@@ -10,6 +10,7 @@
 
 mod access_log;
 mod admin;
+mod answer;
 mod apply;
 mod balance;
 mod client_address;
@@ -19,6 +20,7 @@ mod engine;
 mod error;
 mod file;
 mod forwarding;
+mod h2;
 mod head;
 mod listener;
 mod listener_set;
@@ -26,6 +28,7 @@ mod live;
 mod metrics;
 mod options;
 mod process;
+mod protocol;
 mod proxy;
 mod record;
 mod snapshot;

@@ -11,12 +11,15 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    answer::Answer,
     client_address,
     engine::{self, Client, Ended, Exchange, Read, Scratch, Upstream},
     error::Reason,
     forwarding::{self, Hop},
+    h2,
     head::{Request, RoutedRequest},
     live::EndpointLive,
+    protocol::Protocol,
     record::AccessRecord,
     snapshot::{Listener, Snapshot, Verdict},
     worker::Worker,
@@ -24,7 +27,8 @@ use crate::{
 
 /// What all requests of a client connection share.
 pub(crate) struct Connection {
-    peer: IpAddr,
+    /// The peer's address, never an IPv4-mapped one.
+    pub(crate) peer: IpAddr,
     peer_text: Box<str>,
     /// Where snapshots hold the listener.
     slot: usize,
@@ -66,11 +70,17 @@ enum Next {
 pub(crate) async fn serve(worker: Rc<Worker>, connection: Connection, stream: TcpStream, stop: CancellationToken) {
     let mut client = Client::new(stream, worker.deadlines.deadline(), stop);
     let mut memory: Option<Scratch> = None;
+    let mut is_first = true;
     loop {
         let read = client.read_head(&worker, &mut memory).await;
         let Some(mut scratch) = memory.take() else { return };
         let next = match read {
             Read::Head => handle(&worker, &connection, &mut client, &mut scratch).await,
+            Read::Fault(_) if is_first && begins_http2(&worker, &connection, &client) => {
+                worker.give_back(scratch);
+                // Boxed: other connections must not carry its memory along.
+                return Box::pin(h2::serve(worker, connection, client)).await;
+            }
             Read::Fault(fault) => {
                 refuse(&worker, &connection, &mut client, &mut scratch, Reason::of_request(fault)).await
             }
@@ -78,12 +88,18 @@ pub(crate) async fn serve(worker: Rc<Worker>, connection: Connection, stream: Tc
             Read::End => Next::Close,
         };
         worker.give_back(scratch);
+        is_first = false;
         match next {
             Next::Keep => {}
             Next::Linger => return client.linger().await,
             Next::Close => return,
         }
     }
+}
+
+/// Whether the connection begins with HTTP/2 where that is allowed.
+fn begins_http2(worker: &Worker, connection: &Connection, client: &Client) -> bool {
+    h2::is_preface(client.input.bytes()) && connection.listener(&worker.snapshot()).allow_h2c
 }
 
 /// Answers one request whose head is complete.
@@ -94,7 +110,14 @@ async fn handle(worker: &Worker, connection: &Connection, client: &mut Client, s
     let bytes = client.input.bytes();
     let from = client_address::of(connection.peer, &scratch.request.fields, bytes, &listener.trusted_proxies);
     let id = worker.clock.request_id();
-    let mut record = AccessRecord::start(&worker.access_log, id, &snapshot, Arc::clone(&listener), from.address);
+    let mut record = AccessRecord::start(
+        &worker.access_log,
+        id,
+        &snapshot,
+        Arc::clone(&listener),
+        from.address,
+        scratch.request.version.into(),
+    );
     let chosen = choose(&snapshot, &listener, connection, from, scratch, bytes, &mut record);
     // A long request keeps the few things it needs, not a whole snapshot.
     drop(snapshot);
@@ -119,7 +142,7 @@ async fn handle(worker: &Worker, connection: &Connection, client: &mut Client, s
 }
 
 /// Steps from parsing to the head for the backend, which stands in `scratch.out` afterwards.
-fn choose(
+pub(crate) fn choose(
     snapshot: &Snapshot,
     listener: &Listener,
     connection: &Connection,
@@ -150,6 +173,7 @@ fn choose(
     let hop = Hop {
         peer: &connection.peer_text,
         peer_is_trusted: from.peer_is_trusted,
+        protocol: record.protocol,
         request_id: record.request_id.hyphenated().encode_lower(&mut id),
         host: &route.host,
         backend: &backend.authority,
@@ -238,7 +262,7 @@ async fn finish(
     }
 }
 
-async fn connected(endpoint: &EndpointLive) -> Result<Upstream, Reason> {
+pub(crate) async fn connected(endpoint: &EndpointLive) -> Result<Upstream, Reason> {
     let connected = engine::connect(&endpoint.address).await;
     match &connected {
         Ok(_) => drop(endpoint.metrics.connections.inc()),
@@ -247,7 +271,7 @@ async fn connected(endpoint: &EndpointLive) -> Result<Upstream, Reason> {
     connected
 }
 
-fn count_failure(endpoint: &EndpointLive, reason: Reason) {
+pub(crate) fn count_failure(endpoint: &EndpointLive, reason: Reason) {
     match reason {
         Reason::ConnectFailed | Reason::ConnectTimeout => drop(endpoint.metrics.connect_failures.inc()),
         Reason::UpstreamTimeout => drop(endpoint.metrics.timeouts.inc()),
@@ -271,7 +295,8 @@ async fn refuse(
     let snapshot = worker.snapshot();
     let listener = connection.listener(&snapshot);
     let id = worker.clock.request_id();
-    let mut record = AccessRecord::start(&worker.access_log, id, &snapshot, listener, connection.peer);
+    let mut record =
+        AccessRecord::start(&worker.access_log, id, &snapshot, listener, connection.peer, Protocol::Http11);
     drop(snapshot);
     // What can be told of a first line that may be anything.
     let shown = &client.input.bytes()[..client.input.bytes().len().min(SHOWN)];
@@ -298,7 +323,7 @@ fn skip_body(client: &mut Client, body: RequestBody, already_read: u64) -> bool 
     }
 }
 
-/// The proxy's own answer: a status, the reason word, and nothing that helps an attacker.
+/// Sends the proxy's own answer.
 async fn answer(
     worker: &Worker,
     client: &mut Client,
@@ -307,28 +332,13 @@ async fn answer(
     keeps: bool,
     mut record: AccessRecord,
 ) -> Next {
-    let snapshot = worker.snapshot();
-    snapshot.count_generated(reason);
-    let has_routes = !snapshot.routes.is_empty();
-    drop(snapshot);
-    let status = reason.status();
-    record.answered(status, Some(reason));
-    let text = if reason == Reason::NoRoute && !has_routes {
-        FIRST_STEPS.to_owned()
-    } else {
-        format!("{status} {}\n{}\nrequest id: {}\n", reason.word(), reason.sentence(), record.request_id)
-    };
+    let answer = Answer::new(worker, reason, record.request_id);
+    record.answered(answer.status, Some(reason));
     let out = &mut scratch.out;
     out.clear();
-    write::status_line(out, status, reason.phrase().as_bytes());
-    write::line(out, b"Content-Type", b"text/plain; charset=utf-8");
-    write::line(out, b"Content-Length", text.len().to_string().as_bytes());
-    write::line(out, b"Cache-Control", b"no-store");
-    write::line(out, b"Date", &worker.clock.date());
-    let proxy_status = format!("tidegate; error={}; details=\"{}\"", reason.proxy_error(), reason.word());
-    write::line(out, b"Proxy-Status", proxy_status.as_bytes());
-    if reason == Reason::MethodRefused {
-        write::line(out, b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE");
+    write::status_line(out, answer.status, reason.phrase().as_bytes());
+    for (name, value) in &answer.fields {
+        write::line(out, name.as_bytes(), value.as_bytes());
     }
     if !keeps {
         write::line(out, b"Connection", b"close");
@@ -337,8 +347,8 @@ async fn answer(
     }
     write::end(out);
     if scratch.request.method != Method::Head {
-        out.extend_from_slice(text.as_bytes());
-        record.bytes_out = text.len() as u64;
+        out.extend_from_slice(answer.text.as_bytes());
+        record.bytes_out = answer.text.len() as u64;
     }
     match client.send(out).await {
         true if keeps => Next::Keep,
@@ -346,15 +356,3 @@ async fn answer(
         false => Next::Close,
     }
 }
-
-/// The answer while there is no route at all.
-const FIRST_STEPS: &str = r#"404 no_route
-Tidegate is running and has no route yet. Three requests to its REST API make the first one:
-
-  T="Authorization: Bearer $(cat tidegate-data/admin.token)"; A=http://127.0.0.1:7080/api/v1; J="content-type: application/json"
-  curl -H "$T" -H "$J" $A/upstreams -d '{"name":"web"}'
-  curl -H "$T" -H "$J" $A/upstreams/web/backends -d '{"name":"a","address":"127.0.0.1:9001"}'
-  curl -H "$T" -H "$J" $A/routes -d '{"name":"web","match":{},"action":{"forward":{"upstream":"web"}}}'
-
-The API explains itself at http://127.0.0.1:7080/docs.
-"#;

@@ -3,6 +3,7 @@
 
 mod cli;
 mod forwarding;
+mod h2;
 mod hostile;
 mod http1;
 mod live_changes;

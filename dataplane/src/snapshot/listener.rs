@@ -12,6 +12,8 @@ pub(crate) struct Listener {
     pub(crate) name: Name,
     /// Peers that are believed.
     pub(crate) trusted_proxies: Vec<Cidr>,
+    /// Whether connections may begin with HTTP/2 at once.
+    pub(crate) allow_h2c: bool,
     /// Counters.
     pub(crate) metrics: ListenerMetrics,
 }
@@ -21,6 +23,7 @@ impl Listener {
         Self {
             name: listener.name.clone(),
             trusted_proxies: listener.trusted_proxies.clone(),
+            allow_h2c: listener.allow_h2c,
             metrics: live.listener_metrics(&listener.name),
         }
     }
