@@ -158,10 +158,7 @@ fn seed(options: &Options) -> anyhow::Result<Seed> {
         return Ok(Seed { config: Config::default(), summary: "begin empty".to_owned(), only_empty: false });
     };
     let name = "web".parse().expect("a name");
-    let config = Config {
-        listeners: vec![Listener { name, address, trusted_proxies: Vec::new(), allow_h2c: false }],
-        ..Config::default()
-    };
+    let config = Config { listeners: vec![Listener::new(name, address)], ..Config::default() };
     Ok(Seed { config, summary: format!("begin with a listener on {address}"), only_empty: false })
 }
 

@@ -42,11 +42,17 @@ pub(crate) enum Reason {
     BadResponse,
     /// The client went away before there was a response head.
     ClientGone,
+    /// The client took nothing of its response for too long.
+    ClientTooSlow,
+    /// The whole request took too long.
+    TotalTimeout,
+    /// `Max-Forwards: 0`: the request was for this proxy. No fault.
+    MaxForwards,
 }
 
 impl Reason {
     /// All reasons, for metrics.
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::BadRequest,
         Self::HeadTooLarge,
         Self::TargetTooLong,
@@ -65,6 +71,9 @@ impl Reason {
         Self::UpstreamReset,
         Self::BadResponse,
         Self::ClientGone,
+        Self::ClientTooSlow,
+        Self::TotalTimeout,
+        Self::MaxForwards,
     ];
 
     /// The word.
@@ -88,12 +97,16 @@ impl Reason {
             Self::UpstreamReset => "upstream_reset",
             Self::BadResponse => "bad_response",
             Self::ClientGone => "client_gone",
+            Self::ClientTooSlow => "client_too_slow",
+            Self::TotalTimeout => "total_timeout",
+            Self::MaxForwards => "max_forwards",
         }
     }
 
     /// The status of the answer.
     pub(crate) const fn status(self) -> u16 {
         match self {
+            Self::MaxForwards => 200,
             Self::BadRequest => 400,
             Self::RequestTimeout => 408,
             Self::BodyTooLarge => 413,
@@ -105,16 +118,17 @@ impl Reason {
             Self::IpDenied => 403,
             Self::NoRoute => 404,
             Self::MethodRefused => 405,
-            Self::ClientGone => 499,
+            Self::ClientGone | Self::ClientTooSlow => 499,
             Self::ConnectFailed | Self::UpstreamReset | Self::BadResponse => 502,
             Self::NoBackend => 503,
-            Self::ConnectTimeout | Self::UpstreamTimeout => 504,
+            Self::ConnectTimeout | Self::UpstreamTimeout | Self::TotalTimeout => 504,
         }
     }
 
     /// The reason phrase of its status.
     pub(crate) const fn phrase(self) -> &'static str {
         match self.status() {
+            200 => "OK",
             400 => "Bad Request",
             403 => "Forbidden",
             404 => "Not Found",
@@ -138,6 +152,8 @@ impl Reason {
         match self {
             Self::BadRequest
             | Self::ClientGone
+            | Self::ClientTooSlow
+            | Self::MaxForwards
             | Self::HeadTooLarge
             | Self::TargetTooLong
             | Self::ExpectationFailed
@@ -150,7 +166,7 @@ impl Reason {
             Self::NoBackend => "destination_unavailable",
             Self::ConnectFailed => "connection_refused",
             Self::ConnectTimeout => "connection_timeout",
-            Self::UpstreamTimeout => "http_response_timeout",
+            Self::UpstreamTimeout | Self::TotalTimeout => "http_response_timeout",
             Self::UpstreamReset => "connection_terminated",
             Self::BadResponse => "http_protocol_error",
         }
@@ -174,6 +190,9 @@ impl Reason {
             Self::ConnectFailed | Self::UpstreamReset | Self::BadResponse => "The backend failed to answer.",
             Self::ConnectTimeout | Self::UpstreamTimeout => "The backend did not answer in time.",
             Self::ClientGone => "The client went away.",
+            Self::ClientTooSlow => "The client took its response too slowly.",
+            Self::TotalTimeout => "The request took too long.",
+            Self::MaxForwards => "The request was not to go further than here.",
         }
     }
 }

@@ -54,6 +54,7 @@ pub(crate) fn write(out: &mut Vec<u8>, request: &Request<'_>, hop: &Hop<'_>) {
     let goes = |line: &Line| match line.resembles.unwrap_or(line.field) {
         _ if line.removed => true,
         Field::Host | Field::XForwardedFor | Field::XRequestId => true,
+        Field::MaxForwards => head.max_forwards.is_some(),
         Field::XForwardedProto => !keeps_scheme || line.resembles.is_some(),
         Field::XForwardedHost => !keeps_host || line.resembles.is_some(),
         field => (!hop.peer_is_trusted || line.resembles.is_some()) && ABOUT_CLIENT.contains(&field),
@@ -82,6 +83,10 @@ pub(crate) fn write(out: &mut Vec<u8>, request: &Request<'_>, hop: &Hop<'_>) {
         Protocol::Http11 => b"Via: 1.1 tidegate\r\n",
         Protocol::Http2 => b"Via: 2 tidegate\r\n",
     });
+    // RFC 9110 §7.6.2; with 0 the request does not get here.
+    if let Some(hops) = head.max_forwards {
+        write::line(out, b"Max-Forwards", hops.saturating_sub(1).to_string().as_bytes());
+    }
     if head.body == RequestBody::Chunked {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
@@ -142,6 +147,7 @@ fn is_scheme(value: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use http1::{HeadLimits, RequestHead};
+    use shared::config::PathStyle;
 
     use super::*;
 
@@ -158,7 +164,7 @@ mod tests {
             backend: "127.0.0.1:9001",
         };
         let mut out = Vec::new();
-        write(&mut out, &Request::read(&head, bytes).unwrap(), &hop);
+        write(&mut out, &Request::read(&head, bytes, PathStyle::default()).unwrap(), &hop);
         String::from_utf8(out).unwrap()
     }
 
@@ -199,6 +205,19 @@ mod tests {
             "GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: public\r\nX-Real-IP: 1.1.1.1\r\n\
              X-Forwarded-For: 1.1.1.1, 2.2.2.2, 192.0.2.1\r\nX-Request-Id: id\r\nVia: 1.1 tidegate\r\n\r\n"
         );
+    }
+
+    #[test]
+    fn max_forwards_counts_down_where_it_means_something() {
+        for (line, sent) in [
+            ("OPTIONS / HTTP/1.1\r\nHost: h:81\r\nMax-Forwards: 7\r\n\r\n", "Max-Forwards: 6\r\n"),
+            ("TRACE / HTTP/1.1\r\nHost: h:81\r\nMax-Forwards: 1\r\n\r\n", "Max-Forwards: 0\r\n"),
+            ("GET / HTTP/1.1\r\nHost: h:81\r\nMax-Forwards: 7\r\n\r\n", "Max-Forwards: 7\r\n"),
+        ] {
+            let written = written(line, false);
+            assert_eq!(written.matches("Max-Forwards").count(), 1, "{written}");
+            assert!(written.contains(sent), "{written}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod connection;
 mod downstream;
 mod exchange;
 mod limits;
+mod pacer;
 mod request_head;
 mod response_head;
 mod response_reader;

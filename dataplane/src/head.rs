@@ -2,8 +2,11 @@
 
 use std::{borrow::Cow, net::IpAddr};
 
-use http1::{Fields, Form, Method, RequestHead, Version};
-use shared::routing::{RequestView, host, path};
+use http1::{Fields, Form, Method, RequestBody, RequestHead, Version};
+use shared::{
+    config::PathStyle,
+    routing::{RequestView, host, path},
+};
 
 use crate::error::Reason;
 
@@ -30,9 +33,13 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     /// Host or path cannot be read in one way, or the method is never forwarded.
-    pub(crate) fn read(head: &'a RequestHead, bytes: &'a [u8]) -> Result<Self, Reason> {
+    pub(crate) fn read(head: &'a RequestHead, bytes: &'a [u8], paths: PathStyle) -> Result<Self, Reason> {
         if head.method == Method::Connect {
             return Err(Reason::MethodRefused);
+        }
+        // RFC 9110 §9.3.8: it has none, and not every server reads one that comes all the same.
+        if head.method == Method::Trace && head.body != RequestBody::None {
+            return Err(Reason::BadRequest);
         }
         // An absolute target names the host, whatever the field says (RFC 9112 §3.2.2); two that differ are two readings.
         if head.host_contradicts_target {
@@ -47,7 +54,7 @@ impl<'a> Request<'a> {
         let path = match head.target.form {
             Form::Asterisk => Cow::Borrowed("*"),
             _ if head.target.path.is_empty() => Cow::Borrowed("/"),
-            _ => path::canonicalize(head.target.path.of(bytes))?,
+            _ => path::canonicalize_in(head.target.path.of(bytes), paths)?,
         };
         let text = |bytes: &'a [u8]| std::str::from_utf8(bytes).map_err(|_| Reason::BadRequest);
         Ok(Self {

@@ -10,6 +10,7 @@
 
 mod access_log;
 mod admin;
+mod admission;
 mod answer;
 mod apply;
 mod balance;

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::{
+    admission::Place,
     metrics::ListenerMetrics,
     proxy::{self, Connection},
     worker::{Listen, Worker},
@@ -56,12 +57,17 @@ fn socket(address: SocketAddr) -> io::Result<Socket> {
 ///
 /// Closing with connections in the queue would reset them: their clients have sent requests already.
 pub(crate) async fn accept(worker: Rc<Worker>, listen: Listen) {
-    let Listen { socket, slot, listener: last, stop, open } = listen;
-    let connect = |stream, peer: SocketAddr| {
-        // The fallback is for connections that waited in the queue while a new snapshot took the listener away.
-        let listener = worker.snapshot().listener(slot).map_or_else(|| Arc::clone(&last), Arc::clone);
-        let connection = Connection::new(peer.ip(), slot, listener);
-        serve(&worker, stream, connection, &stop);
+    let Listen { socket, slot, listener: last, stop, admission, open } = listen;
+    // The fallback is for connections that waited in the queue while a new snapshot took the listener away.
+    let settings = || worker.with_snapshot(|snapshot| Arc::clone(snapshot.listener(slot).unwrap_or(&last)));
+    let connect = |stream: TcpStream, peer: SocketAddr, mut place: Place| {
+        let listener = settings();
+        let limit = listener.connections_per_client.filter(|_| !listener.trusts(peer.ip()));
+        if !place.is_for(peer.ip(), limit) {
+            listener.metrics.refused.inc();
+            return;
+        }
+        serve(&worker, stream, Connection::new(peer.ip(), slot, listener), place, &stop);
     };
     let listener = match tokio::net::TcpListener::from_std(socket) {
         Ok(listener) => listener,
@@ -70,6 +76,7 @@ pub(crate) async fn accept(worker: Rc<Worker>, listen: Listen) {
             return;
         }
     };
+    let mut is_failing = false;
     loop {
         let accepted = tokio::select! {
             biased;
@@ -77,11 +84,19 @@ pub(crate) async fn accept(worker: Rc<Worker>, listen: Listen) {
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => connect(stream, peer),
+            Ok((stream, peer)) => {
+                is_failing = false;
+                // While the listener is full this one waits here and those behind it in the queue.
+                let limit = || if stop.is_cancelled() { None } else { settings().connections };
+                connect(stream, peer, admission.enter(limit).await);
+            }
             Err(error) => {
                 worker.metrics.accept_errors.inc();
                 if !is_of_one_connection(&error) {
-                    warn!(%error, "accepting failed; pausing");
+                    // Once for a run of failures; the metric counts them all.
+                    if !std::mem::replace(&mut is_failing, true) {
+                        warn!(%error, "accepting failed; it is tried again every {PAUSE:?}");
+                    }
                     tokio::time::sleep(PAUSE).await;
                 }
             }
@@ -97,7 +112,7 @@ pub(crate) async fn accept(worker: Rc<Worker>, listen: Listen) {
                     if stream.set_nonblocking(true).is_ok()
                         && let Ok(stream) = TcpStream::from_std(stream)
                     {
-                        connect(stream, peer);
+                        connect(stream, peer, admission.enter(|| None).await);
                     }
                 }
                 Err(error) if is_of_one_connection(&error) => {}
@@ -108,11 +123,11 @@ pub(crate) async fn accept(worker: Rc<Worker>, listen: Listen) {
     drop(open);
 }
 
-fn serve(worker: &Rc<Worker>, stream: TcpStream, connection: Connection, stop: &CancellationToken) {
+fn serve(worker: &Rc<Worker>, stream: TcpStream, connection: Connection, place: Place, stop: &CancellationToken) {
     let metrics = connection.listener.borrow().metrics.clone();
     metrics.connections.inc();
     metrics.open.inc();
-    let open = Open { metrics };
+    let open = Open { metrics, _place: place };
     let served = proxy::serve(Rc::clone(worker), connection, stream, stop.clone());
     let tracked = worker.connections.track_future(async move {
         served.await;
@@ -124,6 +139,7 @@ fn serve(worker: &Rc<Worker>, stream: TcpStream, connection: Connection, stop: &
 /// Counts a connection as open while it lives.
 struct Open {
     metrics: ListenerMetrics,
+    _place: Place,
 }
 
 impl Drop for Open {

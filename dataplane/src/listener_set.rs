@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
+    admission::Admission,
     listener,
     live::Live,
     snapshot::Snapshot,
@@ -82,9 +83,11 @@ impl ListenerSet {
                     info!(listener = %listener.name, %address, "listening");
                     let (open, closed) = mpsc::channel(1);
                     let stop = CancellationToken::new();
+                    let admission = Arc::new(Admission::default());
                     for (worker, socket) in workers.iter().zip(sockets) {
                         let (listener, stop, open) = (Arc::clone(compiled), stop.clone(), open.clone());
-                        worker.tell(Command::Listen(Listen { socket, slot, listener, stop, open }));
+                        let admission = Arc::clone(&admission);
+                        worker.tell(Command::Listen(Listen { socket, slot, listener, stop, admission, open }));
                     }
                     self.open.insert(address, Open { stop, closed });
                 }

@@ -34,6 +34,7 @@ pub(crate) struct Metrics {
     connections: Family<ListenerLabel, Counter>,
     connections_open: Family<ListenerLabel, Gauge>,
     listener_requests: Family<ProtocolLabels, Counter>,
+    connections_refused: Family<ListenerLabel, Counter>,
     named: Arc<Mutex<HashSet<(Name, Name)>>>,
     /// HTTP/2 connections.
     pub(crate) http2: Http2Metrics,
@@ -96,6 +97,8 @@ pub(crate) struct EndpointMetrics {
 pub(crate) struct ListenerMetrics {
     /// Connections that were accepted.
     pub(crate) connections: Counter,
+    /// Connections that were closed at once, for their client has too many.
+    pub(crate) refused: Counter,
     /// Connections that are open.
     pub(crate) open: Gauge,
     /// Requests that came, by [`Protocol`].
@@ -162,6 +165,7 @@ impl Metrics {
             connections_open: Family::default(),
             listener_requests: Family::default(),
             http2: Http2Metrics::new(&mut registry),
+            connections_refused: Family::default(),
             named: Arc::default(),
             listeners: Arc::default(),
             revision: Gauge::default(),
@@ -197,6 +201,11 @@ impl Metrics {
             "listener_requests",
             "Requests that came, by listener and version of HTTP",
             metrics.listener_requests.clone(),
+        );
+        registry.register(
+            "connections_refused",
+            "Connections closed at once because their client has too many",
+            metrics.connections_refused.clone(),
         );
         registry.register("revision", "The configuration revision that acts on traffic", metrics.revision.clone());
         registry.register("snapshots_applied", "Snapshots applied", metrics.applied.clone());
@@ -284,7 +293,12 @@ impl Metrics {
             self.listener_requests
                 .get_or_create_owned(&ProtocolLabels { listener: name.to_string(), protocol: protocol.word() })
         });
-        ListenerMetrics { connections: self.connections.get_or_create_owned(&label), open, requests }
+        ListenerMetrics {
+            connections: self.connections.get_or_create_owned(&label),
+            refused: self.connections_refused.get_or_create_owned(&label),
+            open,
+            requests,
+        }
     }
 
     /// Forgets the counters of all listeners but `kept`. Those whose connections still drain stay until a later call.
@@ -300,6 +314,7 @@ impl Metrics {
                     self.listener_requests
                         .remove(&ProtocolLabels { listener: name.to_string(), protocol: protocol.word() });
                 }
+                self.connections_refused.remove(&label);
             }
             keep
         });

@@ -3,9 +3,15 @@
 //! Steps have the same names here, in the log, in the metrics and in `ARCHITECTURE.md`: parse, client address, global IP rules,
 //! match route, route IP rules, choose backend, rewrite, forward, record.
 
-use std::{cell::RefCell, net::IpAddr, rc::Rc, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    net::IpAddr,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use http1::{Asked, Method, RequestBody, Upgrade, write};
+use http1::{Asked, HeadLimits, Method, RequestBody, Upgrade, write};
 use shared::value::Timestamp;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -13,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     answer::Answer,
     client_address,
-    engine::{self, Client, Ended, Exchange, Read, Scratch, Upstream},
+    engine::{self, Client, Ended, Exchange, Read, Scratch, Terms, Timeouts, Upstream},
     error::Reason,
     forwarding::{self, Hop},
     h2,
@@ -32,6 +38,8 @@ pub(crate) struct Connection {
     peer_text: Box<str>,
     /// Where snapshots hold the listener.
     slot: usize,
+    /// Requests so far.
+    requests: Cell<u32>,
     /// The listener as last seen: a connection outlives its listener while it drains.
     pub(crate) listener: RefCell<Arc<Listener>>,
 }
@@ -40,7 +48,13 @@ impl Connection {
     /// A connection from `peer` by `listener`, which snapshots hold in `slot`.
     pub(crate) fn new(peer: IpAddr, slot: usize, listener: Arc<Listener>) -> Self {
         let peer = peer.to_canonical();
-        Self { peer, peer_text: peer.to_string().into(), slot, listener: RefCell::new(listener) }
+        Self {
+            peer,
+            peer_text: peer.to_string().into(),
+            slot,
+            requests: Cell::new(0),
+            listener: RefCell::new(listener),
+        }
     }
 
     /// The listener as it is now.
@@ -53,6 +67,28 @@ impl Connection {
         }
         Arc::clone(&self.listener.borrow())
     }
+
+    /// What holds for a head that begins now: its limits, and how long it may take.
+    pub(crate) fn limits(&self, worker: &Worker) -> (HeadLimits, Duration) {
+        worker.with_snapshot(|snapshot| match snapshot.listener(self.slot) {
+            Some(listener) => (listener.head, listener.head_time),
+            None => (self.listener.borrow().head, self.listener.borrow().head_time),
+        })
+    }
+
+    /// Counts a request; whether `most` allow another one after it.
+    pub(crate) fn counts_request(&self, most: u32) -> bool {
+        self.requests.set(self.requests.get().saturating_add(1));
+        self.requests.get() < most
+    }
+}
+
+/// Where a request goes and how.
+pub(crate) struct Chosen {
+    /// The backend.
+    pub(crate) endpoint: Arc<EndpointLive>,
+    /// How long its parts may take.
+    pub(crate) timeouts: Timeouts,
 }
 
 /// What becomes of a client's connection after a request.
@@ -70,13 +106,13 @@ enum Next {
 pub(crate) async fn serve(worker: Rc<Worker>, connection: Connection, stream: TcpStream, stop: CancellationToken) {
     let mut client = Client::new(stream, worker.deadlines.deadline(), stop);
     let mut memory: Option<Scratch> = None;
-    let mut is_first = true;
     loop {
-        let read = client.read_head(&worker, &mut memory).await;
+        let idle = connection.listener.borrow().idle;
+        let read = client.read_head(&worker, &mut memory, idle, || connection.limits(&worker)).await;
         let Some(mut scratch) = memory.take() else { return };
         let next = match read {
             Read::Head => handle(&worker, &connection, &mut client, &mut scratch).await,
-            Read::Fault(_) if is_first && begins_http2(&worker, &connection, &client) => {
+            Read::Fault(_) if begins_http2(&worker, &connection, &client) => {
                 worker.give_back(scratch);
                 // Boxed: other connections must not carry its memory along.
                 return Box::pin(h2::serve(worker, connection, client)).await;
@@ -88,7 +124,6 @@ pub(crate) async fn serve(worker: Rc<Worker>, connection: Connection, stream: Tc
             Read::End => Next::Close,
         };
         worker.give_back(scratch);
-        is_first = false;
         match next {
             Next::Keep => {}
             Next::Linger => return client.linger().await,
@@ -99,7 +134,8 @@ pub(crate) async fn serve(worker: Rc<Worker>, connection: Connection, stream: Tc
 
 /// Whether the connection begins with HTTP/2 where that is allowed.
 fn begins_http2(worker: &Worker, connection: &Connection, client: &Client) -> bool {
-    h2::is_preface(client.input.bytes()) && connection.listener(&worker.snapshot()).allow_h2c
+    let is_first = connection.requests.get() == 0;
+    is_first && h2::is_preface(client.input.bytes()) && connection.listener(&worker.snapshot()).allow_h2c
 }
 
 /// Answers one request whose head is complete.
@@ -124,9 +160,10 @@ async fn handle(worker: &Worker, connection: &Connection, client: &mut Client, s
 
     client.input.consume(scratch.request.len as usize);
     client.version = scratch.request.version;
-    let keeps = scratch.request.keep_alive && !client.stop.is_cancelled();
+    let has_more = connection.counts_request(listener.requests);
+    let keeps = scratch.request.keep_alive && has_more && !client.stop.is_cancelled();
     let failed = match chosen {
-        Ok(endpoint) => match forward(worker, &endpoint, client, scratch, keeps, &mut record).await {
+        Ok(chosen) => match forward(worker, &chosen, client, scratch, listener.body, keeps, &mut record).await {
             Ok(next) => return next,
             Err(reason) => reason,
         },
@@ -150,9 +187,9 @@ pub(crate) fn choose(
     scratch: &mut Scratch,
     bytes: &[u8],
     record: &mut AccessRecord,
-) -> Result<Arc<EndpointLive>, Reason> {
-    let Scratch { request: head, out, .. } = scratch;
-    let request = Request::read(head, bytes).inspect_err(|_| {
+) -> Result<Chosen, Reason> {
+    let Scratch { request: head, out, appended, .. } = scratch;
+    let request = Request::read(head, bytes, listener.paths).inspect_err(|_| {
         let text = |span: http1::Span| String::from_utf8_lossy(span.of(bytes));
         record.asked(&text(head.method_name), "", &text(head.target.path));
     })?;
@@ -168,6 +205,15 @@ pub(crate) fn choose(
         return Err(Reason::IpDenied);
     }
 
+    if head.max_forwards == Some(0) {
+        appended.clear();
+        reflect(appended, &request);
+        return Err(Reason::MaxForwards);
+    }
+    if matches!(head.body, RequestBody::Length(length) if length > listener.body) {
+        return Err(Reason::BodyTooLarge);
+    }
+
     let backend = route.upstream.pick().ok_or(Reason::NoBackend)?;
     let mut id = [0; uuid::fmt::Hyphenated::LENGTH];
     let hop = Hop {
@@ -179,10 +225,26 @@ pub(crate) fn choose(
         backend: &backend.authority,
     };
     forwarding::write(out, &request, &hop);
-    Ok(Arc::clone(&backend.live))
+    let timeouts = Timeouts { half_close_grace: listener.half_close_grace, ..route.timeouts };
+    Ok(Chosen { endpoint: Arc::clone(&backend.live), timeouts })
 }
 
-/// Sends the request to `endpoint` and its response to the client.
+/// What a TRACE shows that ends here: the message as it came, without what is nobody's business (RFC 9110 §9.3.8).
+fn reflect(out: &mut Vec<u8>, request: &Request<'_>) {
+    out.extend_from_slice(request.head.line.of(request.bytes));
+    for line in request.head.fields.lines() {
+        let name = line.name.of(request.bytes);
+        let is_secret = [&b"authorization"[..], b"proxy-authorization", b"cookie"]
+            .iter()
+            .any(|secret| name.eq_ignore_ascii_case(secret));
+        if !is_secret {
+            write::line(out, name, line.value.of(request.bytes));
+        }
+    }
+    write::end(out);
+}
+
+/// Sends the request to the chosen endpoint and its response to the client.
 ///
 /// A pooled connection may have been closed by the backend meanwhile: then the request is replayed once on a fresh one, if
 /// no byte of a response came, none of its body was read, and either nothing was sent or it may be delivered twice.
@@ -191,24 +253,33 @@ pub(crate) fn choose(
 /// Why there was no response; nothing was sent to the client then.
 async fn forward(
     worker: &Worker,
-    endpoint: &Arc<EndpointLive>,
+    chosen: &Chosen,
     client: &mut Client,
     scratch: &mut Scratch,
+    body_limit: u64,
     keeps: bool,
     record: &mut AccessRecord,
 ) -> Result<Next, Reason> {
+    let Chosen { endpoint, timeouts } = chosen;
     record.tries_endpoint(endpoint);
     let Scratch { request, response, out, appended } = scratch;
-    let asked = Asked { method: request.method, upgrade: matches!(request.upgrade, Upgrade::To(_)) };
+    let terms = Terms {
+        body: request.body,
+        asked: Asked { method: request.method, upgrade: matches!(request.upgrade, Upgrade::To(_)) },
+        expects_continue: request.expects_continue,
+        keeps,
+        body_limit,
+        timeouts: *timeouts,
+        total: timeouts.total.map(|total| record.started() + total),
+    };
     let mut pooled = worker.pool.take(endpoint);
     let (ended, upstream) = loop {
         let is_pooled = pooled.is_some();
         let mut upstream = match pooled.take() {
             Some(upstream) => upstream,
-            None => connected(endpoint).await?,
+            None => connected(endpoint, connect_time(timeouts.connect, terms.total)?).await?,
         };
-        let exchange =
-            Exchange::new(worker, client, &mut upstream, out, request.body, asked, response, appended, keeps);
+        let exchange = Exchange::new(worker, client, &mut upstream, out, &terms, response, appended);
         let ended = exchange.run().await;
         let is_stale = is_pooled && ended.failure == Some(Reason::UpstreamReset) && !ended.response_began;
         if is_stale && !ended.body_was_read && (request.method.is_idempotent() || !ended.was_sent) {
@@ -230,7 +301,7 @@ async fn forward(
         }
         (Some(status), None) => {
             record.answered(status, None);
-            Ok(finish(worker, endpoint, client, upstream, &ended, response.keep_alive_timeout, record).await)
+            Ok(finish(worker, chosen, client, upstream, &ended, response.keep_alive_timeout, record).await)
         }
     }
 }
@@ -238,7 +309,7 @@ async fn forward(
 /// What follows a whole response: the connections are kept, or become a tunnel.
 async fn finish(
     worker: &Worker,
-    endpoint: &Arc<EndpointLive>,
+    chosen: &Chosen,
     client: &mut Client,
     mut upstream: Upstream,
     ended: &Ended,
@@ -246,13 +317,13 @@ async fn finish(
     record: &mut AccessRecord,
 ) -> Next {
     if ended.is_upgraded {
-        let (up, down) = engine::tunnel(client, &mut upstream, &ended.rest).await;
+        let (up, down) = engine::tunnel(client, &mut upstream, &ended.rest, chosen.timeouts.tunnel_idle).await;
         record.bytes_in += up;
         record.bytes_out += down;
         return Next::Close;
     }
     if ended.keeps_upstream {
-        worker.pool.put(endpoint, upstream, keep_alive_timeout);
+        worker.pool.put(&chosen.endpoint, upstream, keep_alive_timeout);
     }
     match ended.keeps_client {
         true => Next::Keep,
@@ -262,8 +333,15 @@ async fn finish(
     }
 }
 
-pub(crate) async fn connected(endpoint: &EndpointLive) -> Result<Upstream, Reason> {
-    let connected = engine::connect(&endpoint.address).await;
+/// How long getting a connection may take now, of `connect` and what is left until `total`.
+pub(crate) fn connect_time(connect: Duration, total: Option<Instant>) -> Result<Duration, Reason> {
+    let Some(total) = total else { return Ok(connect) };
+    let left = total.saturating_duration_since(Instant::now());
+    if left.is_zero() { Err(Reason::TotalTimeout) } else { Ok(connect.min(left)) }
+}
+
+pub(crate) async fn connected(endpoint: &EndpointLive, time: Duration) -> Result<Upstream, Reason> {
+    let connected = engine::connect(&endpoint.address, time).await;
     match &connected {
         Ok(_) => drop(endpoint.metrics.connections.inc()),
         Err(reason) => count_failure(endpoint, *reason),
@@ -274,7 +352,7 @@ pub(crate) async fn connected(endpoint: &EndpointLive) -> Result<Upstream, Reaso
 pub(crate) fn count_failure(endpoint: &EndpointLive, reason: Reason) {
     match reason {
         Reason::ConnectFailed | Reason::ConnectTimeout => drop(endpoint.metrics.connect_failures.inc()),
-        Reason::UpstreamTimeout => drop(endpoint.metrics.timeouts.inc()),
+        Reason::UpstreamTimeout | Reason::TotalTimeout => drop(endpoint.metrics.timeouts.inc()),
         Reason::UpstreamReset | Reason::BadResponse => drop(endpoint.metrics.resets.inc()),
         // Not the backend's fault.
         _ => {}
@@ -332,9 +410,9 @@ async fn answer(
     keeps: bool,
     mut record: AccessRecord,
 ) -> Next {
-    let answer = Answer::new(worker, reason, record.request_id);
+    let Scratch { request, out, appended, .. } = scratch;
+    let answer = Answer::new(worker, reason, record.request_id, request.method, appended);
     record.answered(answer.status, Some(reason));
-    let out = &mut scratch.out;
     out.clear();
     write::status_line(out, answer.status, reason.phrase().as_bytes());
     for (name, value) in &answer.fields {
@@ -346,9 +424,9 @@ async fn answer(
         write::line(out, b"Connection", b"keep-alive");
     }
     write::end(out);
-    if scratch.request.method != Method::Head {
-        out.extend_from_slice(answer.text.as_bytes());
-        record.bytes_out = answer.text.len() as u64;
+    if request.method != Method::Head {
+        out.extend_from_slice(&answer.body);
+        record.bytes_out = answer.body.len() as u64;
     }
     match client.send(out).await {
         true if keeps => Next::Keep,

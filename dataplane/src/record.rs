@@ -104,6 +104,11 @@ impl AccessRecord {
         }
     }
 
+    /// When the request began.
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
     /// Notes what was asked for; of a malformed request as much as could be read.
     pub(crate) fn asked(&mut self, method: &str, host: &str, path: &str) {
         self.method = method.into();

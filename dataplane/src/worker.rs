@@ -13,8 +13,9 @@ use tracing::error;
 
 use crate::{
     access_log::AccessLog,
+    admission::Admission,
     clock::Clock,
-    engine::{Buffers, Deadlines, KEPT_SCRATCH, Pool, Scratch},
+    engine::{Buffers, Deadlines, KEPT_SCRATCH, Pipes, Pool, Scratch},
     listener,
     metrics::Metrics,
     snapshot::{Listener, Snapshot},
@@ -42,6 +43,8 @@ pub(crate) struct Worker {
     pub(crate) pool: Pool,
     /// Buffers of connections that have something in them.
     pub(crate) buffers: Buffers,
+    /// Pipes of large bodies.
+    pub(crate) pipes: Pipes,
     /// Time-outs of connections.
     pub(crate) deadlines: Deadlines,
     /// Dates and request ids.
@@ -77,6 +80,11 @@ impl Worker {
         Arc::clone(self.snapshot.borrow_mut().load())
     }
 
+    /// Looks something up in the snapshot that acts now.
+    pub(crate) fn with_snapshot<T>(&self, look_up: impl FnOnce(&Snapshot) -> T) -> T {
+        look_up(self.snapshot.borrow_mut().load())
+    }
+
     /// Runs `task` on this worker. A panic in it is counted and ends nothing else.
     pub(crate) fn spawn(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) {
         let worker = Rc::clone(self);
@@ -107,6 +115,8 @@ pub(crate) struct Listen {
     pub(crate) listener: Arc<Listener>,
     /// Cancelled when the listener goes: accept what waits, then close.
     pub(crate) stop: CancellationToken,
+    /// How many connections the listener has, on all workers.
+    pub(crate) admission: Arc<Admission>,
     /// Dropped when the socket is closed.
     pub(crate) open: mpsc::Sender<()>,
 }
@@ -155,6 +165,7 @@ async fn run(common: Common, mut commands: mpsc::UnboundedReceiver<Command>) {
     let worker = Rc::new(Worker {
         pool: Pool::default(),
         buffers: Buffers::default(),
+        pipes: Pipes::default(),
         deadlines: Deadlines::new(),
         clock: Clock::new(),
         scratches: RefCell::default(),

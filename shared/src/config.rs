@@ -14,12 +14,12 @@ use serde::{Deserialize, Serialize};
 
 pub use breaker::{Breaker, SlidingWindowType};
 pub use ip_rule::{IpRule, IpRuleAction};
-pub use listener::Listener;
-pub use route::{Action, Forward, PathMatch, Route, RouteMatch, ValueMatch};
+pub use listener::{EncodedSlashes, Listener, ListenerLimits, ListenerTimeouts, PathStyle};
+pub use route::{Action, Forward, PathMatch, Route, RouteMatch, RouteTimeouts, ValueMatch};
 pub use settings::{AccessLog, AccessLogFormat, Settings};
 pub use upstream::{Backend, Balance, BalancePolicy, Upstream, Weight};
 
-use crate::value::Name;
+use crate::value::{Name, TimeSpan};
 
 /// The number of the configuration schema; a data plane names the one it knows in its hello.
 pub const SCHEMA: u32 = 1;
@@ -73,6 +73,16 @@ impl Config {
 /// For `skip_serializing_if`: whether a field may be left out.
 pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+/// For `skip_serializing_if`: whether a number is at its default.
+pub(crate) fn is<const DEFAULT: u64, T: Copy + Into<u64>>(value: &T) -> bool {
+    (*value).into() == DEFAULT
+}
+
+/// For `skip_serializing_if`: whether a span is at its default.
+pub(crate) fn is_millis<const DEFAULT: u64>(value: &TimeSpan) -> bool {
+    *value == TimeSpan::from_millis(DEFAULT)
 }
 
 /// For `serde(default)` and its counterpart on switches that are on unless said otherwise.

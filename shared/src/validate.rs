@@ -23,7 +23,7 @@ use hashbrown::{HashMap, HashSet, hash_map::Entry};
 use crate::{
     Findings,
     config::Config,
-    value::{Name, Timestamp},
+    value::{Name, TimeSpan, Timestamp},
 };
 
 /// Where a configuration comes from.
@@ -101,5 +101,15 @@ fn unique_names<N: Hash + Eq + Display>(
 fn at_most(limit: usize, len: usize, pointer: impl Display, findings: &mut Findings) {
     if len > limit {
         findings.error(pointer.to_string(), format!("{len} entries are too many: at most {limit} are allowed here"));
+    }
+}
+
+/// Reports a time-out of 0, under which nothing would ever succeed.
+fn longer_than_zero(span: TimeSpan, pointer: impl Display, findings: &mut Findings) {
+    if span.is_zero() {
+        findings.error(
+            pointer.to_string(),
+            "a time-out of 0 lets nothing through: write a longer one, e.g. \"10s\", at most \"3650d\"",
+        );
     }
 }

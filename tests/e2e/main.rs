@@ -2,10 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that unwraps fails with the line, which is what it is for")]
 
 mod cli;
+mod descriptors;
 mod forwarding;
 mod h2;
 mod hostile;
 mod http1;
+mod large_bodies;
+mod limits;
 mod live_changes;
 mod operations;
 mod refusals;

@@ -22,7 +22,7 @@ mod wait;
 pub use api::{Answer, Api};
 pub use binary::binary;
 pub use http1::Head;
-pub use load::{Load, LoadFailure, Plan, Tally};
+pub use load::{Load, LoadFailure, Plan, Tally, rest};
 pub use nginx::Nginx;
 pub use origin::{Origin, Received, Reply};
 pub use plane::{ControlPlane, DataPlane};

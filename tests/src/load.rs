@@ -164,8 +164,9 @@ fn send_one(open: &mut Option<(RawClient, u64)>, address: &str, request: &[u8]) 
     Ok(response)
 }
 
-#[expect(clippy::disallowed_methods, reason = "paces a thread of its own; no test waits for it")]
-fn rest(pause: Duration) {
+/// Rests for `pause`, to be a slow peer. Never to wait for something: that is what [`wait_for`](crate::wait_for) is for.
+#[expect(clippy::disallowed_methods, reason = "paces a peer; no test waits for it")]
+pub fn rest(pause: Duration) {
     thread::sleep(pause);
 }
 

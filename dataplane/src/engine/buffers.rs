@@ -15,14 +15,21 @@ pub(crate) const SMALL: usize = 16 << 10;
 /// Bytes of a buffer for an upstream connection: 64 KiB of body and a head arrive in one read.
 pub(crate) const LARGE: usize = 68 << 10;
 
+/// Bytes of a buffer for a large body that cannot be spliced.
+pub(crate) const HUGE: usize = 256 << 10;
+
 /// Buffers that are kept for later, per size.
 const KEPT: usize = 64;
+
+/// Of the largest buffers fewer are kept.
+const KEPT_HUGE: usize = 8;
 
 /// The buffers of one worker; clones share them.
 #[derive(Clone, Default)]
 pub(crate) struct Buffers {
     small: Rc<RefCell<Vec<Box<[u8]>>>>,
     large: Rc<RefCell<Vec<Box<[u8]>>>>,
+    huge: Rc<RefCell<Vec<Box<[u8]>>>>,
 }
 
 impl Buffers {
@@ -34,6 +41,11 @@ impl Buffers {
     /// A buffer of [`LARGE`] bytes; what it holds is of no meaning.
     pub(crate) fn large(&self) -> Buffer {
         Buffer::take(&self.large, LARGE)
+    }
+
+    /// A buffer of [`HUGE`] bytes; what it holds is of no meaning.
+    pub(crate) fn huge(&self) -> Buffer {
+        Buffer::take(&self.huge, HUGE)
     }
 }
 
@@ -67,7 +79,8 @@ impl DerefMut for Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         let mut home = self.home.borrow_mut();
-        if home.len() < KEPT {
+        let kept = if self.bytes.len() == HUGE { KEPT_HUGE } else { KEPT };
+        if home.len() < kept {
             home.push(std::mem::take(&mut self.bytes));
         }
     }

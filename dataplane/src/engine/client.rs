@@ -22,12 +22,6 @@ use super::{
 };
 use crate::worker::Worker;
 
-/// Limits of a request head.
-const HEAD: HeadLimits = HeadLimits { bytes: 32 << 10, fields: 100, target_bytes: 8 << 10 };
-/// How long a head may take from its first byte to its last.
-const HEAD_TIME: Duration = Duration::from_secs(15);
-/// How long a connection may lie idle between requests.
-const IDLE: Duration = Duration::from_secs(75);
 /// How long writing an answer of our own may take.
 const ANSWER: Duration = Duration::from_secs(15);
 /// What of a refused request is still read, so that the client reads the answer and not a reset.
@@ -72,33 +66,39 @@ impl Client {
         self.input.poll_fill(&mut self.stream, || buffers.small(), context)
     }
 
-    /// Waits for the next request head. While nothing of it has come the connection owns no memory but its own, and
-    /// `stop` ends it.
-    pub(crate) async fn read_head(&mut self, worker: &Worker, scratch: &mut Option<Scratch>) -> Read {
-        self.deadline.arm(Instant::now(), IDLE);
-        let mut has_begun = false;
+    /// Waits at most `idle` for the next request head. While nothing of it has come the connection owns no memory but its own,
+    /// and `stop` ends it. When it begins, `limits` gives what holds for it: its limits, and how long it may take.
+    pub(crate) async fn read_head(
+        &mut self,
+        worker: &Worker,
+        scratch: &mut Option<Scratch>,
+        idle: Duration,
+        limits: impl Fn() -> (HeadLimits, Duration),
+    ) -> Read {
+        self.deadline.arm(Instant::now(), idle);
+        let mut begun: Option<HeadLimits> = None;
         let read = std::future::poll_fn(|context| {
             self.deadline.wakes(context.waker());
             loop {
                 if !self.input.is_empty() {
                     let scratch = scratch.get_or_insert_with(|| worker.scratch());
-                    match scratch.request.parse(self.input.bytes(), &HEAD) {
+                    let (head, time) = begun.map_or_else(&limits, |head| (head, Duration::ZERO));
+                    match scratch.request.parse(self.input.bytes(), &head) {
                         Ok(Progress::Complete(_)) => return Poll::Ready(Read::Head),
                         Ok(Progress::Partial) => {}
                         Err(fault) => return Poll::Ready(Read::Fault(fault)),
                     }
-                    if !has_begun {
-                        has_begun = true;
-                        self.deadline.arm(Instant::now(), HEAD_TIME);
+                    if begun.replace(head).is_none() {
+                        self.deadline.arm(Instant::now(), time);
                     }
                     if self.input.bytes().len() == SMALL && self.input.is_full() {
                         self.input.move_to(worker.buffers.large());
                     }
                 }
                 if self.deadline.has_passed() {
-                    return Poll::Ready(if has_begun { Read::TooSlow } else { Read::End });
+                    return Poll::Ready(if begun.is_some() { Read::TooSlow } else { Read::End });
                 }
-                if !has_begun && (self.stop.is_cancelled() || self.has_ended) {
+                if begun.is_none() && (self.stop.is_cancelled() || self.has_ended) {
                     return Poll::Ready(Read::End);
                 }
                 match self.poll_read(&worker.buffers, context) {

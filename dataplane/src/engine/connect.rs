@@ -9,14 +9,11 @@ use tokio::{
 use super::stream::{Stream, Upstream};
 use crate::error::Reason;
 
-/// How long a connection may take, resolving included.
-const CONNECT: Duration = Duration::from_secs(2);
-
-/// Opens a connection to `address`.
+/// Opens a connection to `address` within `time`, resolving included.
 ///
 /// A DNS name is resolved by the system for each new connection.
-pub(crate) async fn connect(address: &BackendAddress) -> Result<Upstream, Reason> {
-    let connected = timeout(CONNECT, async {
+pub(crate) async fn connect(address: &BackendAddress, time: Duration) -> Result<Upstream, Reason> {
+    let connected = timeout(time, async {
         Ok::<_, io::Error>(match address {
             BackendAddress::Ip(address) => Stream::Tcp(prepared(TcpStream::connect(address).await?)?),
             BackendAddress::Dns(host, port) => {

@@ -13,7 +13,11 @@ use http1::{
 };
 use tokio::io::{AsyncRead, ReadBuf};
 
-use super::{buffers::Buffer, stream::Upstream};
+use super::{
+    buffers::{Buffer, Buffers, HUGE},
+    splice,
+    stream::Upstream,
+};
 
 /// Room in front of what is read, so that a head that grows can be written where it lies, right before its body.
 const HEADROOM: usize = 512;
@@ -252,13 +256,18 @@ impl Download {
     pub(crate) fn poll_read(
         &mut self,
         upstream: &mut Upstream,
-        fresh: impl FnOnce() -> Buffer,
+        buffers: &Buffers,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        let buffer = self.buffer.get_or_insert_with(fresh);
+        let is_large = self.moved >= splice::LEAST;
         if self.start == self.end {
             (self.start, self.end) = (HEADROOM, HEADROOM);
+            if is_large && self.buffer.as_ref().is_some_and(|buffer| buffer.len() < HUGE) {
+                self.buffer = None;
+            }
         }
+        let fresh = || if is_large { buffers.huge() } else { buffers.large() };
+        let buffer = self.buffer.get_or_insert_with(fresh);
         let last = buffer.len() - TAILROOM;
         if self.end == last {
             // Part of a head or of a chunk's line, far smaller than the buffer.
@@ -290,6 +299,28 @@ impl Download {
         }
         self.framing = Framing::Ended;
         true
+    }
+
+    /// How much of the body may be moved from socket to socket, once all that was read of it is written.
+    pub(crate) fn spliceable(&self) -> u64 {
+        match &self.framing {
+            Framing::Length(decoder) if !self.has_waiting() && self.start == self.end => decoder.remaining(),
+            _ => 0,
+        }
+    }
+
+    /// Lets go of the buffer, in which nothing is left: the rest of the body is spliced.
+    pub(crate) fn release(&mut self) {
+        (self.buffer, self.start, self.end) = (None, HEADROOM, HEADROOM);
+    }
+
+    /// `count` bytes of the body came by splicing.
+    pub(crate) fn spliced(&mut self, count: usize) {
+        let Framing::Length(decoder) = &mut self.framing else { return };
+        self.moved += decoder.take(count) as u64;
+        if decoder.is_done() {
+            self.framing = Framing::Ended;
+        }
     }
 
     /// Whether any byte of a response came.

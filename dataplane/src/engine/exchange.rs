@@ -3,28 +3,26 @@
 //! Both directions are driven by one poll, so that an early response passes a request that is still coming.
 
 use std::{
+    io::IoSlice,
     pin::Pin,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use http1::{Asked, ChunkLimits, RequestBody, ResponseBody, ResponseHead, Version};
 use tokio::io::AsyncWrite;
 
 use super::{
+    buffers::SMALL,
     client::Client,
     download::{self, Download},
+    pace::{Pace, Standing, Timeouts, Waits},
     response_head,
+    splice::{self, Moved, Side, Splice},
     stream::Upstream,
     upload::{self, Upload},
 };
 use crate::{error::Reason, worker::Worker};
-
-/// How long nothing may move in either direction.
-const IDLE: Duration = Duration::from_secs(60);
-
-/// How long a client that ended its side may wait for a response head before it counts as gone.
-const HALF_CLOSE_GRACE: Duration = Duration::from_secs(5);
 
 /// A request under way.
 pub(crate) struct Exchange<'a> {
@@ -35,13 +33,38 @@ pub(crate) struct Exchange<'a> {
     head: &'a [u8],
     head_written: usize,
     upload: Upload,
+    upload_splice: Option<Splice>,
     download: Download,
+    download_splice: Option<Splice>,
     response: &'a mut ResponseHead,
     /// Lines for the response's head.
     appended: &'a mut Vec<u8>,
     asked: Asked,
     /// Whether the client's connection is to be kept after this request, as far as the client is concerned.
     client_keeps: bool,
+    /// Whether the client waits for 100 before it sends its body.
+    expects_continue: bool,
+    pace: Pace,
+    /// What is wrong when the deadline passes.
+    overdue: Reason,
+}
+
+/// What holds for a request besides its bytes.
+pub(crate) struct Terms {
+    /// How its body is framed.
+    pub(crate) body: RequestBody,
+    /// What of it decides how the response is read.
+    pub(crate) asked: Asked,
+    /// Whether the client waits for 100 before it sends its body.
+    pub(crate) expects_continue: bool,
+    /// Whether the client's connection is to be kept after this request.
+    pub(crate) keeps: bool,
+    /// Bytes that its body may have.
+    pub(crate) body_limit: u64,
+    /// How long its parts may take.
+    pub(crate) timeouts: Timeouts,
+    /// When it must be over.
+    pub(crate) total: Option<Instant>,
 }
 
 /// How an exchange ended.
@@ -78,39 +101,44 @@ enum Stop {
     Failed(Reason),
 }
 
+/// How far a direction got: whether anything moved, and what it waits for now.
+type Progress = Result<(bool, Waits), Stop>;
+
 impl<'a> Exchange<'a> {
     /// An exchange that has not begun.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one request, each borrowed from another owner")]
     pub(crate) fn new(
         worker: &'a Worker,
         client: &'a mut Client,
         upstream: &'a mut Upstream,
         head: &'a [u8],
-        body: RequestBody,
-        asked: Asked,
+        terms: &Terms,
         response: &'a mut ResponseHead,
         appended: &'a mut Vec<u8>,
-        client_keeps: bool,
     ) -> Self {
         response.forget();
+        let limits = ChunkLimits { body_bytes: terms.body_limit, ..ChunkLimits::default() };
         Self {
             worker,
             client,
             upstream,
             head,
             head_written: 0,
-            upload: Upload::new(body, ChunkLimits::default()),
+            upload: Upload::new(terms.body, limits),
+            upload_splice: None,
             download: Download::new(),
+            download_splice: None,
             response,
             appended,
-            asked,
-            client_keeps,
+            asked: terms.asked,
+            client_keeps: terms.keeps,
+            expects_continue: terms.expects_continue,
+            pace: Pace::new(terms.timeouts, terms.total, Instant::now()),
+            overdue: Reason::UpstreamTimeout,
         }
     }
 
     /// Carries the request out.
     pub(crate) async fn run(mut self) -> Ended {
-        self.client.deadline.arm(Instant::now(), IDLE);
         let stop = std::future::poll_fn(|context| self.poll(context)).await;
         self.client.deadline.disarm();
         self.ended(stop)
@@ -119,7 +147,7 @@ impl<'a> Exchange<'a> {
     fn ended(self, stop: Stop) -> Ended {
         let is_upgraded = matches!(stop, Stop::Upgraded);
         let is_complete = matches!(stop, Stop::Complete);
-        let uploaded = self.upload.is_complete() && self.head_written == self.head.len();
+        let uploaded = self.is_uploaded();
         Ended {
             status: self.download.is_answered().then_some(self.response.status),
             failure: match stop {
@@ -132,60 +160,83 @@ impl<'a> Exchange<'a> {
             rest: if is_upgraded { self.download.rest().to_vec() } else { Vec::new() },
             is_upgraded,
             was_sent: self.head_written > 0,
-            body_was_read: self.upload.moved() > 0,
+            body_was_read: self.upload.is_consumed(),
             response_began: self.download.has_begun(),
             bytes_in: self.upload.moved(),
             bytes_out: self.download.moved(),
         }
     }
 
+    /// Whether nothing of the request is left to read or to write.
+    fn is_uploaded(&self) -> bool {
+        self.upload.is_complete() && self.upload_splice.is_none() && self.head_written == self.head.len()
+    }
+
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Stop> {
-        loop {
-            let moved = match self.advance(context) {
-                Ok(moved) => moved,
+        let (mut has_moved, mut has_uploaded) = (false, false);
+        let (upload, download) = loop {
+            let advanced = self.advance_upload(context).and_then(|up| Ok((up, self.advance_download(context)?)));
+            let ((up, upload), (down, download)) = match advanced {
+                Ok(advanced) => advanced,
                 Err(stop) => return Poll::Ready(stop),
             };
-            if moved {
-                // A half-closed client still gets its answer, if that comes soon.
-                let is_half_closed = self.client.has_ended && !self.download.is_answered();
-                self.client.deadline.arm(Instant::now(), if is_half_closed { HALF_CLOSE_GRACE } else { IDLE });
-                continue;
+            has_moved |= up || down;
+            has_uploaded |= up;
+            if !up && !down {
+                break (upload, download);
             }
-            if self.client.deadline.has_passed() {
-                return Poll::Ready(Stop::Failed(self.too_slow()));
-            }
-            return Poll::Pending;
+        };
+        if !has_moved {
+            let passed = self.client.deadline.has_passed();
+            return if passed { Poll::Ready(Stop::Failed(self.overdue)) } else { Poll::Pending };
         }
-    }
-
-    fn too_slow(&self) -> Reason {
-        if self.client.has_ended && !self.download.is_answered() {
-            Reason::ClientGone
-        } else if self.upload.is_complete() || self.download.is_answered() {
-            Reason::UpstreamTimeout
-        } else {
-            Reason::RequestTimeout
+        let standing = Standing {
+            upload,
+            download,
+            is_answered: self.download.is_answered(),
+            is_half_closed: self.client.has_ended,
+            expects_continue: self.expects_continue && self.upload.moved() == 0,
+            received: self.upload.moved(),
+        };
+        let now = Instant::now();
+        self.pace.moved(now, has_uploaded, &standing);
+        let (due, reason) = self.pace.due(&standing);
+        // What moves all the time, but too slowly, never lets a deadline pass.
+        if due <= now {
+            return Poll::Ready(Stop::Failed(reason));
         }
+        self.overdue = reason;
+        self.client.deadline.arm(now, due - now);
+        Poll::Pending
     }
 
-    /// Moves what can be moved now, in both directions; whether anything did.
-    fn advance(&mut self, context: &mut Context<'_>) -> Result<bool, Stop> {
-        let up = self.advance_upload(context)?;
-        let down = self.advance_download(context)?;
-        Ok(up || down)
-    }
-
-    fn advance_upload(&mut self, context: &mut Context<'_>) -> Result<bool, Stop> {
+    fn advance_upload(&mut self, context: &mut Context<'_>) -> Progress {
         let mut moved = false;
         while self.head_written < self.head.len() {
-            match Pin::new(&mut self.upstream.stream).poll_write(context, &self.head[self.head_written..]) {
-                Poll::Ready(Ok(count)) => self.head_written += count,
-                Poll::Ready(Err(_)) => return self.upstream_takes_no_more(),
-                Poll::Pending => return Ok(moved),
+            match self.write_head(context)? {
+                Poll::Ready(Ok(())) => moved = true,
+                Poll::Ready(Err(())) => return self.upstream_takes_no_more(),
+                Poll::Pending => return Ok((moved, Waits::Upstream)),
             }
-            moved = true;
         }
         loop {
+            if let Some(splice) = &mut self.upload_splice {
+                let rest = self.upload.spliceable();
+                if rest == 0 && splice.is_empty() {
+                    self.upload_splice = None;
+                    continue;
+                }
+                match splice.step(&self.client.stream, &self.upstream.stream, rest, context) {
+                    Ok(Moved::In(0)) | Err(Side::From(Some(_))) => return Err(Stop::Failed(Reason::ClientGone)),
+                    Ok(Moved::In(count)) => self.upload.spliced(count),
+                    Ok(Moved::Out(_)) => {}
+                    Err(Side::To(Some(_))) => return self.upstream_takes_no_more(),
+                    Err(Side::From(None)) => return Ok((moved, Waits::Client)),
+                    Err(Side::To(None)) => return Ok((moved, Waits::Upstream)),
+                }
+                moved = true;
+                continue;
+            }
             let step = self.upload.step(self.client.input.bytes());
             match step.map_err(|fault| Stop::Failed(Reason::of_request(fault)))? {
                 upload::Step::Write(range) => {
@@ -196,41 +247,83 @@ impl<'a> Exchange<'a> {
                             self.client.input.consume(used);
                         }
                         Poll::Ready(Err(_)) => return self.upstream_takes_no_more(),
-                        Poll::Pending => return Ok(moved),
+                        Poll::Pending => return Ok((moved, Waits::Upstream)),
                     }
                 }
                 upload::Step::WriteTail => {
                     match Pin::new(&mut self.upstream.stream).poll_write(context, self.upload.tail()) {
                         Poll::Ready(Ok(count)) => self.upload.tail_written(count),
                         Poll::Ready(Err(_)) => return self.upstream_takes_no_more(),
-                        Poll::Pending => return Ok(moved),
+                        Poll::Pending => return Ok((moved, Waits::Upstream)),
                     }
                 }
                 upload::Step::Read => {
                     let used = self.upload.used();
                     self.client.input.consume(used);
-                    match self.client.poll_read(&self.worker.buffers, context) {
+                    if self.upload.spliceable() >= splice::LEAST && self.client.input.is_empty() {
+                        self.upload_splice = self.worker.pipes.take();
+                        if self.upload_splice.is_some() {
+                            continue;
+                        }
+                    }
+                    let (buffers, expects) = (&self.worker.buffers, self.upload.expects());
+                    let fresh = || match expects {
+                        splice::LEAST.. => buffers.huge(),
+                        expects if expects > SMALL as u64 => buffers.large(),
+                        _ => buffers.small(),
+                    };
+                    match self.client.input.poll_fill(&mut self.client.stream, fresh, context) {
                         Poll::Ready(Ok(0)) | Poll::Ready(Err(_)) => return Err(Stop::Failed(Reason::ClientGone)),
                         Poll::Ready(Ok(_)) => {}
-                        Poll::Pending => return Ok(moved),
+                        Poll::Pending => return Ok((moved, Waits::Client)),
                     }
                 }
                 upload::Step::Done => {
                     let used = self.upload.used();
                     self.client.input.consume(used);
-                    return Ok(self.watch_client(context)? || moved);
+                    return Ok((self.watch_client(context)? || moved, Waits::Nobody));
                 }
             }
             moved = true;
         }
     }
 
+    /// Writes of the head, and in the same call of the body that is there. An inner error is one of the backend's socket.
+    fn write_head(&mut self, context: &mut Context<'_>) -> Result<Poll<Result<(), ()>>, Stop> {
+        let head = &self.head[self.head_written..];
+        let step = self.upload.step(self.client.input.bytes());
+        let body = match step.map_err(|fault| Stop::Failed(Reason::of_request(fault)))? {
+            upload::Step::Write(range) => &self.client.input.bytes()[range],
+            _ => &[],
+        };
+        let stream = Pin::new(&mut self.upstream.stream);
+        let written = if body.is_empty() {
+            stream.poll_write(context, head)
+        } else {
+            stream.poll_write_vectored(context, &[IoSlice::new(head), IoSlice::new(body)])
+        };
+        Ok(written.map(|written| {
+            let count = written.map_err(drop)?;
+            let of_head = count.min(head.len());
+            self.head_written += of_head;
+            if count > of_head {
+                let used = self.upload.written(count - of_head);
+                self.client.input.consume(used);
+            }
+            Ok(())
+        }))
+    }
+
     /// The backend does not take the rest of the request. It may have answered all the same.
-    fn upstream_takes_no_more(&mut self) -> Result<bool, Stop> {
-        let first = !matches!(self.upload.step(self.client.input.bytes()), Ok(upload::Step::Done));
+    fn upstream_takes_no_more(&mut self) -> Progress {
+        let is_first = self.upload_splice.take().is_some()
+            || !matches!(self.upload.step(self.client.input.bytes()), Ok(upload::Step::Done));
         self.upload.stop();
         // A head that was never written whole has no answer that could be read.
-        if self.head_written < self.head.len() { Err(Stop::Failed(Reason::UpstreamReset)) } else { Ok(first) }
+        if self.head_written < self.head.len() {
+            return Err(Stop::Failed(Reason::UpstreamReset));
+        }
+        Ok((is_first, Waits::Nobody))
     }
 
     /// Notices a client that goes away while its response is on the way, and keeps what it sends ahead.
@@ -248,9 +341,28 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    fn advance_download(&mut self, context: &mut Context<'_>) -> Result<bool, Stop> {
+    fn advance_download(&mut self, context: &mut Context<'_>) -> Progress {
         let mut moved = false;
         loop {
+            if let Some(splice) = &mut self.download_splice {
+                let rest = self.download.spliceable();
+                if rest == 0 && splice.is_empty() {
+                    self.download_splice = None;
+                    continue;
+                }
+                // What the runtime knows of the socket's readiness is not up to date after this.
+                self.upstream.read_all_room = true;
+                match splice.step(&self.upstream.stream, &self.client.stream, rest, context) {
+                    Ok(Moved::In(0)) | Err(Side::From(Some(_))) => return Err(Stop::Failed(Reason::UpstreamReset)),
+                    Ok(Moved::In(count)) => self.download.spliced(count),
+                    Ok(Moved::Out(_)) => {}
+                    Err(Side::To(Some(_))) => return Err(Stop::Failed(Reason::ClientGone)),
+                    Err(Side::From(None)) => return Ok((moved, Waits::Upstream)),
+                    Err(Side::To(None)) => return Ok((moved, Waits::Client)),
+                }
+                moved = true;
+                continue;
+            }
             let step = self.download.step(self.response, self.asked);
             match step.map_err(|_| Stop::Failed(Reason::BadResponse))? {
                 download::Step::Head => self.answer()?,
@@ -258,12 +370,18 @@ impl<'a> Exchange<'a> {
                     match Pin::new(&mut self.client.stream).poll_write(context, self.download.waiting()) {
                         Poll::Ready(Ok(count)) => self.download.written(count),
                         Poll::Ready(Err(_)) => return Err(Stop::Failed(Reason::ClientGone)),
-                        Poll::Pending => return Ok(moved),
+                        Poll::Pending => return Ok((moved, Waits::Client)),
                     }
                 }
                 download::Step::Read => {
-                    let buffers = &self.worker.buffers;
-                    match self.download.poll_read(self.upstream, || buffers.large(), context) {
+                    if self.download.spliceable() >= splice::LEAST {
+                        self.download_splice = self.worker.pipes.take();
+                        if self.download_splice.is_some() {
+                            self.download.release();
+                            continue;
+                        }
+                    }
+                    match self.download.poll_read(self.upstream, &self.worker.buffers, context) {
                         Poll::Ready(Ok(0)) => {
                             if !self.download.closed() {
                                 return Err(Stop::Failed(Reason::UpstreamReset));
@@ -271,7 +389,7 @@ impl<'a> Exchange<'a> {
                         }
                         Poll::Ready(Err(_)) => return Err(Stop::Failed(Reason::UpstreamReset)),
                         Poll::Ready(Ok(_)) => {}
-                        Poll::Pending => return Ok(moved),
+                        Poll::Pending => return Ok((moved, Waits::Upstream)),
                     }
                 }
                 download::Step::Done if self.response.status == 101 => return Err(Stop::Upgraded),
@@ -283,6 +401,7 @@ impl<'a> Exchange<'a> {
 
     /// Acts on a complete head: interim ones are passed on, the final one begins the response.
     fn answer(&mut self) -> Result<(), Stop> {
+        self.expects_continue = false;
         if self.response.is_interim() {
             if self.client.version == Version::Http11 {
                 self.download.pass_interim(self.response);
@@ -294,8 +413,7 @@ impl<'a> Exchange<'a> {
         let is_http11 = self.client.version == Version::Http11;
         let is_delimited = !matches!(self.response.body, ResponseBody::UntilClose | ResponseBody::Chunked);
         // A request that is still coming may never end: what follows it on the connection could not be told from it.
-        self.client_keeps &=
-            (is_http11 || is_delimited) && self.upload.is_complete() && !self.client.stop.is_cancelled();
+        self.client_keeps &= (is_http11 || is_delimited) && self.is_uploaded() && !self.client.stop.is_cancelled();
         self.appended.clear();
         let delivery = response_head::Delivery { is_http11, keeps: self.client_keeps, date: &self.worker.clock.date() };
         response_head::append(self.appended, self.response, self.download.head(self.response), &delivery);

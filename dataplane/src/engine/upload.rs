@@ -14,8 +14,10 @@ pub(crate) struct Upload {
     /// Trailers that wait to be written behind the last chunk.
     tail: Vec<u8>,
     tail_written: usize,
-    /// Bytes of the body, without framing, that were written.
+    /// Bytes of the body, without framing, that were read.
     moved: u64,
+    /// Whether any of the input was used up, so that the request cannot be sent again.
+    consumed: bool,
     stopped: bool,
 }
 
@@ -45,7 +47,16 @@ impl Upload {
             RequestBody::Length(length) => Framing::Length(LengthDecoder::new(length)),
             RequestBody::Chunked => Framing::Chunked(Box::new(ChunkedDecoder::new(limits))),
         };
-        Self { framing, pending: 0..0, scanned: 0, tail: Vec::new(), tail_written: 0, moved: 0, stopped: false }
+        Self {
+            framing,
+            pending: 0..0,
+            scanned: 0,
+            tail: Vec::new(),
+            tail_written: 0,
+            moved: 0,
+            consumed: false,
+            stopped: false,
+        }
     }
 
     /// What comes next, given all of the input.
@@ -110,7 +121,43 @@ impl Upload {
         let used = if self.pending.is_empty() { self.scanned } else { self.pending.start };
         self.pending = self.pending.start.saturating_sub(used)..self.pending.end.saturating_sub(used);
         self.scanned -= used;
+        self.consumed |= used > 0;
         used
+    }
+
+    /// How much of the body is still to be read, as far as that is known: how large a buffer should be.
+    pub(crate) fn expects(&self) -> u64 {
+        match &self.framing {
+            Framing::Ended => 0,
+            Framing::Length(decoder) => decoder.remaining(),
+            // It goes on as it began.
+            Framing::Chunked(_) => self.moved,
+        }
+    }
+
+    /// How much of the body may be moved from socket to socket, once all that was read of it is written.
+    pub(crate) fn spliceable(&self) -> u64 {
+        match &self.framing {
+            Framing::Length(decoder) if self.pending.is_empty() && self.scanned == 0 && !self.stopped => {
+                decoder.remaining()
+            }
+            _ => 0,
+        }
+    }
+
+    /// `count` bytes of the body came by splicing.
+    pub(crate) fn spliced(&mut self, count: usize) {
+        let Framing::Length(decoder) = &mut self.framing else { return };
+        self.moved += decoder.take(count) as u64;
+        self.consumed = true;
+        if decoder.is_done() {
+            self.framing = Framing::Ended;
+        }
+    }
+
+    /// Whether any of the body was used up, so that it cannot be sent again.
+    pub(crate) fn is_consumed(&self) -> bool {
+        self.consumed
     }
 
     /// What of the trailers waits.

@@ -10,6 +10,7 @@ use std::{
 };
 
 use h2::{Ping, PingPong, Reason as Code, server};
+use http1::HeadLimits;
 use tokio::net::TcpStream;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tracing::debug;
@@ -53,7 +54,9 @@ pub(crate) async fn serve(worker: Rc<Worker>, connection: proxy::Connection, cli
     let metrics = worker.metrics.http2.downstream.clone();
     let transport = Transport::new(stream, input.bytes().to_vec(), PREFACE.len(), metrics);
     drop(input);
-    let Some(mut frames) = handshake(&transport, &deadline).await else { return };
+    let (head, head_time) = connection.limits(&worker);
+    let mut builder = builder(head);
+    let Some(mut frames) = handshake(&mut builder, &transport, &deadline, head_time).await else { return };
     let shared = Rc::new(Shared { connection, open: Cell::new(0), malformed: Cell::new(0) });
     let mut driver = Driver {
         pings: frames.ping_pong(),
@@ -63,12 +66,13 @@ pub(crate) async fn serve(worker: Rc<Worker>, connection: proxy::Connection, cli
         deadline,
         stopped: Some(Box::pin(stop.cancelled_owned())),
         started: false,
-        unused: 0,
-        quiet: 0,
+        unused: Duration::ZERO,
+        quiet: Duration::ZERO,
+        period: limits::CHECK,
         is_closing: false,
         worker: Rc::clone(&worker),
     };
-    driver.deadline.arm(Instant::now(), limits::CHECK);
+    driver.arm();
     let end = std::future::poll_fn(|context| driver.poll(context)).await;
     // Streams that are left learn that the connection is gone.
     drop(driver);
@@ -86,11 +90,11 @@ pub(crate) async fn serve(worker: Rc<Worker>, connection: proxy::Connection, cli
     }
 }
 
-fn builder() -> server::Builder {
+fn builder(head: HeadLimits) -> server::Builder {
     let mut builder = server::Builder::new();
     builder
         .max_concurrent_streams(limits::STREAMS)
-        .max_header_list_size(limits::HEADER_LIST)
+        .max_header_list_size(limits::header_list(head))
         .max_frame_size(limits::FRAME)
         .initial_window_size(limits::STREAM_WINDOW)
         .initial_connection_window_size(limits::CONNECTION_WINDOW)
@@ -105,9 +109,14 @@ fn builder() -> server::Builder {
 type Connection = server::Connection<Transport<TcpStream>, Chunk>;
 
 /// Reads the preface. None if it does not come whole and in time.
-async fn handshake(transport: &Transport<TcpStream>, deadline: &Deadline) -> Option<Connection> {
-    let mut handshake = builder().handshake(transport.clone());
-    deadline.arm(Instant::now(), limits::HANDSHAKE);
+async fn handshake(
+    builder: &mut server::Builder,
+    transport: &Transport<TcpStream>,
+    deadline: &Deadline,
+    time: Duration,
+) -> Option<Connection> {
+    let mut handshake = builder.handshake(transport.clone());
+    deadline.arm(Instant::now(), time);
     std::future::poll_fn(|context| {
         deadline.wakes(context.waker());
         let shaken = Pin::new(&mut handshake).poll(context);
@@ -159,10 +168,12 @@ struct Driver {
     pings: Option<PingPong>,
     /// Whether a stream was started since the last check.
     started: bool,
-    /// Checks in a row that found no stream.
-    unused: u32,
-    /// Checks in a row before which nothing had come.
-    quiet: u32,
+    /// For how long checks have found no stream.
+    unused: Duration,
+    /// For how long checks have found that nothing had come.
+    quiet: Duration,
+    /// The time between checks.
+    period: Duration,
     is_closing: bool,
 }
 
@@ -199,6 +210,11 @@ impl Driver {
             match self.connection.poll_accept(context) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
                     self.started = true;
+                    let connection = &self.shared.connection;
+                    let most = self.worker.with_snapshot(|snapshot| connection.listener(snapshot).requests);
+                    if !connection.counts_request(most) {
+                        self.connection.graceful_shutdown();
+                    }
                     self.worker.metrics.http2.downstream.streams.inc();
                     self.shared.open.set(self.shared.open.get() + 1);
                     let open = Open(Rc::clone(&self.shared));
@@ -227,28 +243,38 @@ impl Driver {
         watch.fired()
     }
 
-    /// Looks every [`limits::CHECK`] at whether the connection is used and its peer is there. A timer that is armed anew for each
-    /// request would cost each request something.
+    /// Looks now and then at whether the connection is used and its peer is there. A timer that is armed anew for each request
+    /// would cost each request something.
     fn check(&mut self, context: &mut Context<'_>) -> Option<End> {
-        if self.is_closing && self.shared.open.get() == 0 {
+        let has_streams = self.shared.open.get() > 0;
+        if self.is_closing && !has_streams {
             return Some(End::Done);
         }
-        let is_used = std::mem::take(&mut self.started) || self.shared.open.get() > 0;
-        self.unused = if is_used { 0 } else { self.unused + 1 };
-        self.quiet = if self.transport.take_has_read() { 0 } else { self.quiet + 1 };
-        let mut next: Duration = limits::CHECK;
-        if self.unused >= limits::IDLE_CHECKS {
+        let is_used = std::mem::take(&mut self.started) || has_streams;
+        self.unused = if is_used { Duration::ZERO } else { self.unused + self.period };
+        self.quiet = if self.transport.take_has_read() { Duration::ZERO } else { self.quiet + self.period };
+        let (ask, gone) = limits::QUIET;
+        if self.unused >= self.idle() {
             self.is_closing = true;
             self.connection.graceful_shutdown();
-            next = limits::CLOSE;
-        } else if self.quiet > limits::QUIET_CHECKS {
+        } else if has_streams && self.quiet >= gone {
             return Some(End::Gone);
-        } else if let Some(pings) = self.pings.as_mut().filter(|_| is_used && self.quiet > 0) {
+        } else if let Some(pings) = self.pings.as_mut().filter(|_| has_streams && self.quiet >= ask) {
             // The answer to the one before is a byte that came, and no more is asked of it.
             let _ = pings.poll_pong(context);
             let _ = pings.send_ping(Ping::opaque());
         }
-        self.deadline.arm(Instant::now(), next);
+        self.arm();
         None
+    }
+
+    fn arm(&mut self) {
+        self.period = if self.is_closing { limits::CLOSE } else { limits::CHECK.min(self.idle() / 2) };
+        self.deadline.arm(Instant::now(), self.period);
+    }
+
+    /// How long the listener lets connections lie idle.
+    fn idle(&self) -> Duration {
+        self.worker.with_snapshot(|snapshot| self.shared.connection.listener(snapshot).idle)
     }
 }

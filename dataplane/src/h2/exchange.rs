@@ -2,21 +2,19 @@
 //!
 //! Both directions are driven by one poll, so that an early response passes a request that is still coming.
 
-use std::{
-    task::{Context, Poll},
-    time::Instant,
-};
+use std::task::{Context, Poll};
 
-use http1::{Asked, ResponseHead};
+use http1::ResponseHead;
 
 use super::{
     downstream::Downstream,
-    limits, response_head,
+    pacer::Pacer,
+    response_head,
     response_reader::{ResponseReader, Step},
     upload::Upload,
 };
 use crate::{
-    engine::{Deadline, Upstream},
+    engine::{Standing, Terms, Upstream, Waits},
     error::Reason,
     worker::Worker,
 };
@@ -28,8 +26,7 @@ pub(super) struct Exchange<'a, 'b> {
     pub(super) upload: &'a mut Upload<'b>,
     pub(super) client: &'a mut Downstream,
     pub(super) response: &'a mut ResponseHead,
-    pub(super) asked: Asked,
-    pub(super) deadline: &'a Deadline,
+    pub(super) terms: &'a Terms,
 }
 
 /// How an exchange ended.
@@ -47,11 +44,10 @@ pub(super) struct Ended {
 impl Exchange<'_, '_> {
     /// Carries the request out; `on_head` is called when the response has begun.
     pub(super) async fn run(mut self, mut on_head: impl FnMut(u16)) -> Ended {
-        let mut reader = ResponseReader::new();
+        let mut reader = ResponseReader::new(self.terms.expects_continue);
+        let mut pacer = Pacer::new(self.worker, self.terms);
         self.response.forget();
-        self.deadline.arm(Instant::now(), limits::STREAM_IDLE);
-        let result = std::future::poll_fn(|context| self.poll(&mut reader, &mut on_head, context)).await;
-        self.deadline.disarm();
+        let result = std::future::poll_fn(|context| self.poll(&mut reader, &mut pacer, &mut on_head, context)).await;
         let keeps = result.is_ok() && self.upload.is_complete() && self.response.keep_alive && reader.is_clean();
         Ended {
             failure: result.err(),
@@ -64,27 +60,38 @@ impl Exchange<'_, '_> {
     fn poll(
         &mut self,
         reader: &mut ResponseReader,
+        pacer: &mut Pacer,
         on_head: &mut impl FnMut(u16),
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Reason>> {
-        self.deadline.wakes(context.waker());
-        loop {
-            let up = self.upload.advance(self.upstream, context)?;
+        pacer.wakes(context.waker());
+        let (mut has_moved, mut has_uploaded) = (false, false);
+        let (upload, download) = loop {
+            let (up, upload) = self.upload.advance(self.upstream, context)?;
             if self.client.is_gone(context) {
                 return Poll::Ready(Err(Reason::ClientGone));
             }
-            let down = self.advance_download(reader, on_head, context)?;
+            let (down, download) = self.advance_download(reader, on_head, context)?;
             if self.client.is_ended() {
                 return Poll::Ready(Ok(()));
             }
-            if up || down {
-                self.deadline.arm(Instant::now(), limits::STREAM_IDLE);
-            } else if self.deadline.has_passed() {
-                let is_asked = self.upload.is_complete() || self.client.has_begun();
-                return Poll::Ready(Err(if is_asked { Reason::UpstreamTimeout } else { Reason::RequestTimeout }));
-            } else {
-                return Poll::Pending;
+            has_moved |= up || down;
+            has_uploaded |= up;
+            if !up && !down {
+                break (upload, download);
             }
+        };
+        let standing = Standing {
+            upload,
+            download,
+            is_answered: self.client.has_begun(),
+            is_half_closed: false,
+            expects_continue: reader.awaits_continue() && self.upload.moved() == 0,
+            received: self.upload.moved(),
+        };
+        match pacer.settle(has_moved, has_uploaded, &standing) {
+            Some(reason) => Poll::Ready(Err(reason)),
+            None => Poll::Pending,
         }
     }
 
@@ -93,17 +100,17 @@ impl Exchange<'_, '_> {
         reader: &mut ResponseReader,
         on_head: &mut impl FnMut(u16),
         context: &mut Context<'_>,
-    ) -> Result<bool, Reason> {
+    ) -> Result<(bool, Waits), Reason> {
         let mut has_moved = false;
         loop {
             match self.client.poll_sent(context) {
                 Poll::Ready(sent) => sent?,
-                Poll::Pending => return Ok(has_moved),
+                Poll::Pending => return Ok((has_moved, Waits::Client)),
             }
             if self.client.is_ended() {
-                return Ok(true);
+                return Ok((true, Waits::Nobody));
             }
-            match reader.step(self.response, self.asked)? {
+            match reader.step(self.response, self.terms.asked)? {
                 Step::Head => self.answer(reader, on_head)?,
                 Step::Data(chunk) => self.client.push(chunk, reader.is_last()),
                 Step::Read => {
@@ -112,7 +119,7 @@ impl Exchange<'_, '_> {
                         Poll::Ready(Ok(0)) if reader.closed() => {}
                         Poll::Ready(Ok(0) | Err(_)) => return Err(Reason::UpstreamReset),
                         Poll::Ready(Ok(_)) => {}
-                        Poll::Pending => return Ok(has_moved),
+                        Poll::Pending => return Ok((has_moved, Waits::Upstream)),
                     }
                 }
                 Step::Done => self.client.end(reader.take_trailers())?,

@@ -9,12 +9,11 @@ use super::watch::Allowance;
 /// Requests of one connection at a time; more are answered `REFUSED_STREAM`.
 pub(super) const STREAMS: u32 = 100;
 
-/// A request's head as HTTP/1.1 bytes: the same as for HTTP/1.1 clients.
-pub(super) const HEAD: HeadLimits = HeadLimits { bytes: 32 << 10, fields: 100, target_bytes: 8 << 10 };
-
-/// The header list as HPACK counts it, 32 bytes more a field: what of it fits [`HEAD`] fits here. `h2` answers 431 above it, and
-/// ends the connection at four times as much or at CONTINUATION frames that could not have been needed.
-pub(super) const HEADER_LIST: u32 = HEAD.bytes + 40 * HEAD.fields as u32;
+/// The header list as HPACK counts it, 32 bytes more a field: whatever fits the listener's limits fits here. `h2` answers 431
+/// above it, and ends the connection at four times as much or at CONTINUATION frames that could not have been needed.
+pub(super) const fn header_list(head: HeadLimits) -> u32 {
+    head.bytes.saturating_add(40 * head.fields as u32)
+}
 
 /// Payload of one frame that a peer may send.
 pub(super) const FRAME: u32 = 16 << 10;
@@ -43,18 +42,11 @@ pub(super) const PROVOKED_RESETS: usize = 100;
 /// Small DATA frames that wait: `h2` ends the connection when the bytes that they fall short of 256 exceed this.
 pub(super) const SMALL_DATA: usize = 128 << 10;
 
-/// How long the preface may take.
-pub(super) const HANDSHAKE: Duration = Duration::from_secs(15);
-
-/// How often a connection is looked at.
+/// How often a connection is looked at, at least.
 pub(super) const CHECK: Duration = Duration::from_secs(25);
 
-/// After how many checks in a row without a stream it is closed: 75 s, and 25 s more at most.
-pub(super) const IDLE_CHECKS: u32 = 3;
-
-/// After a check before which nothing had come on a connection that is used, a PING is sent. After so many checks in a row its
-/// peer is gone.
-pub(super) const QUIET_CHECKS: u32 = 2;
+/// After how long without a byte on a connection that has streams a PING is sent, and after how long its peer counts as gone.
+pub(super) const QUIET: (Duration, Duration) = (Duration::from_secs(25), Duration::from_secs(50));
 
 /// Streams that were reset whose late frames are passed over, and not taken for a breach of the protocol.
 pub(super) const REMEMBERED_RESETS: usize = 100;
@@ -64,9 +56,6 @@ pub(super) const CLOSE: Duration = Duration::from_secs(5);
 
 /// What of a closed connection is still read, so that the peer reads GOAWAY and not a reset.
 pub(super) const LINGER: (u64, Duration) = (1 << 20, Duration::from_secs(2));
-
-/// How long nothing may move in either direction of a stream.
-pub(super) const STREAM_IDLE: Duration = Duration::from_secs(60);
 
 /// PING without ACK. Clients that measure the path send one for each batch of DATA.
 pub(super) const PINGS: Allowance = Allowance { burst: 200, per_second: 10, per_frame_sent: 1 };

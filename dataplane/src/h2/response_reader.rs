@@ -33,6 +33,7 @@ pub(super) struct ResponseReader {
     has_rest: bool,
     moved: u64,
     trailers: Option<HeaderMap>,
+    awaits_continue: bool,
 }
 
 enum Framing {
@@ -56,8 +57,8 @@ pub(super) enum Step {
 }
 
 impl ResponseReader {
-    /// Before the first byte.
-    pub(super) fn new() -> Self {
+    /// Before the first byte, of the response to a client that may wait for 100 before it sends its body.
+    pub(super) fn new(awaits_continue: bool) -> Self {
         Self {
             buffer: None,
             start: 0,
@@ -67,6 +68,7 @@ impl ResponseReader {
             has_rest: false,
             moved: 0,
             trailers: None,
+            awaits_continue,
         }
     }
 
@@ -155,6 +157,12 @@ impl ResponseReader {
     /// Leaves the interim response whose head is complete; another head follows.
     pub(super) fn skip(&mut self, head: &ResponseHead) {
         self.start += head.len as usize;
+        self.awaits_continue = false;
+    }
+
+    /// Whether the client may wait for an interim response.
+    pub(super) fn awaits_continue(&self) -> bool {
+        self.awaits_continue
     }
 
     /// Reads once. `Ok(0)` is the end of the stream.

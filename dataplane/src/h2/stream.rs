@@ -1,18 +1,25 @@
 //! The life of a request that came by HTTP/2. The steps are those of [`proxy`](mod@crate::proxy).
 
-use std::{future::Future, net::IpAddr, pin::pin, sync::Arc, task::Poll};
+use std::{future::Future, net::IpAddr, pin::pin, task::Poll};
 
 use bytes::Bytes;
 use h2::{Reason as Code, RecvStream, server::SendResponse};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, request::Parts};
-use http1::{Asked, Method, Progress, RequestHead};
+use http1::{Asked, HeadLimits, Method, Progress, RequestHead};
 
 use super::{
     chunk::Chunk, connection::Shared, downstream::Downstream, exchange::Exchange, limits, request_head, upload::Upload,
 };
 use crate::{
-    answer::Answer, client_address, engine::Scratch, error::Reason, live::EndpointLive, protocol::Protocol, proxy,
-    record::AccessRecord, snapshot::Snapshot, worker::Worker,
+    answer::Answer,
+    client_address,
+    engine::{Scratch, Terms},
+    error::Reason,
+    protocol::Protocol,
+    proxy::{self, Chosen},
+    record::AccessRecord,
+    snapshot::Snapshot,
+    worker::Worker,
 };
 
 /// Why a head is not served.
@@ -36,7 +43,8 @@ pub(super) async fn serve(
     let mut bytes = std::mem::take(&mut scratch.appended);
     bytes.clear();
     let client = Downstream::new(respond);
-    match read(&mut scratch.request, &mut bytes, &parts, &body) {
+    let (limits, _) = shared.connection.limits(worker);
+    match read(&mut scratch.request, &mut bytes, &parts, &body, &limits) {
         Ok(()) => handle(worker, shared, client, body, &mut scratch, &bytes).await,
         Err(refusal) => refuse(worker, shared, client, &parts, refusal),
     }
@@ -46,9 +54,15 @@ pub(super) async fn serve(
 }
 
 /// Reads the head by way of `bytes`, into which it is written.
-fn read(head: &mut RequestHead, bytes: &mut Vec<u8>, parts: &Parts, body: &RecvStream) -> Result<(), Refusal> {
+fn read(
+    head: &mut RequestHead,
+    bytes: &mut Vec<u8>,
+    parts: &Parts,
+    body: &RecvStream,
+    limits: &HeadLimits,
+) -> Result<(), Refusal> {
     request_head::write(bytes, parts, body).map_err(|_| Refusal::Malformed)?;
-    match head.parse(bytes, &limits::HEAD) {
+    match head.parse(bytes, limits) {
         Ok(Progress::Complete(_)) => Ok(()),
         // Its end was written, so this is never the case.
         Ok(Progress::Partial) => Err(Refusal::Malformed),
@@ -79,13 +93,13 @@ async fn handle(
     drop(snapshot);
 
     let failed = match chosen {
-        Ok(endpoint) => forward(worker, &endpoint, &mut client, &mut body, scratch, &mut record).await.err(),
+        Ok(chosen) => forward(worker, &chosen, listener.body, &mut client, &mut body, scratch, &mut record).await.err(),
         Err(reason) => Some(reason),
     };
     match failed {
         None => {}
-        Some(Reason::ClientGone) => record.answered(Reason::ClientGone.status(), failed),
-        Some(reason) => answer(worker, client, scratch.request.method, reason, record),
+        Some(reason @ (Reason::ClientGone | Reason::ClientTooSlow)) => record.answered(reason.status(), failed),
+        Some(reason) => answer(worker, client, scratch.request.method, &scratch.appended, reason, record),
     }
 }
 
@@ -95,29 +109,41 @@ fn start(worker: &Worker, shared: &Shared, snapshot: &Snapshot, client: IpAddr) 
     AccessRecord::start(&worker.access_log, id, snapshot, listener, client, Protocol::Http2)
 }
 
-/// Sends the request to `endpoint` and its response to the client. A stale pooled connection is replaced once, as for HTTP/1.1.
+/// Sends the request to the chosen endpoint and its response to the client. A stale pooled connection is replaced once, as for HTTP/1.1.
 ///
 /// # Errors
 /// Why there was no response; nothing was sent to the client then.
 async fn forward(
     worker: &Worker,
-    endpoint: &Arc<EndpointLive>,
+    chosen: &Chosen,
+    body_limit: u64,
     client: &mut Downstream,
     body: &mut RecvStream,
     scratch: &mut Scratch,
     record: &mut AccessRecord,
 ) -> Result<(), Reason> {
+    let Chosen { endpoint, timeouts } = chosen;
     record.tries_endpoint(endpoint);
     let Scratch { request, response, out, .. } = scratch;
-    let asked = Asked { method: request.method, upgrade: false };
-    let deadline = worker.deadlines.deadline();
-    let mut upload = Upload::new(out, body, request.body);
+    let terms = Terms {
+        body: request.body,
+        asked: Asked { method: request.method, upgrade: false },
+        expects_continue: request.expects_continue,
+        keeps: true,
+        body_limit,
+        timeouts: *timeouts,
+        total: timeouts.total.map(|total| record.started() + total),
+    };
+    let mut upload = Upload::new(out, body, terms.body, terms.body_limit);
     let mut pooled = worker.pool.take(endpoint);
     let (ended, upstream) = loop {
         let is_pooled = pooled.is_some();
         let mut upstream = match pooled.take() {
             Some(upstream) => upstream,
-            None => unless_gone(client, proxy::connected(endpoint)).await?,
+            None => {
+                let time = proxy::connect_time(timeouts.connect, terms.total)?;
+                unless_gone(client, proxy::connected(endpoint, time)).await?
+            }
         };
         let exchange = Exchange {
             worker,
@@ -125,8 +151,7 @@ async fn forward(
             upload: &mut upload,
             client: &mut *client,
             response: &mut *response,
-            asked,
-            deadline: &deadline,
+            terms: &terms,
         };
         let ended = exchange.run(|status| record.answered(status, None)).await;
         let is_stale = is_pooled && ended.failure == Some(Reason::UpstreamReset) && !ended.response_began;
@@ -179,14 +204,21 @@ fn refuse(worker: &Worker, shared: &Shared, mut client: Downstream, parts: &Part
         }
         Refusal::Answered(reason) => {
             let method = Method::of(parts.method.as_str().as_bytes());
-            answer(worker, client, method, reason, record);
+            answer(worker, client, method, b"", reason, record);
         }
     }
 }
 
 /// Sends the proxy's own answer. It is small: what the client's window does not take waits in the connection.
-fn answer(worker: &Worker, mut client: Downstream, method: Method, reason: Reason, mut record: AccessRecord) {
-    let answer = Answer::new(worker, reason, record.request_id);
+fn answer(
+    worker: &Worker,
+    mut client: Downstream,
+    method: Method,
+    reflection: &[u8],
+    reason: Reason,
+    mut record: AccessRecord,
+) {
+    let answer = Answer::new(worker, reason, record.request_id, method, reflection);
     record.answered(answer.status, Some(reason));
     let mut response = Response::new(());
     *response.status_mut() = StatusCode::from_u16(answer.status).expect("reasons have statuses of three digits");
@@ -195,9 +227,9 @@ fn answer(worker: &Worker, mut client: Downstream, method: Method, reason: Reaso
         let value = HeaderValue::from_str(value).expect("our own values are visible ASCII");
         response.headers_mut().insert(name, value);
     }
-    let is_bodyless = method == Method::Head;
+    let is_bodyless = method == Method::Head || answer.body.is_empty();
     if client.begin(response, is_bodyless).is_ok() && !is_bodyless {
-        record.bytes_out = answer.text.len() as u64;
-        client.finish(Chunk::Bytes(Bytes::from(answer.text)));
+        record.bytes_out = answer.body.len() as u64;
+        client.finish(Chunk::Bytes(Bytes::from(answer.body.into_owned())));
     }
 }

@@ -10,7 +10,10 @@ use http1::{ChunkHead, RequestBody};
 use tokio::io::AsyncWrite;
 
 use super::trailers;
-use crate::{engine::Upstream, error::Reason};
+use crate::{
+    engine::{Upstream, Waits},
+    error::Reason,
+};
 
 /// What is taken from the client before the backend has taken what came before. A request that fits can be sent again.
 const STAGED: usize = 64 << 10;
@@ -25,6 +28,8 @@ pub(super) struct Upload<'a> {
     is_whole: bool,
     body: &'a mut RecvStream,
     framing: RequestBody,
+    /// Bytes that the body may have.
+    limit: u64,
     is_ended: bool,
     is_stopped: bool,
     moved: u64,
@@ -32,7 +37,7 @@ pub(super) struct Upload<'a> {
 
 impl<'a> Upload<'a> {
     /// The upload of the request whose head is `staged` and whose body is framed like `framing`.
-    pub(super) fn new(staged: &'a mut Vec<u8>, body: &'a mut RecvStream, framing: RequestBody) -> Self {
+    pub(super) fn new(staged: &'a mut Vec<u8>, body: &'a mut RecvStream, framing: RequestBody, limit: u64) -> Self {
         Self {
             head: staged.len(),
             staged,
@@ -41,6 +46,7 @@ impl<'a> Upload<'a> {
             body,
             is_ended: framing.is_empty(),
             framing,
+            limit,
             is_stopped: false,
             moved: 0,
         }
@@ -52,27 +58,31 @@ impl<'a> Upload<'a> {
         self.is_stopped = false;
     }
 
-    /// Moves what can be moved; whether anything did.
+    /// Moves what can be moved; whether anything did, and what it waits for now.
     ///
     /// # Errors
     /// The request ends here: its client is gone or broke the protocol, or the backend did not take its head.
-    pub(super) fn advance(&mut self, upstream: &mut Upstream, context: &mut Context<'_>) -> Result<bool, Reason> {
+    pub(super) fn advance(
+        &mut self,
+        upstream: &mut Upstream,
+        context: &mut Context<'_>,
+    ) -> Result<(bool, Waits), Reason> {
         let mut has_moved = false;
         while !self.is_stopped {
             has_moved |= self.stage(context)?;
             if self.written == self.staged.len() {
-                break;
+                return Ok((has_moved, if self.is_ended { Waits::Nobody } else { Waits::Client }));
             }
             match Pin::new(&mut upstream.stream).poll_write(context, &self.staged[self.written..]) {
                 Poll::Ready(Ok(count)) => self.written += count,
                 // A head that was never written whole has no answer that could be read.
                 Poll::Ready(Err(_)) if self.is_whole && self.written < self.head => return Err(Reason::UpstreamReset),
                 Poll::Ready(Err(_)) => self.is_stopped = true,
-                Poll::Pending => break,
+                Poll::Pending => return Ok((has_moved, Waits::Upstream)),
             }
             has_moved = true;
         }
-        Ok(has_moved)
+        Ok((has_moved, Waits::Nobody))
     }
 
     /// Takes what has come from the client.
@@ -85,6 +95,9 @@ impl<'a> Upload<'a> {
                     released.map_err(|error| ended_by(&error))?;
                     self.make_room();
                     self.moved += data.len() as u64;
+                    if self.moved > self.limit {
+                        return Err(Reason::BodyTooLarge);
+                    }
                     match self.framing {
                         RequestBody::Chunked if data.is_empty() => {}
                         RequestBody::Chunked => {

@@ -1,11 +1,14 @@
+use std::time::Duration;
+
+use http1::HeadLimits;
 use shared::{
-    config,
+    config::{self, PathStyle},
     value::{Cidr, Name},
 };
 
 use crate::{live::Live, metrics::ListenerMetrics};
 
-/// What requests need to know of the listener that they came in by.
+/// What connections and requests need to know of the listener that they came in by.
 #[derive(Debug)]
 pub(crate) struct Listener {
     /// Its name.
@@ -14,17 +17,52 @@ pub(crate) struct Listener {
     pub(crate) trusted_proxies: Vec<Cidr>,
     /// Whether connections may begin with HTTP/2 at once.
     pub(crate) allow_h2c: bool,
+    /// Limits of a request head.
+    pub(crate) head: HeadLimits,
+    /// From the first byte of a head to its last.
+    pub(crate) head_time: Duration,
+    /// How long a connection may lie idle.
+    pub(crate) idle: Duration,
+    /// How long a client that ended its side may wait for a response head.
+    pub(crate) half_close_grace: Duration,
+    /// Bytes of a request body.
+    pub(crate) body: u64,
+    /// Requests on one connection.
+    pub(crate) requests: u32,
+    /// Connections at a time.
+    pub(crate) connections: Option<u32>,
+    /// Connections at a time from one client.
+    pub(crate) connections_per_client: Option<u32>,
+    /// What a path's canonical form makes of slashes.
+    pub(crate) paths: PathStyle,
     /// Counters.
     pub(crate) metrics: ListenerMetrics,
 }
 
 impl Listener {
     pub(crate) fn compile(listener: &config::Listener, live: &Live) -> Self {
+        let config::Listener { timeouts, limits, .. } = listener;
+        // Validation holds both to 64 KiB.
+        let bytes = |size: shared::value::ByteSize| u32::try_from(size.bytes()).unwrap_or(u32::MAX);
         Self {
             name: listener.name.clone(),
             trusted_proxies: listener.trusted_proxies.clone(),
             allow_h2c: listener.allow_h2c,
+            head: HeadLimits { bytes: bytes(limits.head), fields: limits.fields, target_bytes: bytes(limits.target) },
+            head_time: timeouts.request_head.duration(),
+            idle: timeouts.keep_alive_idle.duration(),
+            half_close_grace: timeouts.half_close_grace.duration(),
+            body: limits.body.map_or(u64::MAX, |size| size.bytes()),
+            requests: limits.requests_per_connection.unwrap_or(u32::MAX),
+            connections: limits.connections,
+            connections_per_client: limits.connections_per_client,
+            paths: listener.paths,
             metrics: live.listener_metrics(&listener.name),
         }
+    }
+
+    /// Whether what the peer `address` says about clients is believed.
+    pub(crate) fn trusts(&self, address: std::net::IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|range| range.contains(address.to_canonical()))
     }
 }

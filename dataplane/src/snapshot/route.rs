@@ -1,9 +1,15 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use shared::value::HostPolicy;
+use shared::{
+    config,
+    value::{HostPolicy, TimeSpan},
+};
 
 use super::{IpRules, Upstream};
-use crate::metrics::{Metrics, RouteMetrics};
+use crate::{
+    engine::Timeouts,
+    metrics::{Metrics, RouteMetrics},
+};
 
 /// What happens to the requests of a route.
 pub(crate) struct Route {
@@ -13,8 +19,24 @@ pub(crate) struct Route {
     pub(crate) upstream: Arc<Upstream>,
     /// Which `Host` the backend sees.
     pub(crate) host: HostPolicy,
+    /// How long each part of a request may take. The grace of half-closed clients is the listener's.
+    pub(crate) timeouts: Timeouts,
     /// The route's own IP rules.
     pub(crate) ip_rules: IpRules,
+}
+
+/// The time-outs of a route as the engine takes them.
+pub(crate) fn timeouts(route: &config::RouteTimeouts) -> Timeouts {
+    Timeouts {
+        connect: route.connect.duration(),
+        body_idle: route.request_body_idle.duration(),
+        body_min_rate: route.request_body_min_rate.bytes(),
+        first_byte: route.first_byte.duration(),
+        idle: route.idle.duration(),
+        total: route.total.map(TimeSpan::duration),
+        tunnel_idle: route.tunnel_idle.duration(),
+        half_close_grace: Duration::ZERO,
+    }
 }
 
 /// What a request is logged and counted under.

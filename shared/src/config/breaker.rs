@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::is_default;
+use super::{is, is_default, is_millis};
 use crate::value::{StatusRange, TimeSpan};
 
 /// When the circuit breaker of each backend of an upstream opens, and how it closes again.
@@ -78,14 +78,6 @@ impl Default for Breaker {
 
 fn gateway_statuses() -> Vec<StatusRange> {
     StatusRange::new(502, 504).into_iter().collect()
-}
-
-fn is<const DEFAULT: u64, T: Copy + Into<u64>>(value: &T) -> bool {
-    (*value).into() == DEFAULT
-}
-
-fn is_millis<const DEFAULT: u64>(value: &TimeSpan) -> bool {
-    *value == TimeSpan::from_millis(DEFAULT)
 }
 
 fn is_gateway_statuses(value: &Vec<StatusRange>) -> bool {

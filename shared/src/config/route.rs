@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Named, is_default};
-use crate::value::{AbsolutePath, Cidr, FieldName, HostPattern, HostPolicy, Method, Name, Pattern};
+use super::{Named, is_default, is_millis};
+use crate::value::{AbsolutePath, ByteSize, Cidr, FieldName, HostPattern, HostPolicy, Method, Name, Pattern, TimeSpan};
 
 /// What to do with which request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,6 +20,60 @@ pub struct Route {
     /// Which `Host` the backend sees: `preserve`, `backend`, or a literal.
     #[serde(default, skip_serializing_if = "is_default")]
     pub host: HostPolicy,
+    /// How long each part of a request may take.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub timeouts: RouteTimeouts,
+}
+
+/// How long each part of a request may take.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct RouteTimeouts {
+    /// Getting a connection to a backend; then 504 `connect_timeout`. 2 s unless said otherwise.
+    #[serde(skip_serializing_if = "is_millis::<2_000>")]
+    pub connect: TimeSpan,
+    /// How long the client may send nothing of its body; then 408. 60 s unless said otherwise.
+    #[serde(skip_serializing_if = "is_millis::<60_000>")]
+    pub request_body_idle: TimeSpan,
+    /// Bytes a second that the client's body must bring on average, once it was waited for longer than 5 s in all; else 408.
+    /// Time in which the backend takes nothing does not count. `0B` asks for nothing; 240 B unless said otherwise.
+    #[serde(skip_serializing_if = "is_minimum_rate")]
+    pub request_body_min_rate: ByteSize,
+    /// From the end of the request to the head of the response; then 504 `upstream_timeout`. 60 s unless said otherwise.
+    #[serde(skip_serializing_if = "is_millis::<60_000>")]
+    pub first_byte: TimeSpan,
+    /// How long nothing may move once the response has begun; then it is cut off. 60 s unless said otherwise.
+    #[serde(skip_serializing_if = "is_millis::<60_000>")]
+    pub idle: TimeSpan,
+    /// The whole request, from its head to the last byte of the response; then 504 `total_timeout`, or the response is cut
+    /// off. No limit unless said otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total: Option<TimeSpan>,
+    /// How long an upgraded connection (WebSocket, …) may carry nothing in either direction; `total` does not end it. 1 h
+    /// unless said otherwise.
+    #[serde(skip_serializing_if = "is_millis::<3_600_000>")]
+    pub tunnel_idle: TimeSpan,
+}
+
+const MINIMUM_RATE: ByteSize = ByteSize::from_bytes(240);
+
+fn is_minimum_rate(rate: &ByteSize) -> bool {
+    *rate == MINIMUM_RATE
+}
+
+impl Default for RouteTimeouts {
+    fn default() -> Self {
+        Self {
+            connect: TimeSpan::from_secs(2),
+            request_body_idle: TimeSpan::from_secs(60),
+            request_body_min_rate: MINIMUM_RATE,
+            first_byte: TimeSpan::from_secs(60),
+            idle: TimeSpan::from_secs(60),
+            total: None,
+            tunnel_idle: TimeSpan::from_secs(3600),
+        }
+    }
 }
 
 /// Which requests a route is for: all conditions that are given must hold.

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::config::{EncodedSlashes, PathStyle};
+
 /// Why a path is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
@@ -25,6 +27,12 @@ pub enum PathError {
     /// `%00`: no path has a NUL, but much software ends a text there.
     #[error("the path has a %00 at {at}")]
     EncodedNul {
+        /// The position of the `%`.
+        at: usize,
+    },
+    /// `%2F` where the listener refuses it.
+    #[error("the path has a %2F at {at}, which is refused here")]
+    EncodedSlash {
         /// The position of the `%`.
         at: usize,
     },
@@ -67,29 +75,48 @@ const fn classes() -> [Class; 256] {
     classes
 }
 
-/// Brings a request path, without query, into its canonical form. Idempotent; the result is ASCII.
+/// Brings a request path, without query, into its canonical form of the default style. Idempotent; the result is ASCII.
+///
+/// # Errors
+/// Names the first byte that cannot stand.
+pub fn canonicalize(raw: &[u8]) -> Result<Cow<'_, str>, PathError> {
+    canonicalize_in(raw, PathStyle::default())
+}
+
+/// Brings a request path, without query, into its canonical form of `style`. Idempotent; the result is ASCII.
 ///
 /// - Escapes of unreserved characters are decoded (RFC 3986 §6.2.2.2), all others stay, with upper-case digits. So `%2F` is
-///   no separator.
+///   no separator, unless the style says so.
 /// - Raw bytes that a path may not hold but that clients send, such as `|`, are percent-encoded. Control bytes, space,
 ///   non-ASCII, `#`, `?` and backslash are refused: the next reader might take them for something else.
-/// - Then empty segments are left out (`//` is `/`), and then dot segments are removed (RFC 3986 §5.2.4), never above
+/// - Then empty segments are left out (`//` is `/`), unless the style keeps them, and then dot segments are removed (RFC 3986 §5.2.4), never above
 ///   the root.
 ///
 /// A path that is canonical already, as almost all are, is borrowed.
 ///
 /// # Errors
 /// Names the first byte that cannot stand.
-pub fn canonicalize(raw: &[u8]) -> Result<Cow<'_, str>, PathError> {
+pub fn canonicalize_in(raw: &[u8], style: PathStyle) -> Result<Cow<'_, str>, PathError> {
     if raw.first() != Some(&b'/') {
         return Err(PathError::NotAbsolute);
     }
-    if is_canonical(raw) {
+    // What is canonical when slashes are merged is so when they are not.
+    if is_canonical(raw) && (style.encoded_slashes == EncodedSlashes::Keep || encoded_slash(raw).is_none()) {
         return Ok(Cow::Borrowed(std::str::from_utf8(raw).expect("only ASCII is canonical")));
     }
-    let escaped = unify_escapes(raw)?;
-    let canonical = remove_dot_segments(&escaped);
+    if style.encoded_slashes == EncodedSlashes::Refuse
+        && let Some(at) = encoded_slash(raw)
+    {
+        return Err(PathError::EncodedSlash { at });
+    }
+    let escaped = unify_escapes(raw, style.encoded_slashes == EncodedSlashes::Decode)?;
+    let canonical = remove_dot_segments(&escaped, style.merge_slashes);
     Ok(Cow::Owned(String::from_utf8(canonical).expect("other bytes than ASCII were refused")))
+}
+
+/// Where the first `%2F` stands.
+fn encoded_slash(path: &[u8]) -> Option<usize> {
+    path.windows(3).position(|window| matches!(window, b"%2F" | b"%2f"))
 }
 
 /// One pass, no writing: whether `canonicalize` would change nothing.
@@ -131,7 +158,7 @@ pub(super) fn escaped_byte(rest: &[u8]) -> Option<u8> {
 }
 
 /// Decodes and encodes, so that every character has one spelling.
-fn unify_escapes(raw: &[u8]) -> Result<Vec<u8>, PathError> {
+fn unify_escapes(raw: &[u8], decodes_slashes: bool) -> Result<Vec<u8>, PathError> {
     let mut out = Vec::with_capacity(raw.len() + 16);
     let mut at = 0;
     while let Some(&byte) = raw.get(at) {
@@ -142,7 +169,7 @@ fn unify_escapes(raw: &[u8]) -> Result<Vec<u8>, PathError> {
             Class::Percent => {
                 match escaped_byte(&raw[at..]).ok_or(PathError::BadEscape { at })? {
                     0 => return Err(PathError::EncodedNul { at }),
-                    byte if is_unreserved(byte) => out.push(byte),
+                    byte if is_unreserved(byte) || (decodes_slashes && byte == b'/') => out.push(byte),
                     byte => push_escape(&mut out, byte),
                 }
                 at += 2;
@@ -158,13 +185,16 @@ fn push_escape(out: &mut Vec<u8>, byte: u8) {
     out.extend([b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
 }
 
-/// Leaves out empty segments, then `.` and `..` with what they stand for.
-fn remove_dot_segments(path: &[u8]) -> Vec<u8> {
+/// Leaves out empty segments, if they are to be merged, then `.` and `..` with what they stand for.
+fn remove_dot_segments(path: &[u8], merge_slashes: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(path.len());
     let mut ends_with_slash = false;
-    for segment in path.split(|byte| *byte == b'/') {
+    // The first `/` has nothing in front of it.
+    let mut segments = path.split(|byte| *byte == b'/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
         ends_with_slash = true;
         match segment {
+            b"" if !merge_slashes && segments.peek().is_some() => out.push(b'/'),
             b"" | b"." => {}
             b".." => out.truncate(out.iter().rposition(|byte| *byte == b'/').unwrap_or(0)),
             segment => {
@@ -185,6 +215,38 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn other_styles_of_slashes() {
+        let style = |merge_slashes, encoded_slashes| PathStyle { merge_slashes, encoded_slashes };
+        let kept = style(false, EncodedSlashes::Keep);
+        let decoded = style(true, EncodedSlashes::Decode);
+        let both = style(false, EncodedSlashes::Decode);
+        let refused = style(true, EncodedSlashes::Refuse);
+        for (style, raw, canonical) in [
+            (kept, "//", Ok("//")),
+            (kept, "/a//b", Ok("/a//b")),
+            (kept, "/a//", Ok("/a//")),
+            (kept, "/a//../b", Ok("/a/b")),
+            (kept, "/a/./b%2fc", Ok("/a/b%2Fc")),
+            (kept, "/../../b", Ok("/b")),
+            (kept, "/a/b/..", Ok("/a/")),
+            (decoded, "/a%2fb", Ok("/a/b")),
+            (decoded, "/a%2F%2e%2e%2Fb", Ok("/b")),
+            (decoded, "/a/%2Fb", Ok("/a/b")),
+            (decoded, "/a%252Fb", Ok("/a%252Fb")),
+            (both, "/a%2F%2Fb", Ok("/a//b")),
+            (refused, "/a/b", Ok("/a/b")),
+            (refused, "/a%2Fb", Err(PathError::EncodedSlash { at: 2 })),
+            (refused, "/a/../%2f", Err(PathError::EncodedSlash { at: 6 })),
+        ] {
+            assert_eq!(
+                canonicalize_in(raw.as_bytes(), style).as_deref(),
+                canonical.as_ref().map(|text| *text),
+                "{raw}"
+            );
+        }
+    }
 
     #[test]
     fn canonical_forms() {
@@ -267,17 +329,28 @@ mod tests {
     }
 
     fn check(raw: &[u8]) -> Result<(), TestCaseError> {
-        let Ok(path) = canonicalize(raw) else { return Ok(()) };
-        prop_assert!(path.starts_with('/') && !path.contains("//"));
+        for style in [true, false].into_iter().flat_map(|merge_slashes| {
+            [EncodedSlashes::Keep, EncodedSlashes::Decode, EncodedSlashes::Refuse]
+                .map(|encoded_slashes| PathStyle { merge_slashes, encoded_slashes })
+        }) {
+            check_in(raw, style)?;
+        }
+        Ok(())
+    }
+
+    fn check_in(raw: &[u8], style: PathStyle) -> Result<(), TestCaseError> {
+        let Ok(path) = canonicalize_in(raw, style) else { return Ok(()) };
+        prop_assert!(path.starts_with('/') && (!style.merge_slashes || !path.contains("//")));
+        prop_assert!(style.encoded_slashes == EncodedSlashes::Keep || !path.contains("%2F"));
         prop_assert!(path.split('/').all(|segment| segment != "." && segment != ".."));
         prop_assert!(path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/%-._~!$&'()*+,;=:@".contains(&b)));
         for (at, _) in path.match_indices('%') {
             let byte = escaped_byte(&path.as_bytes()[at..]);
             prop_assert!(byte.is_some_and(|byte| byte != 0 && !is_unreserved(byte)));
         }
-        let again = canonicalize(path.as_bytes());
+        let again = canonicalize_in(path.as_bytes(), style);
         prop_assert_eq!(again.as_deref(), Ok(&*path));
-        prop_assert!(matches!(again, Ok(Cow::Borrowed(_))));
+        prop_assert!(!style.merge_slashes || matches!(again, Ok(Cow::Borrowed(_))));
         Ok(())
     }
 }

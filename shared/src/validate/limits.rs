@@ -10,6 +10,14 @@ use crate::config::Weight;
 pub const LISTENERS: usize = 1_000;
 /// Trusted proxies of one listener.
 pub const TRUSTED_PROXIES: usize = 1_000;
+/// The least that a listener's limit on request heads can be: what a browser sends must fit.
+pub const LEAST_HEAD_BYTES: u64 = 1 << 10;
+/// The most that a listener's limit on request heads can be: a head is held whole, in one buffer.
+pub const HEAD_BYTES: u64 = 64 << 10;
+/// The most that a listener's limit on header fields can be.
+pub const HEAD_FIELDS: u16 = 512;
+/// The least that a listener's limit on request targets can be.
+pub const LEAST_TARGET_BYTES: u64 = 64;
 /// Routes.
 pub const ROUTES: usize = 100_000;
 /// Hosts of one route.

@@ -2,8 +2,12 @@ use std::net::SocketAddr;
 
 use hashbrown::{HashMap, hash_map::Entry};
 
-use super::{at_most, limits, unique_names};
-use crate::{Findings, config::Listener};
+use super::{at_most, limits, longer_than_zero, unique_names};
+use crate::{
+    Findings,
+    config::{Listener, ListenerLimits, ListenerTimeouts},
+    value::ByteSize,
+};
 
 pub(super) fn check(listeners: &[Listener], findings: &mut Findings) {
     at_most(limits::LISTENERS, listeners.len(), "/listeners", findings);
@@ -23,6 +27,50 @@ pub(super) fn check(listeners: &[Listener], findings: &mut Findings) {
                 );
             }
         }
+        check_timeouts(&listener.timeouts, &format!("/listeners/{index}/timeouts"), findings);
+        check_limits(&listener.limits, &format!("/listeners/{index}/limits"), findings);
+    }
+}
+
+fn check_timeouts(timeouts: &ListenerTimeouts, pointer: &str, findings: &mut Findings) {
+    // Every field is named, so that a new one is not forgotten here.
+    let ListenerTimeouts { request_head, keep_alive_idle, half_close_grace } = timeouts;
+    for (field, span) in
+        [("request_head", request_head), ("keep_alive_idle", keep_alive_idle), ("half_close_grace", half_close_grace)]
+    {
+        longer_than_zero(*span, format_args!("{pointer}/{field}"), findings);
+    }
+}
+
+fn check_limits(listener: &ListenerLimits, pointer: &str, findings: &mut Findings) {
+    let ListenerLimits { connections, connections_per_client, requests_per_connection, head, fields, target, body: _ } =
+        listener;
+    for (field, count) in [
+        ("connections", connections),
+        ("connections_per_client", connections_per_client),
+        ("requests_per_connection", requests_per_connection),
+    ] {
+        if *count == Some(0) {
+            findings.error(
+                format!("{pointer}/{field}"),
+                "0 would let nothing through: write 1 or more, or leave it out for no limit",
+            );
+        }
+    }
+    let mut in_range = |field: &str, size: &ByteSize, least: u64, most: u64| {
+        if !(least..=most).contains(&size.bytes()) {
+            let (least, most) = (ByteSize::from_bytes(least), ByteSize::from_bytes(most));
+            findings.error(format!("{pointer}/{field}"), format!("{size} is out of range: write {least} to {most}"));
+        }
+    };
+    in_range("head", head, limits::LEAST_HEAD_BYTES, limits::HEAD_BYTES);
+    // A target is part of its head, whose limit acts first if it is the smaller one.
+    in_range("target", target, limits::LEAST_TARGET_BYTES, limits::HEAD_BYTES);
+    if !(1..=limits::HEAD_FIELDS).contains(fields) {
+        findings.error(
+            format!("{pointer}/fields"),
+            format!("{fields} is out of range: write 1 to {}", limits::HEAD_FIELDS),
+        );
     }
 }
 

@@ -2,10 +2,10 @@ use std::{borrow::Borrow, collections::BTreeMap, fmt::Display};
 
 use hashbrown::HashSet;
 
-use super::{References, at_most, limits, shadow, unique_names};
+use super::{References, at_most, limits, longer_than_zero, shadow, unique_names};
 use crate::{
     Findings,
-    config::{Action, PathMatch, Route, RouteMatch, ValueMatch},
+    config::{Action, PathMatch, Route, RouteMatch, RouteTimeouts, ValueMatch},
     document::escape,
     routing::path,
     value::{AbsolutePath, Name, quoted},
@@ -23,6 +23,7 @@ pub(super) fn check(routes: &[Route], references: &References, findings: &mut Fi
             );
         }
         check_match(&route.matches, format_args!("/routes/{index}/match"), references, findings);
+        check_timeouts(&route.timeouts, &format!("/routes/{index}/timeouts"), findings);
     }
     shadow::check(routes, findings);
 }
@@ -31,6 +32,38 @@ pub(super) fn check(routes: &[Route], references: &References, findings: &mut Fi
 pub(super) fn upstream_of(action: &Action) -> &Name {
     match action {
         Action::Forward(forward) => &forward.upstream,
+    }
+}
+
+fn check_timeouts(timeouts: &RouteTimeouts, pointer: &str, findings: &mut Findings) {
+    // Every field is named, so that a new one is not forgotten here.
+    let RouteTimeouts {
+        connect,
+        request_body_idle,
+        // Its 0 has a meaning.
+        request_body_min_rate: _,
+        first_byte,
+        idle,
+        total,
+        tunnel_idle,
+    } = timeouts;
+    for (field, span) in [
+        ("connect", Some(connect)),
+        ("request_body_idle", Some(request_body_idle)),
+        ("first_byte", Some(first_byte)),
+        ("idle", Some(idle)),
+        ("total", total.as_ref()),
+        ("tunnel_idle", Some(tunnel_idle)),
+    ] {
+        if let Some(span) = span {
+            longer_than_zero(*span, format_args!("{pointer}/{field}"), findings);
+        }
+    }
+    if total.is_some_and(|total| total <= *connect) {
+        findings.warning(
+            format!("{pointer}/total"),
+            "no longer than `connect`: a slow connection alone uses all of it up, and `connect` never acts",
+        );
     }
 }
 

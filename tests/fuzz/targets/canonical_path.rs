@@ -2,7 +2,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use shared::routing::{host, path};
+use shared::{
+    config::{EncodedSlashes, PathStyle},
+    routing::{host, path},
+};
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(canonical) = path::canonicalize(bytes) {
@@ -10,6 +13,13 @@ fuzz_target!(|bytes: &[u8]| {
         let segments = canonical.split('/');
         assert!(!canonical.contains("//") && !segments.clone().any(|s| s == "." || s == ".."), "{canonical:?}");
         let again = path::canonicalize(canonical.as_bytes());
+        assert_eq!(again.as_deref(), Ok(&*canonical), "the canonical form is canonical");
+    }
+    for encoded_slashes in [EncodedSlashes::Keep, EncodedSlashes::Decode, EncodedSlashes::Refuse] {
+        let style = PathStyle { merge_slashes: false, encoded_slashes };
+        let Ok(canonical) = path::canonicalize_in(bytes, style) else { continue };
+        assert!(!canonical.split('/').any(|s| s == "." || s == ".."), "{canonical:?}");
+        let again = path::canonicalize_in(canonical.as_bytes(), style);
         assert_eq!(again.as_deref(), Ok(&*canonical), "the canonical form is canonical");
     }
     if let Ok(authority) = host::parse(bytes) {

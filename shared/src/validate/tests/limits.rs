@@ -96,3 +96,41 @@ fn resources_have_limits() {
     });
     expect_error(&findings, "/ip_rules");
 }
+
+#[test]
+fn time_outs_and_limits_of_listeners_and_routes_stay_within_their_ranges() {
+    let listener = |part: Value| {
+        let mut listener = json!({"name": "web", "address": "1.1.1.1:1"});
+        listener.as_object_mut().unwrap().extend(part.as_object().unwrap().clone());
+        sound_but(json!({"listeners": [listener]}))
+    };
+    let route = |timeouts: Value| {
+        sound_but(json!({"routes": [{"name": "r", "action": {"forward": {"upstream": "u"}}, "timeouts": timeouts}]}))
+    };
+    for field in ["request_head", "keep_alive_idle", "half_close_grace"] {
+        let config = listener(json!({"timeouts": {field: "0s"}}));
+        expect_error(&check(&config, Origin::Store), &format!("/listeners/0/timeouts/{field}"));
+        assert!(check(&listener(json!({"timeouts": {field: "1ms"}})), Origin::Store).is_empty());
+    }
+    for (field, bad, good) in [
+        ("connections", json!(0), json!(1)),
+        ("connections_per_client", json!(0), json!(1)),
+        ("requests_per_connection", json!(0), json!(1)),
+        ("head", json!("1023B"), json!("1KiB")),
+        ("head", json!("65KiB"), json!("64KiB")),
+        ("fields", json!(0), json!(1)),
+        ("fields", json!(513), json!(512)),
+        ("target", json!("63B"), json!("64B")),
+        ("target", json!("65KiB"), json!("64KiB")),
+    ] {
+        let findings = |value: Value| check(&listener(json!({"limits": {field: value}})), Origin::Store);
+        expect_error(&findings(bad), &format!("/listeners/0/limits/{field}"));
+        assert!(findings(good.clone()).is_empty(), "{field}: {good}");
+    }
+    for field in ["connect", "request_body_idle", "first_byte", "idle", "total", "tunnel_idle"] {
+        expect_error(&check(&route(json!({field: "0s"})), Origin::Store), &format!("/routes/0/timeouts/{field}"));
+    }
+    assert!(check(&route(json!({"request_body_min_rate": "0B", "total": "3s"})), Origin::Store).is_empty());
+    let short = check(&route(json!({"total": "2s"})), Origin::Store);
+    assert!(!short.has_errors() && short.iter().any(|finding| finding.pointer == "/routes/0/timeouts/total"));
+}

@@ -1,0 +1,221 @@
+//! When an exchange is overdue, and whose fault that is.
+
+use std::time::{Duration, Instant};
+
+use crate::error::Reason;
+
+/// How long the client's body may be waited for in all before its rate is judged.
+const RATE_GRACE: Duration = Duration::from_secs(5);
+
+/// How long each part of a request may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timeouts {
+    /// Getting a connection.
+    pub(crate) connect: Duration,
+    /// How long the client may send nothing of its body.
+    pub(crate) body_idle: Duration,
+    /// Bytes a second that the client's body must bring; 0 asks for nothing.
+    pub(crate) body_min_rate: u64,
+    /// From the end of the request to the head of the response.
+    pub(crate) first_byte: Duration,
+    /// How long nothing may move once the response has begun.
+    pub(crate) idle: Duration,
+    /// The whole request.
+    pub(crate) total: Option<Duration>,
+    /// How long a tunnel may carry nothing.
+    pub(crate) tunnel_idle: Duration,
+    /// How long a client that ended its side may wait for a response head.
+    pub(crate) half_close_grace: Duration,
+}
+
+/// What a direction of an exchange waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waits {
+    /// The client sends or takes nothing.
+    Client,
+    /// The backend sends or takes nothing.
+    Upstream,
+    /// The direction is done.
+    Nobody,
+}
+
+/// How an exchange stands when nothing can be moved at the moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing {
+    /// What the request's body waits for.
+    pub(crate) upload: Waits,
+    /// What the response waits for.
+    pub(crate) download: Waits,
+    /// Whether the response's head has been read.
+    pub(crate) is_answered: bool,
+    /// Whether the client ended its side.
+    pub(crate) is_half_closed: bool,
+    /// Whether the client waits for 100 before it sends its body.
+    pub(crate) expects_continue: bool,
+    /// Bytes of the request's body so far.
+    pub(crate) received: u64,
+}
+
+/// The clock of one exchange.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    timeouts: Timeouts,
+    total: Option<Instant>,
+    /// When the request's body last moved.
+    up: Instant,
+    /// When anything last moved.
+    moved: Instant,
+    /// When waiting for the client's body began, if it is waited for.
+    waits_since: Option<Instant>,
+    /// How long the client's body was waited for before that.
+    waited: Duration,
+}
+
+impl Pace {
+    /// The clock of an exchange that begins `now`, of a request that must be over at `total`.
+    pub(crate) fn new(timeouts: Timeouts, total: Option<Instant>, now: Instant) -> Self {
+        Self { timeouts, total, up: now, moved: now, waits_since: None, waited: Duration::ZERO }
+    }
+
+    /// Notes that something moved, and whether that was the request's body; then it stood as `standing` says.
+    pub(crate) fn moved(&mut self, now: Instant, upload: bool, standing: &Standing) {
+        self.moved = now;
+        let is_waited_for = standing.upload == Waits::Client && !standing.expects_continue;
+        if upload || !is_waited_for {
+            self.up = now;
+            if let Some(since) = self.waits_since.take() {
+                self.waited += now - since;
+            }
+        }
+        if is_waited_for && self.waits_since.is_none() {
+            self.waits_since = Some(now);
+        }
+    }
+
+    /// When the exchange is overdue if nothing moves until then, and why.
+    pub(crate) fn due(&self, standing: &Standing) -> (Instant, Reason) {
+        let Timeouts { body_idle, first_byte, idle, half_close_grace, .. } = self.timeouts;
+        let due = if standing.is_answered {
+            let reason = match (standing.download, standing.upload) {
+                (Waits::Client, _) => Reason::ClientTooSlow,
+                (_, Waits::Client) => Reason::RequestTimeout,
+                _ => Reason::UpstreamTimeout,
+            };
+            (self.moved + idle, reason)
+        } else if standing.is_half_closed {
+            (self.moved + half_close_grace, Reason::ClientGone)
+        } else if let Some(since) = self.waits_since {
+            let due = self.up + body_idle;
+            (self.rate_due(since, standing.received).map_or(due, |rate| rate.min(due)), Reason::RequestTimeout)
+        } else {
+            (self.moved + first_byte, Reason::UpstreamTimeout)
+        };
+        match self.total {
+            Some(total) if total < due.0 => (total, Reason::TotalTimeout),
+            _ => due,
+        }
+    }
+
+    /// When the client, waited for since `since`, falls below the least rate: it is granted a while, and as long as what it sent
+    /// may take. Waiting for the backend does not count.
+    fn rate_due(&self, since: Instant, received: u64) -> Option<Instant> {
+        let seconds = received.checked_div(self.timeouts.body_min_rate)?;
+        // A hundred years; more would overflow the clock.
+        let granted = RATE_GRACE + Duration::from_secs(seconds.min(3_000_000_000));
+        Some(since + granted.saturating_sub(self.waited))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    const TIMEOUTS: Timeouts = Timeouts {
+        connect: seconds(1),
+        body_idle: seconds(60),
+        body_min_rate: 100,
+        first_byte: seconds(30),
+        idle: seconds(40),
+        total: None,
+        tunnel_idle: seconds(1),
+        half_close_grace: seconds(2),
+    };
+
+    const WAITS_FOR_BODY: Standing = Standing {
+        upload: Waits::Client,
+        download: Waits::Upstream,
+        is_answered: false,
+        is_half_closed: false,
+        expects_continue: false,
+        received: 0,
+    };
+
+    const WAITS_FOR_HEAD: Standing = Standing { upload: Waits::Nobody, ..WAITS_FOR_BODY };
+
+    #[test]
+    fn each_standing_has_its_time_and_its_fault() {
+        let answered = Standing { is_answered: true, ..WAITS_FOR_HEAD };
+        for (standing, after, reason) in [
+            (WAITS_FOR_HEAD, 30, Reason::UpstreamTimeout),
+            (WAITS_FOR_BODY, 5, Reason::RequestTimeout),
+            (Standing { received: 100_000, ..WAITS_FOR_BODY }, 60, Reason::RequestTimeout),
+            (Standing { received: 1_000, ..WAITS_FOR_BODY }, 15, Reason::RequestTimeout),
+            (Standing { expects_continue: true, ..WAITS_FOR_BODY }, 30, Reason::UpstreamTimeout),
+            (Standing { upload: Waits::Upstream, ..WAITS_FOR_BODY }, 30, Reason::UpstreamTimeout),
+            (Standing { is_half_closed: true, ..WAITS_FOR_HEAD }, 2, Reason::ClientGone),
+            (answered, 40, Reason::UpstreamTimeout),
+            (Standing { is_half_closed: true, ..answered }, 40, Reason::UpstreamTimeout),
+            (Standing { download: Waits::Client, ..answered }, 40, Reason::ClientTooSlow),
+            (Standing { upload: Waits::Client, ..answered }, 40, Reason::RequestTimeout),
+        ] {
+            let start = Instant::now();
+            let mut pace = Pace::new(TIMEOUTS, None, start);
+            pace.moved(start, true, &standing);
+            assert_eq!(pace.due(&standing), (start + seconds(after), reason), "{standing:?}");
+        }
+    }
+
+    #[test]
+    fn the_total_comes_first_if_it_is_sooner() {
+        let start = Instant::now();
+        for (total, expected) in [(10, (10, Reason::TotalTimeout)), (50, (30, Reason::UpstreamTimeout))] {
+            let mut pace = Pace::new(TIMEOUTS, Some(start + seconds(total)), start);
+            pace.moved(start, true, &WAITS_FOR_HEAD);
+            assert_eq!(pace.due(&WAITS_FOR_HEAD), (start + seconds(expected.0), expected.1));
+        }
+    }
+
+    #[test]
+    fn only_time_in_which_the_client_is_waited_for_counts_against_its_rate() {
+        let start = Instant::now();
+        let mut pace = Pace::new(TIMEOUTS, None, start);
+        pace.moved(start, true, &WAITS_FOR_BODY);
+        // 4 s for the client, then the backend takes nothing for 20 s, then the client is waited for again.
+        let blocked = Standing { upload: Waits::Upstream, received: 300, ..WAITS_FOR_BODY };
+        pace.moved(start + seconds(4), true, &blocked);
+        assert_eq!(pace.due(&blocked).1, Reason::UpstreamTimeout);
+        let waiting = Standing { upload: Waits::Client, ..blocked };
+        pace.moved(start + seconds(24), true, &waiting);
+        assert_eq!(pace.due(&waiting), (start + seconds(24 + 5 + 3 - 4), Reason::RequestTimeout));
+    }
+
+    #[test]
+    fn a_trickle_is_overdue_though_it_never_stops() {
+        let start = Instant::now();
+        let mut pace = Pace::new(TIMEOUTS, None, start);
+        let mut now = start;
+        for received in 0.. {
+            let standing = Standing { received, ..WAITS_FOR_BODY };
+            pace.moved(now, true, &standing);
+            if pace.due(&standing).0 <= now {
+                break;
+            }
+            now += seconds(1);
+        }
+        assert_eq!(now - start, seconds(5));
+    }
+}
