@@ -20,12 +20,12 @@ mod stream;
 mod tunnel;
 mod upload;
 
-pub(crate) use buffers::Buffers;
+pub(crate) use buffers::{Buffer, Buffers};
 pub(crate) use client::{Client, Read};
 pub(crate) use connect::connect;
-pub(crate) use deadlines::Deadlines;
+pub(crate) use deadlines::{Deadline, Deadlines};
 pub(crate) use exchange::{Ended, Exchange, Terms};
-pub(crate) use pace::Timeouts;
+pub(crate) use pace::{Pace, Standing, Timeouts, Waits};
 pub(crate) use pool::Pool;
 pub(crate) use scratch::{KEPT as KEPT_SCRATCH, Scratch};
 pub(crate) use splice::Pipes;

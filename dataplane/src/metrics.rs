@@ -1,6 +1,7 @@
 //! Counters. Handles are made when a snapshot is compiled and live in it; a request touches no label map.
 
 mod histogram;
+mod http2;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -15,8 +16,9 @@ use prometheus_client::{
 };
 use shared::value::Name;
 
-use crate::error::Reason;
+use crate::{error::Reason, protocol::Protocol};
 use histogram::Histogram;
+pub(crate) use http2::{Http2Metrics, Http2Side};
 
 /// All counters of the process; clones share them.
 #[derive(Clone)]
@@ -31,8 +33,11 @@ pub(crate) struct Metrics {
     backend_in_flight: Family<BackendLabels, Gauge>,
     connections: Family<ListenerLabel, Counter>,
     connections_open: Family<ListenerLabel, Gauge>,
+    listener_requests: Family<ProtocolLabels, Counter>,
     connections_refused: Family<ListenerLabel, Counter>,
     named: Arc<Mutex<HashSet<(Name, Name)>>>,
+    /// HTTP/2 connections.
+    pub(crate) http2: Http2Metrics,
     /// Open connections of each listener that has counters.
     listeners: Arc<Mutex<HashMap<Name, Gauge>>>,
     /// The revision that acts.
@@ -96,6 +101,8 @@ pub(crate) struct ListenerMetrics {
     pub(crate) refused: Counter,
     /// Connections that are open.
     pub(crate) open: Gauge,
+    /// Requests that came, by [`Protocol`].
+    pub(crate) requests: [Counter; Protocol::ALL.len()],
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -132,6 +139,12 @@ struct ListenerLabel {
     listener: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ProtocolLabels {
+    listener: String,
+    protocol: &'static str,
+}
+
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 const FAILURES: [&str; 3] = ["connect", "timeout", "reset"];
 
@@ -150,6 +163,8 @@ impl Metrics {
             backend_in_flight: Family::default(),
             connections: Family::default(),
             connections_open: Family::default(),
+            listener_requests: Family::default(),
+            http2: Http2Metrics::new(&mut registry),
             connections_refused: Family::default(),
             named: Arc::default(),
             listeners: Arc::default(),
@@ -182,6 +197,11 @@ impl Metrics {
         );
         registry.register("connections", "Connections accepted", metrics.connections.clone());
         registry.register("connections_open", "Connections open", metrics.connections_open.clone());
+        registry.register(
+            "listener_requests",
+            "Requests that came, by listener and version of HTTP",
+            metrics.listener_requests.clone(),
+        );
         registry.register(
             "connections_refused",
             "Connections closed at once because their client has too many",
@@ -269,10 +289,15 @@ impl Metrics {
         let label = ListenerLabel { listener: name.to_string() };
         let open = self.connections_open.get_or_create_owned(&label);
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), open.clone());
+        let requests = Protocol::ALL.map(|protocol| {
+            self.listener_requests
+                .get_or_create_owned(&ProtocolLabels { listener: name.to_string(), protocol: protocol.word() })
+        });
         ListenerMetrics {
             connections: self.connections.get_or_create_owned(&label),
             refused: self.connections_refused.get_or_create_owned(&label),
             open,
+            requests,
         }
     }
 
@@ -285,6 +310,10 @@ impl Metrics {
                 let label = ListenerLabel { listener: name.to_string() };
                 self.connections.remove(&label);
                 self.connections_open.remove(&label);
+                for protocol in Protocol::ALL {
+                    self.listener_requests
+                        .remove(&ProtocolLabels { listener: name.to_string(), protocol: protocol.word() });
+                }
                 self.connections_refused.remove(&label);
             }
             keep

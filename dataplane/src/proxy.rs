@@ -4,7 +4,6 @@
 //! match route, route IP rules, choose backend, rewrite, forward, record.
 
 use std::{
-    borrow::Cow,
     cell::{Cell, RefCell},
     net::IpAddr,
     rc::Rc,
@@ -18,12 +17,15 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    answer::Answer,
     client_address,
     engine::{self, Client, Ended, Exchange, Read, Scratch, Terms, Timeouts, Upstream},
     error::Reason,
     forwarding::{self, Hop},
+    h2,
     head::{Request, RoutedRequest},
     live::EndpointLive,
+    protocol::Protocol,
     record::AccessRecord,
     snapshot::{Listener, Snapshot, Verdict},
     worker::Worker,
@@ -31,7 +33,8 @@ use crate::{
 
 /// What all requests of a client connection share.
 pub(crate) struct Connection {
-    peer: IpAddr,
+    /// The peer's address, never an IPv4-mapped one.
+    pub(crate) peer: IpAddr,
     peer_text: Box<str>,
     /// Where snapshots hold the listener.
     slot: usize,
@@ -66,7 +69,7 @@ impl Connection {
     }
 
     /// What holds for a head that begins now: its limits, and how long it may take.
-    fn limits(&self, worker: &Worker) -> (HeadLimits, Duration) {
+    pub(crate) fn limits(&self, worker: &Worker) -> (HeadLimits, Duration) {
         worker.with_snapshot(|snapshot| match snapshot.listener(self.slot) {
             Some(listener) => (listener.head, listener.head_time),
             None => (self.listener.borrow().head, self.listener.borrow().head_time),
@@ -74,16 +77,18 @@ impl Connection {
     }
 
     /// Counts a request; whether `most` allow another one after it.
-    fn counts_request(&self, most: u32) -> bool {
+    pub(crate) fn counts_request(&self, most: u32) -> bool {
         self.requests.set(self.requests.get().saturating_add(1));
         self.requests.get() < most
     }
 }
 
 /// Where a request goes and how.
-struct Chosen {
-    endpoint: Arc<EndpointLive>,
-    timeouts: Timeouts,
+pub(crate) struct Chosen {
+    /// The backend.
+    pub(crate) endpoint: Arc<EndpointLive>,
+    /// How long its parts may take.
+    pub(crate) timeouts: Timeouts,
 }
 
 /// What becomes of a client's connection after a request.
@@ -107,6 +112,11 @@ pub(crate) async fn serve(worker: Rc<Worker>, connection: Connection, stream: Tc
         let Some(mut scratch) = memory.take() else { return };
         let next = match read {
             Read::Head => handle(&worker, &connection, &mut client, &mut scratch).await,
+            Read::Fault(_) if begins_http2(&worker, &connection, &client) => {
+                worker.give_back(scratch);
+                // Boxed: other connections must not carry its memory along.
+                return Box::pin(h2::serve(worker, connection, client)).await;
+            }
             Read::Fault(fault) => {
                 refuse(&worker, &connection, &mut client, &mut scratch, Reason::of_request(fault)).await
             }
@@ -122,6 +132,12 @@ pub(crate) async fn serve(worker: Rc<Worker>, connection: Connection, stream: Tc
     }
 }
 
+/// Whether the connection begins with HTTP/2 where that is allowed.
+fn begins_http2(worker: &Worker, connection: &Connection, client: &Client) -> bool {
+    let is_first = connection.requests.get() == 0;
+    is_first && h2::is_preface(client.input.bytes()) && connection.listener(&worker.snapshot()).allow_h2c
+}
+
 /// Answers one request whose head is complete.
 async fn handle(worker: &Worker, connection: &Connection, client: &mut Client, scratch: &mut Scratch) -> Next {
     // One snapshot for the whole request: a publish in the middle must not mix two configurations.
@@ -130,7 +146,14 @@ async fn handle(worker: &Worker, connection: &Connection, client: &mut Client, s
     let bytes = client.input.bytes();
     let from = client_address::of(connection.peer, &scratch.request.fields, bytes, &listener.trusted_proxies);
     let id = worker.clock.request_id();
-    let mut record = AccessRecord::start(&worker.access_log, id, &snapshot, Arc::clone(&listener), from.address);
+    let mut record = AccessRecord::start(
+        &worker.access_log,
+        id,
+        &snapshot,
+        Arc::clone(&listener),
+        from.address,
+        scratch.request.version.into(),
+    );
     let chosen = choose(&snapshot, &listener, connection, from, scratch, bytes, &mut record);
     // A long request keeps the few things it needs, not a whole snapshot.
     drop(snapshot);
@@ -156,7 +179,7 @@ async fn handle(worker: &Worker, connection: &Connection, client: &mut Client, s
 }
 
 /// Steps from parsing to the head for the backend, which stands in `scratch.out` afterwards.
-fn choose(
+pub(crate) fn choose(
     snapshot: &Snapshot,
     listener: &Listener,
     connection: &Connection,
@@ -196,6 +219,7 @@ fn choose(
     let hop = Hop {
         peer: &connection.peer_text,
         peer_is_trusted: from.peer_is_trusted,
+        protocol: record.protocol,
         request_id: record.request_id.hyphenated().encode_lower(&mut id),
         host: &route.host,
         backend: &backend.authority,
@@ -253,7 +277,7 @@ async fn forward(
         let is_pooled = pooled.is_some();
         let mut upstream = match pooled.take() {
             Some(upstream) => upstream,
-            None => connected(endpoint, connect_time(&terms)?).await?,
+            None => connected(endpoint, connect_time(timeouts.connect, terms.total)?).await?,
         };
         let exchange = Exchange::new(worker, client, &mut upstream, out, &terms, response, appended);
         let ended = exchange.run().await;
@@ -309,15 +333,14 @@ async fn finish(
     }
 }
 
-/// How long getting a connection may take now.
-fn connect_time(terms: &Terms) -> Result<Duration, Reason> {
-    let connect = terms.timeouts.connect;
-    let Some(total) = terms.total else { return Ok(connect) };
+/// How long getting a connection may take now, of `connect` and what is left until `total`.
+pub(crate) fn connect_time(connect: Duration, total: Option<Instant>) -> Result<Duration, Reason> {
+    let Some(total) = total else { return Ok(connect) };
     let left = total.saturating_duration_since(Instant::now());
     if left.is_zero() { Err(Reason::TotalTimeout) } else { Ok(connect.min(left)) }
 }
 
-async fn connected(endpoint: &EndpointLive, time: Duration) -> Result<Upstream, Reason> {
+pub(crate) async fn connected(endpoint: &EndpointLive, time: Duration) -> Result<Upstream, Reason> {
     let connected = engine::connect(&endpoint.address, time).await;
     match &connected {
         Ok(_) => drop(endpoint.metrics.connections.inc()),
@@ -326,7 +349,7 @@ async fn connected(endpoint: &EndpointLive, time: Duration) -> Result<Upstream, 
     connected
 }
 
-fn count_failure(endpoint: &EndpointLive, reason: Reason) {
+pub(crate) fn count_failure(endpoint: &EndpointLive, reason: Reason) {
     match reason {
         Reason::ConnectFailed | Reason::ConnectTimeout => drop(endpoint.metrics.connect_failures.inc()),
         Reason::UpstreamTimeout | Reason::TotalTimeout => drop(endpoint.metrics.timeouts.inc()),
@@ -350,7 +373,8 @@ async fn refuse(
     let snapshot = worker.snapshot();
     let listener = connection.listener(&snapshot);
     let id = worker.clock.request_id();
-    let mut record = AccessRecord::start(&worker.access_log, id, &snapshot, listener, connection.peer);
+    let mut record =
+        AccessRecord::start(&worker.access_log, id, &snapshot, listener, connection.peer, Protocol::Http11);
     drop(snapshot);
     // What can be told of a first line that may be anything.
     let shown = &client.input.bytes()[..client.input.bytes().len().min(SHOWN)];
@@ -377,7 +401,7 @@ fn skip_body(client: &mut Client, body: RequestBody, already_read: u64) -> bool 
     }
 }
 
-/// The proxy's own answer: a status, the reason word, and nothing that helps an attacker.
+/// Sends the proxy's own answer.
 async fn answer(
     worker: &Worker,
     client: &mut Client,
@@ -386,36 +410,13 @@ async fn answer(
     keeps: bool,
     mut record: AccessRecord,
 ) -> Next {
-    let snapshot = worker.snapshot();
-    snapshot.count_generated(reason);
-    let has_routes = !snapshot.routes.is_empty();
-    drop(snapshot);
-    let status = reason.status();
-    record.answered(status, Some(reason));
-    let is_for_us = reason == Reason::MaxForwards;
     let Scratch { request, out, appended, .. } = scratch;
-    let (text, kind): (Cow<'_, [u8]>, &[u8]) = if is_for_us && request.method == Method::Trace {
-        (Cow::Borrowed(appended), b"message/http")
-    } else if is_for_us {
-        (Cow::Borrowed(b""), b"text/plain")
-    } else if reason == Reason::NoRoute && !has_routes {
-        (Cow::Borrowed(FIRST_STEPS.as_bytes()), TEXT)
-    } else {
-        let text = format!("{status} {}\n{}\nrequest id: {}\n", reason.word(), reason.sentence(), record.request_id);
-        (Cow::Owned(text.into_bytes()), TEXT)
-    };
+    let answer = Answer::new(worker, reason, record.request_id, request.method, appended);
+    record.answered(answer.status, Some(reason));
     out.clear();
-    write::status_line(out, status, reason.phrase().as_bytes());
-    write::line(out, b"Content-Type", kind);
-    write::line(out, b"Content-Length", text.len().to_string().as_bytes());
-    write::line(out, b"Cache-Control", b"no-store");
-    write::line(out, b"Date", &worker.clock.date());
-    if !is_for_us {
-        let proxy_status = format!("tidegate; error={}; details=\"{}\"", reason.proxy_error(), reason.word());
-        write::line(out, b"Proxy-Status", proxy_status.as_bytes());
-    }
-    if reason == Reason::MethodRefused || is_for_us {
-        write::line(out, b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE");
+    write::status_line(out, answer.status, reason.phrase().as_bytes());
+    for (name, value) in &answer.fields {
+        write::line(out, name.as_bytes(), value.as_bytes());
     }
     if !keeps {
         write::line(out, b"Connection", b"close");
@@ -424,8 +425,8 @@ async fn answer(
     }
     write::end(out);
     if request.method != Method::Head {
-        out.extend_from_slice(&text);
-        record.bytes_out = text.len() as u64;
+        out.extend_from_slice(&answer.body);
+        record.bytes_out = answer.body.len() as u64;
     }
     match client.send(out).await {
         true if keeps => Next::Keep,
@@ -433,18 +434,3 @@ async fn answer(
         false => Next::Close,
     }
 }
-
-/// The type of what people read.
-const TEXT: &[u8] = b"text/plain; charset=utf-8";
-
-/// The answer while there is no route at all.
-const FIRST_STEPS: &str = r#"404 no_route
-Tidegate is running and has no route yet. Three requests to its REST API make the first one:
-
-  T="Authorization: Bearer $(cat tidegate-data/admin.token)"; A=http://127.0.0.1:7080/api/v1; J="content-type: application/json"
-  curl -H "$T" -H "$J" $A/upstreams -d '{"name":"web"}'
-  curl -H "$T" -H "$J" $A/upstreams/web/backends -d '{"name":"a","address":"127.0.0.1:9001"}'
-  curl -H "$T" -H "$J" $A/routes -d '{"name":"web","match":{},"action":{"forward":{"upstream":"web"}}}'
-
-The API explains itself at http://127.0.0.1:7080/docs.
-"#;

@@ -14,6 +14,7 @@ use crate::{
     access_log::AccessLog,
     error::Reason,
     live::EndpointLive,
+    protocol::Protocol,
     snapshot::{Listener, RouteLabels, Snapshot},
 };
 
@@ -26,6 +27,8 @@ pub(crate) struct AccessRecord {
     pub(crate) request_id: Uuid,
     /// Who sent it.
     pub(crate) client: IpAddr,
+    /// In which version.
+    pub(crate) protocol: Protocol,
     /// What it was routed by; the counters of requests without a route until then.
     pub(crate) route: Arc<RouteLabels>,
     /// Bytes of the request's body.
@@ -50,6 +53,7 @@ struct Line<'a> {
     time: Timestamp,
     request_id: Uuid,
     client: IpAddr,
+    protocol: &'a str,
     listener: &'a str,
     route: Option<&'a str>,
     upstream: Option<&'a str>,
@@ -75,6 +79,7 @@ impl AccessRecord {
         snapshot: &Snapshot,
         listener: Arc<Listener>,
         client: IpAddr,
+        protocol: Protocol,
     ) -> Self {
         Self {
             log: snapshot.access_log.then(|| log.clone()),
@@ -82,6 +87,7 @@ impl AccessRecord {
             started: Instant::now(),
             request_id,
             client,
+            protocol,
             route: Arc::clone(&snapshot.no_route),
             bytes_in: 0,
             bytes_out: 0,
@@ -148,6 +154,7 @@ impl Drop for AccessRecord {
         let reason = self.reason.or(self.status.is_none().then_some(Reason::ClientGone));
         let duration = self.started.elapsed();
         self.route.metrics.count(status);
+        self.listener.metrics.requests[self.protocol as usize].inc();
         self.route.metrics.duration.observe(duration.as_secs_f64());
         let Some(log) = &self.log else { return };
         let millis = |duration: Duration| duration.as_micros() as f64 / 1000.0;
@@ -155,6 +162,7 @@ impl Drop for AccessRecord {
             time: self.time,
             request_id: self.request_id,
             client: self.client,
+            protocol: self.protocol.word(),
             listener: self.listener.name.as_str(),
             route: Some(self.route.name.as_str()).filter(|name| !name.is_empty()),
             upstream: self.endpoint.as_ref().map(|endpoint| endpoint.upstream.as_str()),

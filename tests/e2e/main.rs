@@ -4,6 +4,7 @@
 mod cli;
 mod descriptors;
 mod forwarding;
+mod h2;
 mod hostile;
 mod http1;
 mod large_bodies;

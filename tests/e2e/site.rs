@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use harness::{DEADLINE, DataPlane, Origin, RawClient, free_port, wait_for};
+use harness::{DEADLINE, DataPlane, Origin, RawClient, free_port, h2::H2Client, wait_for};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -38,8 +38,19 @@ impl Site {
         Self::start(one_upstream(origins.iter().map(|origin| (origin.address(), 1)), route))
     }
 
+    /// The same with a listener that takes HTTP/2.
+    pub(crate) fn of_h2(origins: &[&Origin], route: Value) -> Self {
+        let mut config = one_upstream(origins.iter().map(|origin| (origin.address(), 1)), route);
+        config["listeners"] = json!([{ "name": "web", "allow_h2c": true }]);
+        Self::start(config)
+    }
+
     pub(crate) fn client(&self) -> RawClient {
         RawClient::connect(&self.address).unwrap()
+    }
+
+    pub(crate) fn h2_client(&self) -> H2Client {
+        H2Client::connect(&self.address).unwrap()
     }
 
     /// The line of the access log whose path is `path`; lines come after the response.

@@ -2,11 +2,12 @@
 //!
 //! Everything here is synchronous and on threads, so a test reads from top to bottom. Start with [`Up`], which runs
 //! `tidegate up` in a directory of its own, [`Api`] for the REST API and [`RawClient`] for bytes on the wire. [`Origin`] is a
-//! scripted backend, [`Nginx`] a real one, [`Load`] sends requests all the time while a test changes something. Whatever a
+//! scripted backend, [`h2`] has both for HTTP/2, [`Nginx`] a real one, [`Load`] sends requests all the time while a test changes something. Whatever a
 //! test starts ends with the value that stands for it.
 
 mod api;
 mod binary;
+pub mod h2;
 mod http1;
 mod load;
 mod nginx;

@@ -1,0 +1,235 @@
+//! The life of a request that came by HTTP/2. The steps are those of [`proxy`](mod@crate::proxy).
+
+use std::{future::Future, net::IpAddr, pin::pin, task::Poll};
+
+use bytes::Bytes;
+use h2::{Reason as Code, RecvStream, server::SendResponse};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, request::Parts};
+use http1::{Asked, HeadLimits, Method, Progress, RequestHead};
+
+use super::{
+    chunk::Chunk, connection::Shared, downstream::Downstream, exchange::Exchange, limits, request_head, upload::Upload,
+};
+use crate::{
+    answer::Answer,
+    client_address,
+    engine::{Scratch, Terms},
+    error::Reason,
+    protocol::Protocol,
+    proxy::{self, Chosen},
+    record::AccessRecord,
+    snapshot::Snapshot,
+    worker::Worker,
+};
+
+/// Why a head is not served.
+enum Refusal {
+    /// The stream is reset.
+    Malformed,
+    /// It is answered.
+    Answered(Reason),
+}
+
+/// Serves one request.
+pub(super) async fn serve(
+    worker: &Worker,
+    shared: &Shared,
+    request: Request<RecvStream>,
+    respond: SendResponse<Chunk>,
+) {
+    let (parts, body) = request.into_parts();
+    let mut scratch = worker.scratch();
+    // The lines of responses, which this memory is for, are written elsewhere for HTTP/2.
+    let mut bytes = std::mem::take(&mut scratch.appended);
+    bytes.clear();
+    let client = Downstream::new(respond);
+    let (limits, _) = shared.connection.limits(worker);
+    match read(&mut scratch.request, &mut bytes, &parts, &body, &limits) {
+        Ok(()) => handle(worker, shared, client, body, &mut scratch, &bytes).await,
+        Err(refusal) => refuse(worker, shared, client, &parts, refusal),
+    }
+    scratch.appended = bytes;
+    scratch.out.shrink_to(limits::KEPT_GATHERED);
+    worker.give_back(scratch);
+}
+
+/// Reads the head by way of `bytes`, into which it is written.
+fn read(
+    head: &mut RequestHead,
+    bytes: &mut Vec<u8>,
+    parts: &Parts,
+    body: &RecvStream,
+    limits: &HeadLimits,
+) -> Result<(), Refusal> {
+    request_head::write(bytes, parts, body).map_err(|_| Refusal::Malformed)?;
+    match head.parse(bytes, limits) {
+        Ok(Progress::Complete(_)) => Ok(()),
+        // Its end was written, so this is never the case.
+        Ok(Progress::Partial) => Err(Refusal::Malformed),
+        Err(fault) => Err(match Reason::of_request(fault) {
+            Reason::BadRequest => Refusal::Malformed,
+            reason => Refusal::Answered(reason),
+        }),
+    }
+}
+
+/// Answers one request whose head was read from `bytes`.
+async fn handle(
+    worker: &Worker,
+    shared: &Shared,
+    mut client: Downstream,
+    mut body: RecvStream,
+    scratch: &mut Scratch,
+    bytes: &[u8],
+) {
+    // One snapshot for the whole request: a publish in the middle must not mix two configurations.
+    let snapshot = worker.snapshot();
+    let connection = &shared.connection;
+    let listener = connection.listener(&snapshot);
+    let from = client_address::of(connection.peer, &scratch.request.fields, bytes, &listener.trusted_proxies);
+    let mut record = start(worker, shared, &snapshot, from.address);
+    let chosen = proxy::choose(&snapshot, &listener, connection, from, scratch, bytes, &mut record);
+    // A long request keeps the few things it needs, not a whole snapshot.
+    drop(snapshot);
+
+    let failed = match chosen {
+        Ok(chosen) => forward(worker, &chosen, listener.body, &mut client, &mut body, scratch, &mut record).await.err(),
+        Err(reason) => Some(reason),
+    };
+    match failed {
+        None => {}
+        Some(reason @ (Reason::ClientGone | Reason::ClientTooSlow)) => record.answered(reason.status(), failed),
+        Some(reason) => answer(worker, client, scratch.request.method, &scratch.appended, reason, record),
+    }
+}
+
+fn start(worker: &Worker, shared: &Shared, snapshot: &Snapshot, client: IpAddr) -> AccessRecord {
+    let listener = shared.connection.listener(snapshot);
+    let id = worker.clock.request_id();
+    AccessRecord::start(&worker.access_log, id, snapshot, listener, client, Protocol::Http2)
+}
+
+/// Sends the request to the chosen endpoint and its response to the client. A stale pooled connection is replaced once, as for HTTP/1.1.
+///
+/// # Errors
+/// Why there was no response; nothing was sent to the client then.
+async fn forward(
+    worker: &Worker,
+    chosen: &Chosen,
+    body_limit: u64,
+    client: &mut Downstream,
+    body: &mut RecvStream,
+    scratch: &mut Scratch,
+    record: &mut AccessRecord,
+) -> Result<(), Reason> {
+    let Chosen { endpoint, timeouts } = chosen;
+    record.tries_endpoint(endpoint);
+    let Scratch { request, response, out, .. } = scratch;
+    let terms = Terms {
+        body: request.body,
+        asked: Asked { method: request.method, upgrade: false },
+        expects_continue: request.expects_continue,
+        keeps: true,
+        body_limit,
+        timeouts: *timeouts,
+        total: timeouts.total.map(|total| record.started() + total),
+    };
+    let mut upload = Upload::new(out, body, terms.body, terms.body_limit);
+    let mut pooled = worker.pool.take(endpoint);
+    let (ended, upstream) = loop {
+        let is_pooled = pooled.is_some();
+        let mut upstream = match pooled.take() {
+            Some(upstream) => upstream,
+            None => {
+                let time = proxy::connect_time(timeouts.connect, terms.total)?;
+                unless_gone(client, proxy::connected(endpoint, time)).await?
+            }
+        };
+        let exchange = Exchange {
+            worker,
+            upstream: &mut upstream,
+            upload: &mut upload,
+            client: &mut *client,
+            response: &mut *response,
+            terms: &terms,
+        };
+        let ended = exchange.run(|status| record.answered(status, None)).await;
+        let is_stale = is_pooled && ended.failure == Some(Reason::UpstreamReset) && !ended.response_began;
+        if is_stale && upload.is_whole() && (request.method.is_idempotent() || !upload.was_sent()) {
+            upload.rewind();
+            continue;
+        }
+        break (ended, upstream);
+    };
+    record.bytes_in = upload.moved();
+    record.bytes_out = ended.bytes_out;
+    match ended.failure {
+        None if ended.keeps_upstream => worker.pool.put(endpoint, upstream, response.keep_alive_timeout),
+        None => {}
+        Some(reason) => {
+            proxy::count_failure(endpoint, reason);
+            if !client.has_begun() {
+                return Err(reason);
+            }
+            record.aborted(reason);
+            // What was cut off must not look complete.
+            client.reset(if reason == Reason::ClientGone { Code::CANCEL } else { Code::INTERNAL_ERROR });
+        }
+    }
+    Ok(())
+}
+
+/// What `work` gives, unless the client goes away first.
+async fn unless_gone<T>(client: &mut Downstream, work: impl Future<Output = Result<T, Reason>>) -> Result<T, Reason> {
+    let mut work = pin!(work);
+    std::future::poll_fn(|context| match work.as_mut().poll(context) {
+        Poll::Pending if client.is_gone(context) => Poll::Ready(Err(Reason::ClientGone)),
+        polled => polled,
+    })
+    .await
+}
+
+/// Refuses a head that could not be read.
+fn refuse(worker: &Worker, shared: &Shared, mut client: Downstream, parts: &Parts, refusal: Refusal) {
+    let snapshot = worker.snapshot();
+    let mut record = start(worker, shared, &snapshot, shared.connection.peer);
+    let host = parts.uri.authority().map_or("", |authority| authority.as_str());
+    record.asked(parts.method.as_str(), host, parts.uri.path());
+    match refusal {
+        Refusal::Malformed => {
+            snapshot.count_generated(Reason::BadRequest);
+            record.answered(Reason::BadRequest.status(), Some(Reason::BadRequest));
+            shared.malformed();
+            client.reset(Code::PROTOCOL_ERROR);
+        }
+        Refusal::Answered(reason) => {
+            let method = Method::of(parts.method.as_str().as_bytes());
+            answer(worker, client, method, b"", reason, record);
+        }
+    }
+}
+
+/// Sends the proxy's own answer. It is small: what the client's window does not take waits in the connection.
+fn answer(
+    worker: &Worker,
+    mut client: Downstream,
+    method: Method,
+    reflection: &[u8],
+    reason: Reason,
+    mut record: AccessRecord,
+) {
+    let answer = Answer::new(worker, reason, record.request_id, method, reflection);
+    record.answered(answer.status, Some(reason));
+    let mut response = Response::new(());
+    *response.status_mut() = StatusCode::from_u16(answer.status).expect("reasons have statuses of three digits");
+    for (name, value) in &answer.fields {
+        let name = HeaderName::from_bytes(name.as_bytes()).expect("our own names are tokens");
+        let value = HeaderValue::from_str(value).expect("our own values are visible ASCII");
+        response.headers_mut().insert(name, value);
+    }
+    let is_bodyless = method == Method::Head || answer.body.is_empty();
+    if client.begin(response, is_bodyless).is_ok() && !is_bodyless {
+        record.bytes_out = answer.body.len() as u64;
+        client.finish(Chunk::Bytes(Bytes::from(answer.body.into_owned())));
+    }
+}
