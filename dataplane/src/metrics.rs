@@ -1,6 +1,7 @@
 //! Counters. Handles are made when a snapshot is compiled and live in it; a request touches no label map.
 
 mod histogram;
+mod sampled;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -15,8 +16,12 @@ use prometheus_client::{
 };
 use shared::value::Name;
 
-use crate::error::Reason;
+use crate::{
+    engine::{Capacity, Upstream},
+    error::Reason,
+};
 use histogram::Histogram;
+use sampled::SampledGauge;
 
 /// All counters of the process; clones share them.
 #[derive(Clone)]
@@ -28,6 +33,11 @@ pub(crate) struct Metrics {
     backend_requests: Family<BackendLabels, Counter>,
     backend_failures: Family<FailureLabels, Counter>,
     backend_connections: Family<BackendLabels, Counter>,
+    backend_connections_reused: Family<BackendLabels, Counter>,
+    backend_connections_stale: Family<BackendLabels, Counter>,
+    backend_connections_open: Family<StateLabels, SampledGauge>,
+    backend_cap_waits: Family<BackendLabels, Counter>,
+    backend_cap_timeouts: Family<BackendLabels, Counter>,
     backend_in_flight: Family<BackendLabels, Gauge>,
     connections: Family<ListenerLabel, Counter>,
     connections_open: Family<ListenerLabel, Gauge>,
@@ -82,8 +92,27 @@ pub(crate) struct EndpointMetrics {
     pub(crate) resets: Counter,
     /// Connections that were made.
     pub(crate) connections: Counter,
+    /// Tries on a connection that served another request before.
+    pub(crate) reused: Counter,
+    /// Pooled connections that turned out closed when a request was sent, which was sent again then: no failures.
+    pub(crate) stale: Counter,
+    /// Requests that waited for a connection, for there were as many as may be.
+    pub(crate) cap_waits: Counter,
+    /// Those that waited in vain.
+    pub(crate) cap_timeouts: Counter,
+    busy: SampledGauge,
+    idle: SampledGauge,
     /// Requests on their way, until the last byte of the response.
     pub(crate) in_flight: Gauge,
+}
+
+impl EndpointMetrics {
+    /// Shows how many connections `capacity` counts, as long as it lives.
+    pub(crate) fn watch_connections(&self, capacity: &Arc<Capacity<Upstream>>) {
+        let (busy, idle) = (Arc::downgrade(capacity), Arc::downgrade(capacity));
+        self.busy.add(move || busy.upgrade().map(|capacity| capacity.open().saturating_sub(capacity.idle())));
+        self.idle.add(move || idle.upgrade().map(|capacity| capacity.idle()));
+    }
 }
 
 /// Handles of one listener.
@@ -118,6 +147,13 @@ struct BackendLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabels {
+    upstream: String,
+    backend: String,
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct FailureLabels {
     upstream: String,
     backend: String,
@@ -131,6 +167,7 @@ struct ListenerLabel {
 
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 const FAILURES: [&str; 3] = ["connect", "timeout", "reset"];
+const STATES: [&str; 2] = ["busy", "idle"];
 
 impl Metrics {
     /// Counters at 0, registered under `tidegate_`.
@@ -144,6 +181,11 @@ impl Metrics {
             backend_requests: Family::default(),
             backend_failures: Family::default(),
             backend_connections: Family::default(),
+            backend_connections_reused: Family::default(),
+            backend_connections_stale: Family::default(),
+            backend_connections_open: Family::default(),
+            backend_cap_waits: Family::default(),
+            backend_cap_timeouts: Family::default(),
             backend_in_flight: Family::default(),
             connections: Family::default(),
             connections_open: Family::default(),
@@ -171,6 +213,31 @@ impl Metrics {
             metrics.backend_failures.clone(),
         );
         registry.register("backend_connections", "Connections made to a backend", metrics.backend_connections.clone());
+        registry.register(
+            "backend_connections_reused",
+            "Tries on a connection that served another request before",
+            metrics.backend_connections_reused.clone(),
+        );
+        registry.register(
+            "backend_connections_stale",
+            "Pooled connections that turned out closed; their requests were sent again on a new one",
+            metrics.backend_connections_stale.clone(),
+        );
+        registry.register(
+            "backend_connections_open",
+            "Connections open to a backend, by state",
+            metrics.backend_connections_open.clone(),
+        );
+        registry.register(
+            "backend_connection_waits",
+            "Requests that waited because a backend had as many connections as it may",
+            metrics.backend_cap_waits.clone(),
+        );
+        registry.register(
+            "backend_connection_wait_timeouts",
+            "Requests that waited for a connection in vain",
+            metrics.backend_cap_timeouts.clone(),
+        );
         registry.register(
             "backend_in_flight",
             "Requests on their way to or from a backend",
@@ -226,12 +293,22 @@ impl Metrics {
             let labels = FailureLabels { upstream: upstream.to_string(), backend: backend.to_string(), kind };
             self.backend_failures.get_or_create_owned(&labels)
         });
+        let [busy, idle] = STATES.map(|state| {
+            let labels = StateLabels { upstream: upstream.to_string(), backend: backend.to_string(), state };
+            self.backend_connections_open.get_or_create_owned(&labels)
+        });
         EndpointMetrics {
             requests: self.backend_requests.get_or_create_owned(&labels),
             connect_failures,
             timeouts,
             resets,
             connections: self.backend_connections.get_or_create_owned(&labels),
+            reused: self.backend_connections_reused.get_or_create_owned(&labels),
+            stale: self.backend_connections_stale.get_or_create_owned(&labels),
+            cap_waits: self.backend_cap_waits.get_or_create_owned(&labels),
+            cap_timeouts: self.backend_cap_timeouts.get_or_create_owned(&labels),
+            busy,
+            idle,
             in_flight: self.backend_in_flight.get_or_create_owned(&labels),
         }
     }
@@ -246,6 +323,14 @@ impl Metrics {
             let labels = BackendLabels { upstream: upstream.to_string(), backend: backend.to_string() };
             self.backend_requests.remove(&labels);
             self.backend_connections.remove(&labels);
+            self.backend_connections_reused.remove(&labels);
+            self.backend_connections_stale.remove(&labels);
+            self.backend_cap_waits.remove(&labels);
+            self.backend_cap_timeouts.remove(&labels);
+            for state in STATES {
+                let labels = StateLabels { upstream: upstream.to_string(), backend: backend.to_string(), state };
+                self.backend_connections_open.remove(&labels);
+            }
             self.backend_in_flight.remove(&labels);
             for kind in FAILURES {
                 let labels = FailureLabels { upstream: upstream.to_string(), backend: backend.to_string(), kind };

@@ -3,16 +3,16 @@
 //! Steps have the same names here, in the log, in the metrics and in `ARCHITECTURE.md`: parse, client address, global IP rules,
 //! match route, route IP rules, choose backend, rewrite, forward, record.
 
-use std::{cell::RefCell, net::IpAddr, rc::Rc, sync::Arc};
+use std::{cell::RefCell, net::IpAddr, rc::Rc, sync::Arc, time::Duration};
 
-use http1::{Asked, Method, RequestBody, Upgrade, write};
+use http1::{Asked, Method, RequestBody, ResponseHead, Upgrade, write};
 use shared::value::Timestamp;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     client_address,
-    engine::{self, Client, Ended, Exchange, Read, Scratch, Upstream},
+    engine::{self, Client, Ended, Exchange, Read, Scratch, Upstream, Wanted},
     error::Reason,
     forwarding::{self, Hop},
     head::{Request, RoutedRequest},
@@ -158,6 +158,9 @@ fn choose(
     Ok(Arc::clone(&backend.live))
 }
 
+/// How long connecting to a backend may take, and as long again waiting for a connection at its cap.
+const CONNECT: Duration = Duration::from_secs(2);
+
 /// Sends the request to `endpoint` and its response to the client.
 ///
 /// A pooled connection may have been closed by the backend meanwhile: then the request is replayed once on a fresh one, if
@@ -176,18 +179,24 @@ async fn forward(
     record.tries_endpoint(endpoint);
     let Scratch { request, response, out, appended } = scratch;
     let asked = Asked { method: request.method, upgrade: matches!(request.upgrade, Upgrade::To(_)) };
-    let mut pooled = worker.pool.take(endpoint);
+    let is_repeatable = request.method.is_idempotent() && request.body == RequestBody::None;
+    let mut wanted = Wanted::Any;
     let (ended, upstream) = loop {
-        let is_pooled = pooled.is_some();
-        let mut upstream = match pooled.take() {
+        let mut upstream = match pooled(worker, endpoint, wanted, is_repeatable) {
             Some(upstream) => upstream,
-            None => connected(endpoint).await?,
+            // Apart from the rest of the future: few requests need the memory for it.
+            None => Box::pin(engine::acquire(worker, endpoint, client, request.body, wanted, CONNECT))
+                .await
+                .inspect_err(|reason| count_failure(endpoint, *reason))?,
         };
+        let is_pooled = upstream.requests > 0;
         let exchange =
             Exchange::new(worker, client, &mut upstream, out, request.body, asked, response, appended, keeps);
         let ended = exchange.run().await;
         let is_stale = is_pooled && ended.failure == Some(Reason::UpstreamReset) && !ended.response_began;
         if is_stale && !ended.body_was_read && (request.method.is_idempotent() || !ended.was_sent) {
+            endpoint.metrics.stale.inc();
+            wanted = Wanted::Fresh;
             continue;
         }
         break (ended, upstream);
@@ -206,7 +215,7 @@ async fn forward(
         }
         (Some(status), None) => {
             record.answered(status, None);
-            Ok(finish(worker, endpoint, client, upstream, &ended, response.keep_alive_timeout, record).await)
+            Ok(finish(worker, endpoint, client, upstream, &ended, response, record).await)
         }
     }
 }
@@ -218,7 +227,7 @@ async fn finish(
     client: &mut Client,
     mut upstream: Upstream,
     ended: &Ended,
-    keep_alive_timeout: Option<u32>,
+    response: &ResponseHead,
     record: &mut AccessRecord,
 ) -> Next {
     if ended.is_upgraded {
@@ -228,7 +237,9 @@ async fn finish(
         return Next::Close;
     }
     if ended.keeps_upstream {
-        worker.pool.put(endpoint, upstream, keep_alive_timeout);
+        worker.pool.put(endpoint, upstream, response);
+    } else {
+        engine::retire(endpoint, upstream);
     }
     match ended.keeps_client {
         true => Next::Keep,
@@ -238,13 +249,19 @@ async fn finish(
     }
 }
 
-async fn connected(endpoint: &EndpointLive) -> Result<Upstream, Reason> {
-    let connected = engine::connect(&endpoint.address).await;
-    match &connected {
-        Ok(_) => drop(endpoint.metrics.connections.inc()),
-        Err(reason) => count_failure(endpoint, *reason),
+/// An idle connection, if one will do and there is one. For a request that cannot be sent twice the kernel is asked, too.
+fn pooled(worker: &Worker, endpoint: &EndpointLive, wanted: Wanted, is_repeatable: bool) -> Option<Upstream> {
+    if wanted == Wanted::Fresh {
+        return None;
     }
-    connected
+    loop {
+        let upstream = worker.pool.take(endpoint)?;
+        if is_repeatable || upstream.is_quiet_now() {
+            endpoint.metrics.reused.inc();
+            return Some(upstream);
+        }
+        engine::retire(endpoint, upstream);
+    }
 }
 
 fn count_failure(endpoint: &EndpointLive, reason: Reason) {

@@ -24,7 +24,7 @@ use crate::{error::Reason, worker::Worker};
 const IDLE: Duration = Duration::from_secs(60);
 
 /// How long a client that ended its side may wait for a response head before it counts as gone.
-const HALF_CLOSE_GRACE: Duration = Duration::from_secs(5);
+pub(super) const HALF_CLOSE_GRACE: Duration = Duration::from_secs(5);
 
 /// A request under way.
 pub(crate) struct Exchange<'a> {

@@ -4,12 +4,17 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll, Waker},
+    time::Instant,
 };
+
+use rustix::net::{RecvFlags, recv};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
 };
+
+use super::capacity::Permit;
 
 /// A connected socket.
 pub(crate) enum Stream {
@@ -25,12 +30,36 @@ pub(crate) struct Upstream {
     pub(crate) stream: Stream,
     /// Whether the last read took all the room it had: then there may be more that nobody knows of.
     pub(crate) read_all_room: bool,
+    /// When it was opened.
+    pub(crate) opened: Instant,
+    /// Whole requests that it served.
+    pub(crate) requests: u32,
+    /// Its place among the connections to the endpoint that may be open.
+    pub(crate) permit: Permit<Self>,
+    /// Requests that it may serve, as far as the backend told.
+    allowed: u32,
 }
 
 impl Upstream {
     /// A connection that was opened just now.
-    pub(crate) fn new(stream: Stream) -> Self {
-        Self { stream, read_all_room: false }
+    pub(crate) fn new(stream: Stream, permit: Permit<Self>, opened: Instant) -> Self {
+        Self { stream, read_all_room: false, opened, requests: 0, permit, allowed: u32::MAX }
+    }
+
+    /// Counts a request that was answered whole; `max` is what the response's `Keep-Alive` said of their number.
+    ///
+    /// Some servers say with each response how many may follow, others how many the connection takes in all: the lower reading
+    /// of what was said at any time counts.
+    pub(crate) fn has_served(&mut self, max: Option<u32>) {
+        if let Some(max) = max {
+            self.allowed = self.allowed.min(self.requests.saturating_add(max));
+        }
+        self.requests += 1;
+    }
+
+    /// Whether it served as many requests as the backend takes on it.
+    pub(crate) fn is_used_up(&self) -> bool {
+        self.requests >= self.allowed
     }
 
     /// Whether an idle connection is open and nothing came on it that nobody asked for.
@@ -48,6 +77,17 @@ impl Upstream {
         self.read_all_room = false;
         let mut byte = [0];
         Pin::new(&mut self.stream).poll_read(&mut context, &mut ReadBuf::new(&mut byte)).is_pending()
+    }
+
+    /// Whether the kernel knows of nothing on an idle connection either: it may be ahead of what [`is_quiet`](Self::is_quiet)
+    /// sees. Costs a system call; for a request that cannot be sent twice.
+    pub(crate) fn is_quiet_now(&self) -> bool {
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        let peeked = match &self.stream {
+            Stream::Tcp(stream) => recv(stream, &mut [0; 1], flags),
+            Stream::Unix(stream) => recv(stream, &mut [0; 1], flags),
+        };
+        matches!(peeked, Err(rustix::io::Errno::AGAIN))
     }
 }
 
