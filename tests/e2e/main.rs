@@ -11,3 +11,4 @@ mod refusals;
 mod site;
 mod survival;
 mod up;
+mod upstream_connections;
