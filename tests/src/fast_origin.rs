@@ -18,7 +18,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 pub struct Habits {
     /// Further header lines of each response, each with its line break.
     pub fields: String,
-    /// Closes a connection that seems idle, one time in so many looks at its sockets; 0 never. A request may just be on its way.
+    /// Closes a connection that served a request and seems idle, one time in so many looks at its sockets; 0 never. A request may just be on its way.
     pub closes_one_in: u32,
 }
 
@@ -109,6 +109,7 @@ struct Server {
 struct Connection {
     stream: TcpStream,
     input: Vec<u8>,
+    has_served: bool,
     is_open: bool,
 }
 
@@ -130,7 +131,9 @@ impl Server {
             }
             if self.habits.closes_one_in > 0 && self.next_random().is_multiple_of(self.habits.closes_one_in) {
                 let at = self.next_random() as usize % self.connections.len().max(1);
-                if let Some(connection) = self.connections.get_mut(at).filter(|connection| connection.input.is_empty())
+                if let Some(connection) = self.connections.get_mut(at)
+                    && connection.has_served
+                    && connection.input.is_empty()
                 {
                     connection.is_open = false;
                 }
@@ -154,7 +157,7 @@ impl Server {
         if stream.set_nonblocking(true).is_err() || stream.set_nodelay(true).is_err() {
             return;
         }
-        self.connections.push(Connection { stream, input: Vec::new(), is_open: true });
+        self.connections.push(Connection { stream, input: Vec::new(), has_served: false, is_open: true });
         self.shared.accepted.fetch_add(1, SeqCst);
         self.shared.open.store(self.connections.len() as u32, SeqCst);
         self.shared.most_open.fetch_max(self.connections.len() as u32, SeqCst);
@@ -194,6 +197,7 @@ impl Connection {
         while let Some(length) = self.whole_request(shared) {
             self.input.drain(..length);
             shared.requests.fetch_add(1, SeqCst);
+            self.has_served = true;
             if self.stream.write_all(response).is_err() {
                 self.is_open = false;
                 return;
