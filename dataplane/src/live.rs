@@ -15,8 +15,10 @@ use shared::{
     value::{BackendAddress, Name},
 };
 
-use crate::engine::{Capacity, PoolSettings, Upstream};
-use crate::metrics::{EndpointMetrics, ListenerMetrics, Metrics};
+use crate::{
+    engine::{Capacity, PoolSettings, Upstream},
+    metrics::{EndpointMetrics, ListenerMetrics, Metrics},
+};
 
 /// The registry of live state. Locked while a snapshot is compiled, never on the request path.
 pub(crate) struct Live {

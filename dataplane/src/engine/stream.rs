@@ -119,3 +119,46 @@ impl AsyncWrite for Stream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::engine::Capacity;
+
+    #[tokio::test]
+    async fn the_backend_says_how_many_requests_a_connection_takes() {
+        // What each response says, and after how many the connection is used up.
+        let cases: [(&[Option<u32>], usize); 6] = [
+            (&[None; 5], usize::MAX),
+            (&[Some(3); 5], 3),
+            (&[Some(2), Some(1), Some(0)], 2),
+            (&[None, Some(1)], 2),
+            (&[Some(0)], 1),
+            (&[Some(u32::MAX), None], usize::MAX),
+        ];
+        for (said, expected) in cases {
+            let capacity = Arc::new(Capacity::new(1));
+            let (stream, _other) = UnixStream::pair().unwrap();
+            let permit = capacity.try_open().unwrap();
+            let mut upstream = Upstream::new(Stream::Unix(stream), permit, Instant::now());
+            let used_up = said.iter().position(|max| {
+                upstream.has_served(*max);
+                upstream.is_used_up()
+            });
+            assert_eq!(used_up.map_or(usize::MAX, |index| index + 1), expected, "{said:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_kernel_is_asked_when_it_matters() {
+        let capacity = Arc::new(Capacity::new(1));
+        let (stream, other) = UnixStream::pair().unwrap();
+        let mut upstream = Upstream::new(Stream::Unix(stream), capacity.try_open().unwrap(), Instant::now());
+        assert!(upstream.is_quiet() && upstream.is_quiet_now());
+        drop(other);
+        // The runtime has not looked since.
+        assert!(upstream.is_quiet() && !upstream.is_quiet_now());
+    }
+}

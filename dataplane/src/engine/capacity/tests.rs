@@ -5,7 +5,7 @@ use futures_util::FutureExt;
 use super::*;
 
 /// A connection that is nothing but its place.
-struct Connection(Permit<Connection>);
+struct Connection(Permit<Self>);
 
 fn capacity(cap: Option<u32>) -> Arc<Capacity<Connection>> {
     let capacity = Arc::new(Capacity::new(1));

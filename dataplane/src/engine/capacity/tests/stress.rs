@@ -41,7 +41,7 @@ struct Seen {
 enum Manners {
     /// It gives back what it takes, and sometimes ends it in an orderly way.
     Orderly,
-    /// It also cuts connections off, and leaves while it waits.
+    /// It also cuts connections off, leaves while it waits, and one worker ends before its clients do.
     Rude,
 }
 
@@ -138,6 +138,13 @@ fn stress(cap: u32, manners: Manners) {
                         let worker = Rc::clone(&worker);
                         clients.spawn_local(async move { worker.client(index * 97 + client * 31 + 7, manners).await });
                     }
+                    if index == 0 && matches!(manners, Manners::Rude) {
+                        // This worker ends in the middle, with busy and idle connections and clients that wait.
+                        for _ in 0..CLIENTS / 2 {
+                            clients.join_next().await;
+                        }
+                        return;
+                    }
                     clients.join_all().await;
                     // The others may still want what lies here.
                     while worker.endpoint.capacity.open() > 0 {
@@ -156,7 +163,8 @@ fn stress(cap: u32, manners: Manners) {
     assert_eq!((endpoint.capacity.open(), endpoint.capacity.idle()), (0, 0));
     match manners {
         Manners::Orderly => assert!(seen.most.load(SeqCst) <= cap, "{} open at a cap of {cap}", seen.most.load(SeqCst)),
-        Manners::Rude => assert!(seen.most.load(SeqCst) >= 1),
+        // What is cut off is gone here before the backend sees its end.
+        Manners::Rude => {}
     }
 }
 
@@ -168,7 +176,7 @@ fn orderly_workers_never_exceed_the_cap_and_nobody_waits_for_ever() {
 }
 
 #[test]
-fn no_place_is_lost_when_connections_are_cut_off_and_waiters_leave() {
+fn no_place_is_lost_when_connections_are_cut_off_waiters_leave_and_a_worker_ends() {
     for cap in [1, 3] {
         stress(cap, Manners::Rude);
     }
