@@ -1,5 +1,6 @@
 //! Counters. Handles are made when a snapshot is compiled and live in it; a request touches no label map.
 
+mod backends;
 mod histogram;
 mod sampled;
 
@@ -16,12 +17,11 @@ use prometheus_client::{
 };
 use shared::value::Name;
 
-use crate::{
-    engine::{Capacity, Upstream},
-    error::Reason,
-};
+pub(crate) use backends::EndpointMetrics;
+
+use crate::error::Reason;
+use backends::Backends;
 use histogram::Histogram;
-use sampled::SampledGauge;
 
 /// All counters of the process; clones share them.
 #[derive(Clone)]
@@ -30,18 +30,9 @@ pub(crate) struct Metrics {
     requests: Family<RequestLabels, Counter>,
     durations: Family<RouteLabel, Histogram>,
     generated: Family<ReasonLabel, Counter>,
-    backend_requests: Family<BackendLabels, Counter>,
-    backend_failures: Family<FailureLabels, Counter>,
-    backend_connections: Family<BackendLabels, Counter>,
-    backend_connections_reused: Family<BackendLabels, Counter>,
-    backend_connections_stale: Family<BackendLabels, Counter>,
-    backend_connections_open: Family<StateLabels, SampledGauge>,
-    backend_cap_waits: Family<BackendLabels, Counter>,
-    backend_cap_timeouts: Family<BackendLabels, Counter>,
-    backend_in_flight: Family<BackendLabels, Gauge>,
+    backends: Backends,
     connections: Family<ListenerLabel, Counter>,
     connections_open: Family<ListenerLabel, Gauge>,
-    named: Arc<Mutex<HashSet<(Name, Name)>>>,
     /// Open connections of each listener that has counters.
     listeners: Arc<Mutex<HashMap<Name, Gauge>>>,
     /// The revision that acts.
@@ -79,42 +70,6 @@ impl RouteMetrics {
     }
 }
 
-/// Handles of one backend.
-#[derive(Debug)]
-pub(crate) struct EndpointMetrics {
-    /// Tries that were sent.
-    pub(crate) requests: Counter,
-    /// Tries that got no response head: no connection.
-    pub(crate) connect_failures: Counter,
-    /// Tries that got no response head in time.
-    pub(crate) timeouts: Counter,
-    /// Tries whose connection ended before a response head.
-    pub(crate) resets: Counter,
-    /// Connections that were made.
-    pub(crate) connections: Counter,
-    /// Tries on a connection that served another request before.
-    pub(crate) reused: Counter,
-    /// Pooled connections that turned out closed when a request was sent, which was sent again then: no failures.
-    pub(crate) stale: Counter,
-    /// Requests that waited for a connection, for there were as many as may be.
-    pub(crate) cap_waits: Counter,
-    /// Those that waited in vain.
-    pub(crate) cap_timeouts: Counter,
-    busy: SampledGauge,
-    idle: SampledGauge,
-    /// Requests on their way, until the last byte of the response.
-    pub(crate) in_flight: Gauge,
-}
-
-impl EndpointMetrics {
-    /// Shows how many connections `capacity` counts, as long as it lives.
-    pub(crate) fn watch_connections(&self, capacity: &Arc<Capacity<Upstream>>) {
-        let (busy, idle) = (Arc::downgrade(capacity), Arc::downgrade(capacity));
-        self.busy.add(move || busy.upgrade().map(|capacity| capacity.open().saturating_sub(capacity.idle())));
-        self.idle.add(move || idle.upgrade().map(|capacity| capacity.idle()));
-    }
-}
-
 /// Handles of one listener.
 #[derive(Clone, Debug)]
 pub(crate) struct ListenerMetrics {
@@ -141,33 +96,11 @@ struct ReasonLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct BackendLabels {
-    upstream: String,
-    backend: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct StateLabels {
-    upstream: String,
-    backend: String,
-    state: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct FailureLabels {
-    upstream: String,
-    backend: String,
-    kind: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ListenerLabel {
     listener: String,
 }
 
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
-const FAILURES: [&str; 3] = ["connect", "timeout", "reset"];
-const STATES: [&str; 2] = ["busy", "idle"];
 
 impl Metrics {
     /// Counters at 0, registered under `tidegate_`.
@@ -178,18 +111,9 @@ impl Metrics {
             requests: Family::default(),
             durations: Family::default(),
             generated: Family::default(),
-            backend_requests: Family::default(),
-            backend_failures: Family::default(),
-            backend_connections: Family::default(),
-            backend_connections_reused: Family::default(),
-            backend_connections_stale: Family::default(),
-            backend_connections_open: Family::default(),
-            backend_cap_waits: Family::default(),
-            backend_cap_timeouts: Family::default(),
-            backend_in_flight: Family::default(),
+            backends: Backends::default(),
             connections: Family::default(),
             connections_open: Family::default(),
-            named: Arc::default(),
             listeners: Arc::default(),
             revision: Gauge::default(),
             applied: Counter::default(),
@@ -206,43 +130,7 @@ impl Metrics {
             metrics.durations.clone(),
         );
         registry.register("generated_responses", "Answers that no backend gave, by reason", metrics.generated.clone());
-        registry.register("backend_requests", "Tries sent to a backend", metrics.backend_requests.clone());
-        registry.register(
-            "backend_failures",
-            "Tries that got no response head, by kind",
-            metrics.backend_failures.clone(),
-        );
-        registry.register("backend_connections", "Connections made to a backend", metrics.backend_connections.clone());
-        registry.register(
-            "backend_connections_reused",
-            "Tries on a connection that served another request before",
-            metrics.backend_connections_reused.clone(),
-        );
-        registry.register(
-            "backend_connections_stale",
-            "Pooled connections that turned out closed; their requests were sent again on a new one",
-            metrics.backend_connections_stale.clone(),
-        );
-        registry.register(
-            "backend_connections_open",
-            "Connections open to a backend, by state",
-            metrics.backend_connections_open.clone(),
-        );
-        registry.register(
-            "backend_connection_waits",
-            "Requests that waited because a backend had as many connections as it may",
-            metrics.backend_cap_waits.clone(),
-        );
-        registry.register(
-            "backend_connection_wait_timeouts",
-            "Requests that waited for a connection in vain",
-            metrics.backend_cap_timeouts.clone(),
-        );
-        registry.register(
-            "backend_in_flight",
-            "Requests on their way to or from a backend",
-            metrics.backend_in_flight.clone(),
-        );
+        metrics.backends.register(&mut registry);
         registry.register("connections", "Connections accepted", metrics.connections.clone());
         registry.register("connections_open", "Connections open", metrics.connections_open.clone());
         registry.register("revision", "The configuration revision that acts on traffic", metrics.revision.clone());
@@ -287,57 +175,12 @@ impl Metrics {
 
     /// Handles of a backend.
     pub(crate) fn endpoint(&self, upstream: &Name, backend: &Name) -> EndpointMetrics {
-        self.named.lock().unwrap_or_else(PoisonError::into_inner).insert((upstream.clone(), backend.clone()));
-        let labels = BackendLabels { upstream: upstream.to_string(), backend: backend.to_string() };
-        let [connect_failures, timeouts, resets] = FAILURES.map(|kind| {
-            let labels = FailureLabels { upstream: upstream.to_string(), backend: backend.to_string(), kind };
-            self.backend_failures.get_or_create_owned(&labels)
-        });
-        let [busy, idle] = STATES.map(|state| {
-            let labels = StateLabels { upstream: upstream.to_string(), backend: backend.to_string(), state };
-            self.backend_connections_open.get_or_create_owned(&labels)
-        });
-        EndpointMetrics {
-            requests: self.backend_requests.get_or_create_owned(&labels),
-            connect_failures,
-            timeouts,
-            resets,
-            connections: self.backend_connections.get_or_create_owned(&labels),
-            reused: self.backend_connections_reused.get_or_create_owned(&labels),
-            stale: self.backend_connections_stale.get_or_create_owned(&labels),
-            cap_waits: self.backend_cap_waits.get_or_create_owned(&labels),
-            cap_timeouts: self.backend_cap_timeouts.get_or_create_owned(&labels),
-            busy,
-            idle,
-            in_flight: self.backend_in_flight.get_or_create_owned(&labels),
-        }
+        self.backends.endpoint(upstream, backend)
     }
 
     /// Forgets the counters of all backends but `kept` (upstream and backend): else they would only ever grow in number.
     pub(crate) fn retain_endpoints(&self, kept: &HashSet<(Name, Name)>) {
-        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
-        named.retain(|(upstream, backend)| {
-            if kept.contains(&(upstream.clone(), backend.clone())) {
-                return true;
-            }
-            let labels = BackendLabels { upstream: upstream.to_string(), backend: backend.to_string() };
-            self.backend_requests.remove(&labels);
-            self.backend_connections.remove(&labels);
-            self.backend_connections_reused.remove(&labels);
-            self.backend_connections_stale.remove(&labels);
-            self.backend_cap_waits.remove(&labels);
-            self.backend_cap_timeouts.remove(&labels);
-            for state in STATES {
-                let labels = StateLabels { upstream: upstream.to_string(), backend: backend.to_string(), state };
-                self.backend_connections_open.remove(&labels);
-            }
-            self.backend_in_flight.remove(&labels);
-            for kind in FAILURES {
-                let labels = FailureLabels { upstream: upstream.to_string(), backend: backend.to_string(), kind };
-                self.backend_failures.remove(&labels);
-            }
-            false
-        });
+        self.backends.retain(kept);
     }
 
     /// Handles of the listener `name`.
