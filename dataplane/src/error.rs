@@ -30,6 +30,8 @@ pub(crate) enum Reason {
     IpDenied,
     /// The upstream has no backend that may be used.
     NoBackend,
+    /// The backend has as many connections as it may, and none became free in time.
+    ConnectionsExhausted,
     /// No connection to the backend.
     ConnectFailed,
     /// No connection to the backend in time.
@@ -52,7 +54,7 @@ pub(crate) enum Reason {
 
 impl Reason {
     /// All reasons, for metrics.
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 22] = [
         Self::BadRequest,
         Self::HeadTooLarge,
         Self::TargetTooLong,
@@ -65,6 +67,7 @@ impl Reason {
         Self::NoRoute,
         Self::IpDenied,
         Self::NoBackend,
+        Self::ConnectionsExhausted,
         Self::ConnectFailed,
         Self::ConnectTimeout,
         Self::UpstreamTimeout,
@@ -91,6 +94,7 @@ impl Reason {
             Self::NoRoute => "no_route",
             Self::IpDenied => "ip_denied",
             Self::NoBackend => "no_backend",
+            Self::ConnectionsExhausted => "connections_exhausted",
             Self::ConnectFailed => "connect_failed",
             Self::ConnectTimeout => "connect_timeout",
             Self::UpstreamTimeout => "upstream_timeout",
@@ -120,7 +124,7 @@ impl Reason {
             Self::MethodRefused => 405,
             Self::ClientGone | Self::ClientTooSlow => 499,
             Self::ConnectFailed | Self::UpstreamReset | Self::BadResponse => 502,
-            Self::NoBackend => 503,
+            Self::NoBackend | Self::ConnectionsExhausted => 503,
             Self::ConnectTimeout | Self::UpstreamTimeout | Self::TotalTimeout => 504,
         }
     }
@@ -164,6 +168,7 @@ impl Reason {
             Self::MethodRefused | Self::IpDenied => "http_request_denied",
             Self::NoRoute => "destination_not_found",
             Self::NoBackend => "destination_unavailable",
+            Self::ConnectionsExhausted => "connection_limit_reached",
             Self::ConnectFailed => "connection_refused",
             Self::ConnectTimeout => "connection_timeout",
             Self::UpstreamTimeout | Self::TotalTimeout => "http_response_timeout",
@@ -187,6 +192,7 @@ impl Reason {
             Self::NoRoute => "Nothing is served here.",
             Self::IpDenied => "Your address is not allowed here.",
             Self::NoBackend => "No backend is available for this request.",
+            Self::ConnectionsExhausted => "The backend is busy. Try again in a moment.",
             Self::ConnectFailed | Self::UpstreamReset | Self::BadResponse => "The backend failed to answer.",
             Self::ConnectTimeout | Self::UpstreamTimeout => "The backend did not answer in time.",
             Self::ClientGone => "The client went away.",

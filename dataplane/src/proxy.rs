@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http1::{Asked, HeadLimits, Method, RequestBody, Upgrade, write};
+use http1::{Asked, HeadLimits, Method, RequestBody, ResponseHead, Upgrade, write};
 use shared::value::Timestamp;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     answer::Answer,
     client_address,
-    engine::{self, Client, Ended, Exchange, Read, Scratch, Terms, Timeouts, Upstream},
+    engine::{self, Client, Ended, Exchange, Read, Scratch, Terms, Timeouts, Upstream, Wanted},
     error::Reason,
     forwarding::{self, Hop},
     h2,
@@ -272,17 +272,26 @@ async fn forward(
         timeouts: *timeouts,
         total: timeouts.total.map(|total| record.started() + total),
     };
-    let mut pooled = worker.pool.take(endpoint);
+    let is_repeatable = request.method.is_idempotent() && request.body == RequestBody::None;
+    let mut wanted = Wanted::Any;
     let (ended, upstream) = loop {
-        let is_pooled = pooled.is_some();
-        let mut upstream = match pooled.take() {
+        let mut upstream = match pooled(worker, endpoint, wanted, is_repeatable) {
             Some(upstream) => upstream,
-            None => connected(endpoint, connect_time(timeouts.connect, terms.total)?).await?,
+            None => {
+                let time = connect_time(timeouts.connect, terms.total)?;
+                // Apart from the rest of the future: few requests need the memory for it.
+                Box::pin(engine::acquire(worker, endpoint, client, &terms, wanted, time))
+                    .await
+                    .inspect_err(|reason| count_failure(endpoint, *reason))?
+            }
         };
+        let is_pooled = upstream.requests > 0;
         let exchange = Exchange::new(worker, client, &mut upstream, out, &terms, response, appended);
         let ended = exchange.run().await;
         let is_stale = is_pooled && ended.failure == Some(Reason::UpstreamReset) && !ended.response_began;
         if is_stale && !ended.body_was_read && (request.method.is_idempotent() || !ended.was_sent) {
+            endpoint.metrics.stale.inc();
+            wanted = Wanted::Fresh;
             continue;
         }
         break (ended, upstream);
@@ -301,7 +310,7 @@ async fn forward(
         }
         (Some(status), None) => {
             record.answered(status, None);
-            Ok(finish(worker, chosen, client, upstream, &ended, response.keep_alive_timeout, record).await)
+            Ok(finish(worker, chosen, client, upstream, &ended, response, record).await)
         }
     }
 }
@@ -313,7 +322,7 @@ async fn finish(
     client: &mut Client,
     mut upstream: Upstream,
     ended: &Ended,
-    keep_alive_timeout: Option<u32>,
+    response: &ResponseHead,
     record: &mut AccessRecord,
 ) -> Next {
     if ended.is_upgraded {
@@ -323,7 +332,9 @@ async fn finish(
         return Next::Close;
     }
     if ended.keeps_upstream {
-        worker.pool.put(&chosen.endpoint, upstream, keep_alive_timeout);
+        worker.pool.put(&chosen.endpoint, upstream, response);
+    } else {
+        engine::retire(&chosen.endpoint, upstream);
     }
     match ended.keeps_client {
         true => Next::Keep,
@@ -340,13 +351,24 @@ pub(crate) fn connect_time(connect: Duration, total: Option<Instant>) -> Result<
     if left.is_zero() { Err(Reason::TotalTimeout) } else { Ok(connect.min(left)) }
 }
 
-pub(crate) async fn connected(endpoint: &EndpointLive, time: Duration) -> Result<Upstream, Reason> {
-    let connected = engine::connect(&endpoint.address, time).await;
-    match &connected {
-        Ok(_) => drop(endpoint.metrics.connections.inc()),
-        Err(reason) => count_failure(endpoint, *reason),
+/// An idle connection, if one will do and there is one. For a request that cannot be sent twice the kernel is asked, too.
+pub(crate) fn pooled(
+    worker: &Worker,
+    endpoint: &EndpointLive,
+    wanted: Wanted,
+    is_repeatable: bool,
+) -> Option<Upstream> {
+    if wanted == Wanted::Fresh {
+        return None;
     }
-    connected
+    loop {
+        let upstream = worker.pool.take(endpoint)?;
+        if is_repeatable || upstream.is_quiet_now() {
+            endpoint.metrics.reused.inc();
+            return Some(upstream);
+        }
+        engine::retire(endpoint, upstream);
+    }
 }
 
 pub(crate) fn count_failure(endpoint: &EndpointLive, reason: Reason) {

@@ -15,3 +15,4 @@ mod refusals;
 mod site;
 mod survival;
 mod up;
+mod upstream_connections;

@@ -5,7 +5,7 @@ use std::{future::Future, net::IpAddr, pin::pin, task::Poll};
 use bytes::Bytes;
 use h2::{Reason as Code, RecvStream, server::SendResponse};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, request::Parts};
-use http1::{Asked, HeadLimits, Method, Progress, RequestHead};
+use http1::{Asked, HeadLimits, Method, Progress, RequestBody, RequestHead};
 
 use super::{
     chunk::Chunk, connection::Shared, downstream::Downstream, exchange::Exchange, limits, request_head, upload::Upload,
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     answer::Answer,
     client_address,
-    engine::{Scratch, Terms},
+    engine::{self, Scratch, Terms, Wanted},
     error::Reason,
     protocol::Protocol,
     proxy::{self, Chosen},
@@ -135,16 +135,19 @@ async fn forward(
         total: timeouts.total.map(|total| record.started() + total),
     };
     let mut upload = Upload::new(out, body, terms.body, terms.body_limit);
-    let mut pooled = worker.pool.take(endpoint);
+    let is_repeatable = request.method.is_idempotent() && request.body == RequestBody::None;
+    let mut wanted = Wanted::Any;
     let (ended, upstream) = loop {
-        let is_pooled = pooled.is_some();
-        let mut upstream = match pooled.take() {
+        let mut upstream = match proxy::pooled(worker, endpoint, wanted, is_repeatable) {
             Some(upstream) => upstream,
             None => {
                 let time = proxy::connect_time(timeouts.connect, terms.total)?;
-                unless_gone(client, proxy::connected(endpoint, time)).await?
+                unless_gone(client, engine::obtain(worker, endpoint, wanted, time))
+                    .await
+                    .inspect_err(|reason| proxy::count_failure(endpoint, *reason))?
             }
         };
+        let is_pooled = upstream.requests > 0;
         let exchange = Exchange {
             worker,
             upstream: &mut upstream,
@@ -156,6 +159,8 @@ async fn forward(
         let ended = exchange.run(|status| record.answered(status, None)).await;
         let is_stale = is_pooled && ended.failure == Some(Reason::UpstreamReset) && !ended.response_began;
         if is_stale && upload.is_whole() && (request.method.is_idempotent() || !upload.was_sent()) {
+            endpoint.metrics.stale.inc();
+            wanted = Wanted::Fresh;
             upload.rewind();
             continue;
         }
@@ -164,8 +169,8 @@ async fn forward(
     record.bytes_in = upload.moved();
     record.bytes_out = ended.bytes_out;
     match ended.failure {
-        None if ended.keeps_upstream => worker.pool.put(endpoint, upstream, response.keep_alive_timeout),
-        None => {}
+        None if ended.keeps_upstream => worker.pool.put(endpoint, upstream, response),
+        None => engine::retire(endpoint, upstream),
         Some(reason) => {
             proxy::count_failure(endpoint, reason);
             if !client.has_begun() {
