@@ -5,7 +5,7 @@ use std::{borrow::Cow, net::IpAddr};
 use http1::{Fields, Form, Method, RequestHead, Version};
 use shared::routing::{RequestView, host, path};
 
-use crate::error::Reason;
+use crate::error::{Reason, Refusal};
 
 /// A request whose host and path have one reading. Borrows from the client's input.
 pub(crate) struct Request<'a> {
@@ -30,13 +30,13 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     /// Host or path cannot be read in one way, or the method is never forwarded.
-    pub(crate) fn read(head: &'a RequestHead, bytes: &'a [u8]) -> Result<Self, Reason> {
+    pub(crate) fn read(head: &'a RequestHead, bytes: &'a [u8]) -> Result<Self, Refusal> {
         if head.method == Method::Connect {
-            return Err(Reason::MethodRefused);
+            return Err(Refusal { reason: Reason::MethodRefused, detail: "connect" });
         }
         // An absolute target names the host, whatever the field says (RFC 9112 §3.2.2); two that differ are two readings.
         if head.host_contradicts_target {
-            return Err(Reason::BadRequest);
+            return Err(Refusal::malformed("host_contradicts_target"));
         }
         let authority = match head.target.form {
             Form::Absolute(_) => head.target.authority.of(bytes),
@@ -49,7 +49,7 @@ impl<'a> Request<'a> {
             _ if head.target.path.is_empty() => Cow::Borrowed("/"),
             _ => path::canonicalize(head.target.path.of(bytes))?,
         };
-        let text = |bytes: &'a [u8]| std::str::from_utf8(bytes).map_err(|_| Reason::BadRequest);
+        let text = |bytes: &'a [u8]| std::str::from_utf8(bytes).map_err(|_| Refusal::malformed("not_text"));
         Ok(Self {
             head,
             bytes,

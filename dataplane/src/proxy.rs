@@ -72,9 +72,12 @@ pub(crate) async fn serve(worker: Rc<Worker>, connection: Connection, stream: Tc
         let next = match read {
             Read::Head => handle(&worker, &connection, &mut client, &mut scratch).await,
             Read::Fault(fault) => {
-                refuse(&worker, &connection, &mut client, &mut scratch, Reason::of_request(fault)).await
+                let (reason, detail) = (Reason::of_request(fault), Some(fault.word()));
+                refuse(&worker, &connection, &mut client, &mut scratch, reason, detail).await
             }
-            Read::TooSlow => refuse(&worker, &connection, &mut client, &mut scratch, Reason::RequestTimeout).await,
+            Read::TooSlow => {
+                refuse(&worker, &connection, &mut client, &mut scratch, Reason::RequestTimeout, None).await
+            }
             Read::End => Next::Close,
         };
         worker.give_back(scratch);
@@ -129,9 +132,11 @@ fn choose(
     record: &mut AccessRecord,
 ) -> Result<Arc<EndpointLive>, Reason> {
     let Scratch { request: head, out, .. } = scratch;
-    let request = Request::read(head, bytes).inspect_err(|_| {
+    let request = Request::read(head, bytes).map_err(|refusal| {
         let text = |span: http1::Span| String::from_utf8_lossy(span.of(bytes));
         record.asked(&text(head.method_name), "", &text(head.target.path));
+        record.detail = Some(refusal.detail);
+        refusal.reason
     })?;
     record.asked(request.method, &request.host, &request.path);
 
@@ -194,6 +199,7 @@ async fn forward(
     };
     record.bytes_in = ended.bytes_in;
     record.bytes_out = ended.bytes_out;
+    record.detail = ended.detail;
     if let Some(reason) = ended.failure {
         count_failure(endpoint, reason);
     }
@@ -267,12 +273,14 @@ async fn refuse(
     client: &mut Client,
     scratch: &mut Scratch,
     reason: Reason,
+    detail: Option<&'static str>,
 ) -> Next {
     let snapshot = worker.snapshot();
     let listener = connection.listener(&snapshot);
     let id = worker.clock.request_id();
     let mut record = AccessRecord::start(&worker.access_log, id, &snapshot, listener, connection.peer);
     drop(snapshot);
+    record.detail = detail;
     // What can be told of a first line that may be anything.
     let shown = &client.input.bytes()[..client.input.bytes().len().min(SHOWN)];
     let line = String::from_utf8_lossy(shown.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default());

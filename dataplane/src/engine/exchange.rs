@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http1::{Asked, ChunkLimits, RequestBody, ResponseBody, ResponseHead, Version};
+use http1::{Asked, ChunkLimits, Fault, RequestBody, ResponseBody, ResponseHead, Version};
 use tokio::io::AsyncWrite;
 
 use super::{
@@ -40,6 +40,8 @@ pub(crate) struct Exchange<'a> {
     /// Lines for the response's head.
     appended: &'a mut Vec<u8>,
     asked: Asked,
+    /// What exactly was wrong, when one side broke its framing.
+    detail: Option<&'static str>,
     /// Whether the client's connection is to be kept after this request, as far as the client is concerned.
     client_keeps: bool,
 }
@@ -50,6 +52,8 @@ pub(crate) struct Ended {
     pub(crate) status: Option<u16>,
     /// What went wrong.
     pub(crate) failure: Option<Reason>,
+    /// What exactly was wrong, if a message was broken.
+    pub(crate) detail: Option<&'static str>,
     /// Whether the client's connection can take another request.
     pub(crate) keeps_client: bool,
     /// Whether nothing of the request is left to read.
@@ -104,6 +108,7 @@ impl<'a> Exchange<'a> {
             response,
             appended,
             asked,
+            detail: None,
             client_keeps,
         }
     }
@@ -126,6 +131,7 @@ impl<'a> Exchange<'a> {
                 Stop::Failed(reason) => Some(reason),
                 Stop::Complete | Stop::Upgraded => None,
             },
+            detail: self.detail,
             keeps_client: is_complete && uploaded && self.client_keeps && !self.client.has_ended,
             was_read: uploaded,
             keeps_upstream: is_complete && uploaded && self.response.keep_alive && self.download.rest().is_empty(),
@@ -187,7 +193,7 @@ impl<'a> Exchange<'a> {
         }
         loop {
             let step = self.upload.step(self.client.input.bytes());
-            match step.map_err(|fault| Stop::Failed(Reason::of_request(fault)))? {
+            match step.map_err(|fault| self.broken(Reason::of_request(fault), fault))? {
                 upload::Step::Write(range) => {
                     let bytes = &self.client.input.bytes()[range];
                     match Pin::new(&mut self.upstream.stream).poll_write(context, bytes) {
@@ -252,7 +258,7 @@ impl<'a> Exchange<'a> {
         let mut moved = false;
         loop {
             let step = self.download.step(self.response, self.asked);
-            match step.map_err(|_| Stop::Failed(Reason::BadResponse))? {
+            match step.map_err(|fault| self.broken(Reason::BadResponse, fault))? {
                 download::Step::Head => self.answer()?,
                 download::Step::Write => {
                     match Pin::new(&mut self.client.stream).poll_write(context, self.download.waiting()) {
@@ -300,6 +306,12 @@ impl<'a> Exchange<'a> {
         let delivery = response_head::Delivery { is_http11, keeps: self.client_keeps, date: &self.worker.clock.date() };
         response_head::append(self.appended, self.response, self.download.head(self.response), &delivery);
         let begun = self.download.begin(self.response, is_http11, self.appended);
-        begun.map_err(|_| Stop::Failed(Reason::BadResponse))
+        begun.map_err(|fault| self.broken(Reason::BadResponse, fault))
+    }
+
+    /// Ends the exchange for a message that cannot be read.
+    fn broken(&mut self, reason: Reason, fault: Fault) -> Stop {
+        self.detail = Some(fault.word());
+        Stop::Failed(reason)
     }
 }
