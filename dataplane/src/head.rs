@@ -46,6 +46,12 @@ impl<'a> Request<'a> {
         let host = if authority.is_empty() { Cow::Borrowed("") } else { host::parse(authority)?.host };
         let path = match head.target.form {
             Form::Asterisk => Cow::Borrowed("*"),
+            // What is asked of the server as a whole (RFC 9112 §3.2.4).
+            Form::Absolute(_)
+                if head.method == Method::Options && head.target.whole.end == head.target.authority.end =>
+            {
+                Cow::Borrowed("*")
+            }
             _ if head.target.path.is_empty() => Cow::Borrowed("/"),
             _ => path::canonicalize(head.target.path.of(bytes))?,
         };

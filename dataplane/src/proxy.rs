@@ -5,7 +5,7 @@
 
 use std::{cell::RefCell, net::IpAddr, rc::Rc, sync::Arc};
 
-use http1::{Asked, Method, RequestBody, Upgrade, write};
+use http1::{Asked, Method, RequestBody, ResponseBody, Upgrade, write};
 use shared::value::Timestamp;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -208,6 +208,11 @@ async fn forward(
         (Some(status), Some(reason)) => {
             record.answered(status, None);
             record.aborted(reason);
+            let ends_with_connection = matches!(response.body, ResponseBody::Chunked | ResponseBody::UntilClose);
+            if client.version == http1::Version::Http10 && ends_with_connection {
+                // Only a reset tells this client that it does not have all.
+                let _ = client.stream.set_zero_linger();
+            }
             Ok(Next::Close)
         }
         (Some(status), None) => {

@@ -7,6 +7,7 @@ mod hostile;
 mod http1;
 mod live_changes;
 mod operations;
+mod raw;
 mod refusals;
 mod site;
 mod survival;

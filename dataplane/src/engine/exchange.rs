@@ -26,6 +26,9 @@ const IDLE: Duration = Duration::from_secs(60);
 /// How long a client that ended its side may wait for a response head before it counts as gone.
 const HALF_CLOSE_GRACE: Duration = Duration::from_secs(5);
 
+/// The most interim responses before the final one: each keeps the request from its time-out.
+const MAX_INTERIM: u8 = 32;
+
 /// A request under way.
 pub(crate) struct Exchange<'a> {
     worker: &'a Worker,
@@ -40,6 +43,8 @@ pub(crate) struct Exchange<'a> {
     /// Lines for the response's head.
     appended: &'a mut Vec<u8>,
     asked: Asked,
+    /// How many interim responses came.
+    interim: u8,
     /// What exactly was wrong, when one side broke its framing.
     detail: Option<&'static str>,
     /// Whether the client's connection is to be kept after this request, as far as the client is concerned.
@@ -108,6 +113,7 @@ impl<'a> Exchange<'a> {
             response,
             appended,
             asked,
+            interim: 0,
             detail: None,
             client_keeps,
         }
@@ -290,6 +296,11 @@ impl<'a> Exchange<'a> {
     /// Acts on a complete head: interim ones are passed on, the final one begins the response.
     fn answer(&mut self) -> Result<(), Stop> {
         if self.response.is_interim() {
+            if self.interim == MAX_INTERIM {
+                self.detail = Some("too_many_interim");
+                return Err(Stop::Failed(Reason::BadResponse));
+            }
+            self.interim += 1;
             if self.client.version == Version::Http11 {
                 self.download.pass_interim(self.response);
             } else {
