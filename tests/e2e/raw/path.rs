@@ -39,7 +39,7 @@ const PASSED: &[(&str, &str, &str, &str)] = &[
     ("RFC 3986 §6.2.2.2", "escapes of unreserved bytes", "/%61%7E%2d%5F", "/a~-_"),
     ("CVE-2025-47952 Traefik", "a path that is hidden by escapes", "/%61dmin/%2e%2e/%61dmin", "/admin"),
     ("path confusion", "two slashes", "//a///b//", "/a/b/"),
-    ("path confusion", "slashes that look like an authority", "//evil.example/a", "/evil.example/a"),
+    ("path confusion", "slashes that look like an authority", "//other.example/a", "/other.example/a"),
     ("path confusion", "dots between slashes", "/a//../b", "/b"),
     ("path confusion", "dots behind a parameter, which Tomcat drops", "/a/..;/b", "/a/..;/b"),
     ("path confusion", "a parameter behind a segment", "/a;x=1/b", "/a;x=1/b"),

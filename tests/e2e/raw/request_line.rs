@@ -67,7 +67,7 @@ fn refused() -> Vec<Case> {
         ),
         ("RFC 8446 §4", "TLS on a plain listener", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, "bad_method"),
         ("cross-protocol", "mail", b"EHLO h\r\n", 400, "bad_request_line"),
-        ("PROXY protocol", "which is not spoken here", b"PROXY TCP4 1.1.1.1 2.2.2.2 1 2\r\n", 400, "bad_target"),
+        ("PROXY protocol", "which is not spoken here", b"PROXY TCP4 1.1.1.1 2.2.2.2 1 2\r\n", 400, "bad_version"),
         ("PROXY protocol 2", "the same", b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c", 400, "bad_method"),
         (
             "RFC 9112 §3",
