@@ -218,14 +218,43 @@ impl Reason {
     }
 }
 
-impl From<AuthorityError> for Reason {
-    fn from(_: AuthorityError) -> Self {
-        Self::BadRequest
+/// Why a request is refused that could be parsed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// What the client is told.
+    pub(crate) reason: Reason,
+    /// What exactly is wrong, in a word for the access log.
+    pub(crate) detail: &'static str,
+}
+
+impl Refusal {
+    /// Of a request that cannot be read in one way only.
+    pub(crate) const fn malformed(detail: &'static str) -> Self {
+        Self { reason: Reason::BadRequest, detail }
     }
 }
 
-impl From<PathError> for Reason {
-    fn from(_: PathError) -> Self {
-        Self::BadRequest
+impl From<AuthorityError> for Refusal {
+    fn from(error: AuthorityError) -> Self {
+        Self::malformed(match error {
+            AuthorityError::NoHost => "host_empty",
+            AuthorityError::TooLong => "host_too_long",
+            AuthorityError::ForbiddenByte { .. } => "host_forbidden_byte",
+            AuthorityError::EmptyLabel => "host_empty_label",
+            AuthorityError::BadAddress => "host_bad_address",
+            AuthorityError::BadPort => "host_bad_port",
+        })
+    }
+}
+
+impl From<PathError> for Refusal {
+    fn from(error: PathError) -> Self {
+        Self::malformed(match error {
+            PathError::NotAbsolute => "path_not_absolute",
+            PathError::ForbiddenByte { .. } => "path_forbidden_byte",
+            PathError::BadEscape { .. } => "path_bad_escape",
+            PathError::EncodedNul { .. } => "path_encoded_nul",
+            PathError::EncodedSlash { .. } => "path_encoded_slash",
+        })
     }
 }

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http1::{Asked, HeadLimits, Method, RequestBody, ResponseHead, Upgrade, write};
+use http1::{Asked, HeadLimits, Method, RequestBody, ResponseBody, ResponseHead, Upgrade, write};
 use shared::value::Timestamp;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -118,9 +118,12 @@ pub(crate) async fn serve(worker: Rc<Worker>, connection: Connection, stream: Tc
                 return Box::pin(h2::serve(worker, connection, client)).await;
             }
             Read::Fault(fault) => {
-                refuse(&worker, &connection, &mut client, &mut scratch, Reason::of_request(fault)).await
+                let (reason, detail) = (Reason::of_request(fault), Some(fault.word()));
+                refuse(&worker, &connection, &mut client, &mut scratch, reason, detail).await
             }
-            Read::TooSlow => refuse(&worker, &connection, &mut client, &mut scratch, Reason::RequestTimeout).await,
+            Read::TooSlow => {
+                refuse(&worker, &connection, &mut client, &mut scratch, Reason::RequestTimeout, None).await
+            }
             Read::End => Next::Close,
         };
         worker.give_back(scratch);
@@ -189,9 +192,11 @@ pub(crate) fn choose(
     record: &mut AccessRecord,
 ) -> Result<Chosen, Reason> {
     let Scratch { request: head, out, appended, .. } = scratch;
-    let request = Request::read(head, bytes, listener.paths).inspect_err(|_| {
+    let request = Request::read(head, bytes, listener.paths).map_err(|refusal| {
         let text = |span: http1::Span| String::from_utf8_lossy(span.of(bytes));
         record.asked(&text(head.method_name), "", &text(head.target.path));
+        record.detail = Some(refusal.detail);
+        refusal.reason
     })?;
     record.asked(request.method, &request.host, &request.path);
 
@@ -298,6 +303,7 @@ async fn forward(
     };
     record.bytes_in = ended.bytes_in;
     record.bytes_out = ended.bytes_out;
+    record.detail = ended.detail;
     if let Some(reason) = ended.failure {
         count_failure(endpoint, reason);
     }
@@ -306,6 +312,11 @@ async fn forward(
         (Some(status), Some(reason)) => {
             record.answered(status, None);
             record.aborted(reason);
+            let ends_with_connection = matches!(response.body, ResponseBody::Chunked | ResponseBody::UntilClose);
+            if client.version == http1::Version::Http10 && ends_with_connection {
+                // Only a reset tells this client that it does not have all.
+                let _ = client.stream.set_zero_linger();
+            }
             Ok(Next::Close)
         }
         (Some(status), None) => {
@@ -391,6 +402,7 @@ async fn refuse(
     client: &mut Client,
     scratch: &mut Scratch,
     reason: Reason,
+    detail: Option<&'static str>,
 ) -> Next {
     let snapshot = worker.snapshot();
     let listener = connection.listener(&snapshot);
@@ -398,6 +410,7 @@ async fn refuse(
     let mut record =
         AccessRecord::start(&worker.access_log, id, &snapshot, listener, connection.peer, Protocol::Http11);
     drop(snapshot);
+    record.detail = detail;
     // What can be told of a first line that may be anything.
     let shown = &client.input.bytes()[..client.input.bytes().len().min(SHOWN)];
     let line = String::from_utf8_lossy(shown.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default());

@@ -11,6 +11,7 @@ mod large_bodies;
 mod limits;
 mod live_changes;
 mod operations;
+mod raw;
 mod refusals;
 mod site;
 mod survival;

@@ -35,4 +35,4 @@ pub use port::free_port;
 pub use process::{Process, children_of, is_alive};
 pub use raw_client::{Connection, RawClient, RawResponse, fetch, get};
 pub use up::{Up, UpSettings};
-pub use wait::{DEADLINE, wait_for};
+pub use wait::{DEADLINE, wait_for, within};
