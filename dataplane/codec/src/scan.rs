@@ -21,9 +21,13 @@ impl Scan {
         }
         let from = self.searched.min(head.len());
         self.searched = head.len();
-        // Any LF but that of an ordinary line, `x CR LF`, that is not the first.
-        (from..head.len())
-            .any(|at| head[at] == b'\n' && (!self.has_line || at < 2 || head[at - 1] != b'\r' || head[at - 2] == b'\n'))
+        (from..head.len()).any(|at| match (head[at], at.checked_sub(1).map(|before| head[before])) {
+            // Any LF but that of an ordinary line, `x CR LF`, that is not the first.
+            (b'\n', Some(b'\r')) => !self.has_line || at < 2 || head[at - 2] == b'\n',
+            (b'\n', _) => true,
+            // A CR that no LF follows.
+            (_, before) => before == Some(b'\r'),
+        })
     }
 
     /// `head`, the bytes so far, was parsed and is not whole.
@@ -51,5 +55,20 @@ mod tests {
             .collect();
         // The first byte, each doubling, the end of the first line, and the end.
         assert_eq!(due, [1, 2, 4, 8, 16, 19, head.len()]);
+    }
+
+    #[test]
+    fn a_line_that_ends_wrongly_is_looked_at_at_once() {
+        for bytes in [
+            &b"GET / HTTP/1.1\rHost"[..],
+            b"GET / HTTP/1.1\n",
+            b"GET / HTTP/1.1\r\nX: 1\r\nY: 2\n",
+            b"GET / HTTP/1.1\r\nX: 1\r\r",
+        ] {
+            let wrong = bytes.len() - if bytes.ends_with(b"Host") { 3 } else { 0 };
+            let mut scan = Scan::default();
+            scan.was_partial(&bytes[..wrong - 1]);
+            assert!(!scan.is_due(&bytes[..wrong - 1]) && scan.is_due(&bytes[..wrong]), "{}", bytes.escape_ascii());
+        }
     }
 }
