@@ -1,7 +1,8 @@
 //! Bodies of requests: what belongs to them is never read as a request, and what follows them always is.
 
 use super::{
-    case::{Case, answer, forwarded, refusal},
+    answer::{answer, refusal},
+    case::{Case, forwarded},
     message::{SMUGGLED, chunked, get, post},
     table,
 };

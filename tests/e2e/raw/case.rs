@@ -1,5 +1,7 @@
 //! One case: what is sent, and what everybody sees of it.
 
+use super::answer::{Answer, answer, reason_of, refusal};
+
 /// A case of the table.
 pub(super) struct Case {
     /// Where it comes from: a section of an RFC, a CVE, the name of an attack.
@@ -46,23 +48,6 @@ pub(super) enum End {
     Reset,
 }
 
-/// A response as the client sees it.
-pub(super) struct Answer {
-    /// The method of its request: what a body is depends on it.
-    pub(super) to: &'static str,
-    pub(super) status: u16,
-    /// Lines that its head has exactly so.
-    pub(super) has: Vec<String>,
-    /// Fields that it has not.
-    pub(super) lacks: Vec<&'static str>,
-    /// The body without framing, if that matters.
-    pub(super) body: Option<String>,
-    /// The trailers, if these matter.
-    pub(super) trailers: Option<&'static str>,
-    /// Whether it reaches its end.
-    pub(super) is_whole: bool,
-}
-
 /// A request as the backend sees it.
 pub(super) struct Forwarded {
     /// The request line without its end.
@@ -75,39 +60,6 @@ pub(super) struct Forwarded {
     pub(super) body: Vec<u8>,
     /// Whether it reaches its end.
     pub(super) is_whole: bool,
-}
-
-pub(super) fn answer(status: u16) -> Answer {
-    Answer { to: "GET", status, has: Vec::new(), lacks: Vec::new(), body: None, trailers: None, is_whole: true }
-}
-
-impl Answer {
-    pub(super) fn to(self, to: &'static str) -> Self {
-        Self { to, ..self }
-    }
-
-    pub(super) fn has(mut self, lines: &[&str]) -> Self {
-        self.has.extend(lines.iter().map(ToString::to_string));
-        self
-    }
-
-    pub(super) fn lacks(mut self, names: &[&'static str]) -> Self {
-        self.lacks.extend(names);
-        self
-    }
-
-    pub(super) fn body(self, body: impl Into<String>) -> Self {
-        Self { body: Some(body.into()), ..self }
-    }
-
-    pub(super) fn trailers(self, trailers: &'static str) -> Self {
-        Self { trailers: Some(trailers), ..self }
-    }
-
-    /// It ends before its end, and the client can tell.
-    pub(super) fn cut(self) -> Self {
-        Self { is_whole: false, ..self }
-    }
 }
 
 pub(super) fn forwarded(line: impl Into<String>) -> Forwarded {
@@ -209,7 +161,7 @@ impl Case {
     ) -> Self {
         let request = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n";
         Self {
-            answers: vec![answer(502).body_word("bad_response")],
+            answers: vec![answer(502).says("bad_response")],
             origin: vec![forwarded("POST / HTTP/1.1")],
             logged: (Some("bad_response"), Some(detail)),
             backend_is_kept: Some(false),
@@ -289,40 +241,5 @@ impl Case {
     /// All that the client sends.
     pub(super) fn sent(&self) -> Vec<u8> {
         self.sends.iter().flat_map(|(_, bytes)| bytes).copied().collect()
-    }
-}
-
-impl Answer {
-    fn body_word(self, word: &str) -> Self {
-        let status = self.status;
-        self.has(&[&format!("Proxy-Status: tidegate; error={}; details=\"{word}\"", proxy_error(status))])
-    }
-}
-
-/// An answer of the proxy's own to a request that it refuses.
-pub(super) fn refusal(status: u16) -> Answer {
-    answer(status).has(&["Connection: close"]).body_word(reason_of(status))
-}
-
-/// The word for a request that is refused with `status`.
-fn reason_of(status: u16) -> &'static str {
-    match status {
-        405 => "method_refused",
-        413 => "body_too_large",
-        414 => "target_too_long",
-        417 => "expectation_failed",
-        431 => "head_too_large",
-        501 => "not_implemented",
-        505 => "version_unsupported",
-        _ => "bad_request",
-    }
-}
-
-/// The error type of RFC 9209 for it.
-fn proxy_error(status: u16) -> &'static str {
-    match status {
-        405 => "http_request_denied",
-        502 => "http_protocol_error",
-        _ => "http_request_error",
     }
 }

@@ -1,7 +1,8 @@
 //! What belongs to one connection only is not passed on; what does not, is not lost by naming it.
 
 use super::{
-    case::{Case, Forwarded, answer, forwarded},
+    answer::answer,
+    case::{Case, Forwarded, forwarded},
     message::{SMUGGLED, chunked, get, post},
     table,
 };

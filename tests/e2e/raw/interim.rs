@@ -1,7 +1,8 @@
 //! Interim responses: never final, and never for a client that does not know them.
 
 use super::{
-    case::{Answer, Case, End, answer, forwarded},
+    answer::{Answer, answer},
+    case::{Case, End, forwarded},
     message::get,
     table,
 };

@@ -1,7 +1,8 @@
 //! How long connections live: HTTP/1.0, pipelining, the end.
 
 use super::{
-    case::{Case, answer, forwarded, refusal},
+    answer::{answer, refusal},
+    case::{Case, forwarded},
     message::{SMUGGLED, chunked, get, post},
     table,
 };

@@ -1,7 +1,8 @@
 //! Bodies of responses: whole or visibly not, and never more than that.
 
 use super::{
-    case::{Answer, Case, End, answer, forwarded},
+    answer::{Answer, answer},
+    case::{Case, End, forwarded},
     message::{get, post},
     table,
 };

@@ -1,7 +1,8 @@
 //! Heads of responses: those that are none, and what becomes of those that are.
 
 use super::{
-    case::{Answer, Case, End, answer, forwarded},
+    answer::{Answer, answer},
+    case::{Case, End, forwarded},
     table,
 };
 

@@ -7,8 +7,9 @@ use harness::{DEADLINE, RawClient, within};
 use serde_json::{Value, json};
 
 use super::{
+    answer::Answer,
     backend::{Backend, PROBE, Seen, pieces},
-    case::{Answer, Case, Forwarded, Reply},
+    case::{Case, Forwarded, Reply},
     sound,
 };
 use crate::site::{Site, one_upstream};
@@ -135,7 +136,8 @@ fn converse(case: &Case, client: &mut RawClient, backend: &Backend, is_split: bo
             client.half_close()?;
         }
         if let Some(expected) = case.answers.get(index) {
-            check_answer(client, backend, expected).with_context(|| format!("response {index}"))?;
+            let body = check_answer(client, backend, expected).with_context(|| format!("response {index}"))?;
+            check_secret(case, &body)?;
         }
     }
     if case.is_kept || case.answers.last().is_some_and(|answer| !answer.is_whole) {
@@ -146,15 +148,25 @@ fn converse(case: &Case, client: &mut RawClient, backend: &Backend, is_split: bo
     Ok(())
 }
 
-fn check_answer(client: &mut RawClient, backend: &Backend, expected: &Answer) -> Result<()> {
+/// An attacker is not told what exactly was wrong.
+fn check_secret(case: &Case, body: &[u8]) -> Result<()> {
+    // Some details say no more than the reason.
+    let detail = case.logged.1.filter(|detail| case.logged.0 != Some(detail));
+    let is_told = detail.is_some_and(|detail| String::from_utf8_lossy(body).contains(detail));
+    ensure!(!is_told, "the client is told {detail:?}");
+    Ok(())
+}
+
+/// Reads a response and compares it; its body.
+fn check_answer(client: &mut RawClient, backend: &Backend, expected: &Answer) -> Result<Vec<u8>> {
     let (head, body, trailers) = if expected.is_whole {
         let answer = client.read_response_to(expected.to)?;
-        (answer.head, Some(answer.body), answer.trailers)
+        (answer.head, answer.body, answer.trailers)
     } else {
         let head = client.read_response_head()?;
         backend.head_is_read();
         is_cut(&head, client.read_to_end())?;
-        (head, None, Vec::new())
+        (head, Vec::new(), Vec::new())
     };
     let first_line = format!("HTTP/1.1 {} ", expected.status);
     ensure!(head.first_line.starts_with(&first_line), "{:?} instead of {}", head.first_line, expected.status);
@@ -166,13 +178,13 @@ fn check_answer(client: &mut RawClient, backend: &Backend, expected: &Answer) ->
         ensure!(head.field(name).is_none(), "a field {name}: {shown}");
     }
     sound::response(&head.raw, expected.status)?;
-    if let (Some(expected), Some(body)) = (&expected.body, body) {
+    if let Some(expected) = &expected.body {
         ensure!(body == expected.as_bytes(), "the body {:?}", body.escape_ascii().to_string());
     }
     if let Some(expected) = expected.trailers {
         ensure!(trailers == expected.as_bytes(), "the trailers {:?}", trailers.escape_ascii().to_string());
     }
-    Ok(())
+    Ok(body)
 }
 
 /// Whether the client of a response that was cut off can tell.

@@ -1,7 +1,8 @@
 //! Other protocols, `CONNECT`, `Expect` and `Max-Forwards`.
 
 use super::{
-    case::{Case, answer, forwarded},
+    answer::answer,
+    case::{Case, forwarded},
     message::{SMUGGLED, get, post},
     table,
 };
