@@ -308,7 +308,14 @@ async fn forward(
         count_failure(endpoint, reason);
     }
     match (ended.status, ended.failure) {
-        (None, failure) => Err(failure.unwrap_or(Reason::UpstreamReset)),
+        (None, failure) => {
+            let reason = failure.unwrap_or(Reason::UpstreamReset);
+            // A request that was found broken before any of it was sent says nothing about the connection.
+            if ended.is_untouched && reason.is_of_client() {
+                worker.pool.put(endpoint, upstream, response);
+            }
+            Err(reason)
+        }
         (Some(status), Some(reason)) => {
             record.answered(status, None);
             record.aborted(reason);

@@ -88,6 +88,8 @@ pub(crate) struct Ended {
     pub(crate) was_read: bool,
     /// Whether the backend's connection can take another request.
     pub(crate) keeps_upstream: bool,
+    /// Whether nothing was sent to the backend and nothing came from it.
+    pub(crate) is_untouched: bool,
     /// Whether both sides switched to another protocol.
     pub(crate) is_upgraded: bool,
     /// What the backend sent behind the head of an upgrade.
@@ -169,6 +171,7 @@ impl<'a> Exchange<'a> {
             keeps_client: is_complete && uploaded && self.client_keeps && !self.client.has_ended,
             was_read: uploaded,
             keeps_upstream: is_complete && uploaded && self.response.keep_alive && self.download.rest().is_empty(),
+            is_untouched: self.head_written == 0 && !self.download.has_begun(),
             rest: if is_upgraded { self.download.rest().to_vec() } else { Vec::new() },
             is_upgraded,
             was_sent: self.head_written > 0,

@@ -104,6 +104,11 @@ impl Case {
         }
     }
 
+    /// Whether all that the backend may see of it is a request that is cut off.
+    pub(super) fn is_cut(&self) -> bool {
+        !self.origin.is_empty() && self.origin.iter().all(|forwarded| !forwarded.is_whole)
+    }
+
     /// A request of which nothing is forwarded: `status`, `Connection: close` and the end, and `detail` in the log.
     pub(super) fn refused(
         source: &'static str,
