@@ -104,9 +104,9 @@ impl Case {
         }
     }
 
-    /// Whether all that the backend may see of it is a request that is cut off.
-    pub(super) fn is_cut(&self) -> bool {
-        !self.origin.is_empty() && self.origin.iter().all(|forwarded| !forwarded.is_whole)
+    /// Whether the backend may see a request that is cut off.
+    pub(super) fn has_cut(&self) -> bool {
+        self.origin.iter().any(|forwarded| !forwarded.is_whole)
     }
 
     /// A request of which nothing is forwarded: `status`, `Connection: close` and the end, and `detail` in the log.
