@@ -29,5 +29,5 @@ pub(crate) use pace::{Pace, Standing, Timeouts, Waits};
 pub(crate) use pool::Pool;
 pub(crate) use scratch::{KEPT as KEPT_SCRATCH, Scratch};
 pub(crate) use splice::Pipes;
-pub(crate) use stream::Upstream;
+pub(crate) use stream::{Stream, Upstream};
 pub(crate) use tunnel::run as tunnel;

@@ -17,7 +17,7 @@ pub use ip_rule::{IpRule, IpRuleAction};
 pub use listener::{EncodedSlashes, Listener, ListenerLimits, ListenerTimeouts, PathStyle};
 pub use route::{Action, Forward, PathMatch, Route, RouteMatch, RouteTimeouts, ValueMatch};
 pub use settings::{AccessLog, AccessLogFormat, Settings};
-pub use upstream::{Backend, Balance, BalancePolicy, Upstream, Weight};
+pub use upstream::{Backend, Balance, BalancePolicy, Upstream, UpstreamProtocol, Weight};
 
 use crate::value::{Name, TimeSpan};
 

@@ -1,14 +1,21 @@
 //! The life of a request that came by HTTP/2. The steps are those of [`proxy`](mod@crate::proxy).
 
-use std::{future::Future, net::IpAddr, pin::pin, task::Poll};
+use std::{net::IpAddr, rc::Rc};
 
 use bytes::Bytes;
 use h2::{Reason as Code, RecvStream, server::SendResponse};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, request::Parts};
 use http1::{Asked, HeadLimits, Method, Progress, RequestHead};
+use shared::config::UpstreamProtocol;
 
 use super::{
-    chunk::Chunk, connection::Shared, downstream::Downstream, exchange::Exchange, limits, request_head, upload::Upload,
+    chunk::Chunk,
+    connection::Shared,
+    downstream::Downstream,
+    exchange::Exchange,
+    forward::{self, unless},
+    limits, request_head,
+    upload::Upload,
 };
 use crate::{
     answer::Answer,
@@ -32,7 +39,7 @@ enum Refusal {
 
 /// Serves one request.
 pub(super) async fn serve(
-    worker: &Worker,
+    worker: &Rc<Worker>,
     shared: &Shared,
     request: Request<RecvStream>,
     respond: SendResponse<Chunk>,
@@ -75,7 +82,7 @@ fn read(
 
 /// Answers one request whose head was read from `bytes`.
 async fn handle(
-    worker: &Worker,
+    worker: &Rc<Worker>,
     shared: &Shared,
     mut client: Downstream,
     mut body: RecvStream,
@@ -114,7 +121,7 @@ fn start(worker: &Worker, shared: &Shared, snapshot: &Snapshot, client: IpAddr) 
 /// # Errors
 /// Why there was no response; nothing was sent to the client then.
 async fn forward(
-    worker: &Worker,
+    worker: &Rc<Worker>,
     chosen: &Chosen,
     body_limit: u64,
     client: &mut Downstream,
@@ -122,9 +129,9 @@ async fn forward(
     scratch: &mut Scratch,
     record: &mut AccessRecord,
 ) -> Result<(), Reason> {
-    let Chosen { endpoint, timeouts } = chosen;
+    let Chosen { endpoint, timeouts, .. } = chosen;
     record.tries_endpoint(endpoint);
-    let Scratch { request, response, out, .. } = scratch;
+    let request = &scratch.request;
     let terms = Terms {
         body: request.body,
         asked: Asked { method: request.method, upgrade: false },
@@ -134,6 +141,10 @@ async fn forward(
         timeouts: *timeouts,
         total: timeouts.total.map(|total| record.started() + total),
     };
+    if chosen.protocol == UpstreamProtocol::H2c {
+        return forward::from_http2(worker, chosen, client, body, scratch, &terms, record).await;
+    }
+    let Scratch { request, response, out, .. } = scratch;
     let mut upload = Upload::new(out, body, terms.body, terms.body_limit);
     let mut pooled = worker.pool.take(endpoint);
     let (ended, upstream) = loop {
@@ -142,7 +153,7 @@ async fn forward(
             Some(upstream) => upstream,
             None => {
                 let time = proxy::connect_time(timeouts.connect, terms.total)?;
-                unless_gone(client, proxy::connected(endpoint, time)).await?
+                unless(|context| client.is_gone(context), proxy::connected(endpoint, time)).await?
             }
         };
         let exchange = Exchange {
@@ -177,16 +188,6 @@ async fn forward(
         }
     }
     Ok(())
-}
-
-/// What `work` gives, unless the client goes away first.
-async fn unless_gone<T>(client: &mut Downstream, work: impl Future<Output = Result<T, Reason>>) -> Result<T, Reason> {
-    let mut work = pin!(work);
-    std::future::poll_fn(|context| match work.as_mut().poll(context) {
-        Poll::Pending if client.is_gone(context) => Poll::Ready(Err(Reason::ClientGone)),
-        polled => polled,
-    })
-    .await
 }
 
 /// Refuses a head that could not be read.
