@@ -113,6 +113,7 @@ async fn forward(
         return Err(reason);
     }
     record.aborted(reason);
+    peer.settled().await;
     peer.abort(match (reason, ended.code) {
         (Reason::ClientGone | Reason::ClientTooSlow, _) => Code::CANCEL,
         // What the backend means by it is for the client; other codes are about the connection between us and the backend.

@@ -264,6 +264,8 @@ impl Peer for Http1Peer<'_> {
         self.is_ended
     }
 
+    async fn settled(&self) {}
+
     fn abort(&mut self, _: Code) {
         // The connection is closed, and the framing shows that something is missing.
         self.keeps = false;

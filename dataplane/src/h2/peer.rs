@@ -49,6 +49,9 @@ pub(super) trait Peer {
     /// Whether the response was ended; all of it is on its way when `poll_sent` is ready.
     fn is_ended(&self) -> bool;
 
+    /// Lets what was pushed get on its way before the end.
+    async fn settled(&self);
+
     /// Ends a response that cannot be finished so that it does not look complete.
     fn abort(&mut self, code: Code);
 }
@@ -118,6 +121,10 @@ impl Peer for Http2Peer<'_> {
 
     fn is_ended(&self) -> bool {
         self.client.is_ended()
+    }
+
+    async fn settled(&self) {
+        self.client.settled().await;
     }
 
     fn abort(&mut self, code: Code) {
