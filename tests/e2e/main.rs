@@ -7,6 +7,7 @@ mod forwarding;
 mod grpc;
 mod h2;
 mod h2_backends;
+mod h2_limits;
 mod h2_pairs;
 mod hostile;
 mod http1;
