@@ -26,7 +26,7 @@ mod upload;
 
 pub(crate) use acquire::{Wanted, acquire, obtain};
 pub(crate) use buffers::{Buffer, Buffers};
-pub(crate) use capacity::Capacity;
+pub(crate) use capacity::{Capacity, Permit};
 pub(crate) use client::{Client, Read};
 pub(crate) use deadlines::{Deadline, Deadlines};
 pub(crate) use exchange::{Ended, Exchange, Terms};
@@ -34,5 +34,5 @@ pub(crate) use pace::{Pace, Standing, Timeouts, Waits};
 pub(crate) use pool::{Pool, PoolSettings, retire};
 pub(crate) use scratch::{KEPT as KEPT_SCRATCH, Scratch};
 pub(crate) use splice::Pipes;
-pub(crate) use stream::Upstream;
+pub(crate) use stream::{Stream, Upstream};
 pub(crate) use tunnel::run as tunnel;

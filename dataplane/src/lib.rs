@@ -21,6 +21,7 @@ mod engine;
 mod error;
 mod file;
 mod forwarding;
+mod grpc;
 mod h2;
 mod head;
 mod listener;

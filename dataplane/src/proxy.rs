@@ -12,7 +12,7 @@ use std::{
 };
 
 use http1::{Asked, HeadLimits, Method, RequestBody, ResponseBody, ResponseHead, Upgrade, write};
-use shared::value::Timestamp;
+use shared::{config::UpstreamProtocol, value::Timestamp};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
@@ -22,7 +22,7 @@ use crate::{
     engine::{self, Client, Ended, Exchange, Read, Scratch, Terms, Timeouts, Upstream, Wanted},
     error::Reason,
     forwarding::{self, Hop},
-    h2,
+    h2::{self, Finished},
     head::{Request, RoutedRequest},
     live::EndpointLive,
     protocol::Protocol,
@@ -87,6 +87,8 @@ impl Connection {
 pub(crate) struct Chosen {
     /// The backend.
     pub(crate) endpoint: Arc<EndpointLive>,
+    /// What it speaks.
+    pub(crate) protocol: UpstreamProtocol,
     /// How long its parts may take.
     pub(crate) timeouts: Timeouts,
 }
@@ -142,7 +144,7 @@ fn begins_http2(worker: &Worker, connection: &Connection, client: &Client) -> bo
 }
 
 /// Answers one request whose head is complete.
-async fn handle(worker: &Worker, connection: &Connection, client: &mut Client, scratch: &mut Scratch) -> Next {
+async fn handle(worker: &Rc<Worker>, connection: &Connection, client: &mut Client, scratch: &mut Scratch) -> Next {
     // One snapshot for the whole request: a publish in the middle must not mix two configurations.
     let snapshot = worker.snapshot();
     let listener = connection.listener(&snapshot);
@@ -231,7 +233,7 @@ pub(crate) fn choose(
     };
     forwarding::write(out, &request, &hop);
     let timeouts = Timeouts { half_close_grace: listener.half_close_grace, ..route.timeouts };
-    Ok(Chosen { endpoint: Arc::clone(&backend.live), timeouts })
+    Ok(Chosen { endpoint: Arc::clone(&backend.live), protocol: route.upstream.protocol(), timeouts })
 }
 
 /// What a TRACE shows that ends here: the message as it came, without what is nobody's business (RFC 9110 §9.3.8).
@@ -257,7 +259,7 @@ fn reflect(out: &mut Vec<u8>, request: &Request<'_>) {
 /// # Errors
 /// Why there was no response; nothing was sent to the client then.
 async fn forward(
-    worker: &Worker,
+    worker: &Rc<Worker>,
     chosen: &Chosen,
     client: &mut Client,
     scratch: &mut Scratch,
@@ -265,9 +267,9 @@ async fn forward(
     keeps: bool,
     record: &mut AccessRecord,
 ) -> Result<Next, Reason> {
-    let Chosen { endpoint, timeouts } = chosen;
+    let Chosen { endpoint, timeouts, .. } = chosen;
     record.tries_endpoint(endpoint);
-    let Scratch { request, response, out, appended } = scratch;
+    let request = &scratch.request;
     let terms = Terms {
         body: request.body,
         asked: Asked { method: request.method, upgrade: matches!(request.upgrade, Upgrade::To(_)) },
@@ -277,6 +279,17 @@ async fn forward(
         timeouts: *timeouts,
         total: timeouts.total.map(|total| record.started() + total),
     };
+    if chosen.protocol == UpstreamProtocol::H2c {
+        // Boxed: other requests must not carry its memory along.
+        let finished = Box::pin(h2::from_http1(worker, chosen, client, scratch, &terms, record)).await?;
+        return Ok(match finished {
+            Finished { keeps: true, .. } => Next::Keep,
+            // Closing with unread bytes would reset the connection under the response.
+            Finished { is_whole: true, was_read, .. } if !was_read || !client.input.is_empty() => Next::Linger,
+            _ => Next::Close,
+        });
+    }
+    let Scratch { request, response, out, appended } = scratch;
     let is_repeatable = request.method.is_idempotent() && request.body == RequestBody::None;
     let mut wanted = Wanted::Any;
     let (ended, upstream) = loop {

@@ -16,6 +16,7 @@ use crate::{
     admission::Admission,
     clock::Clock,
     engine::{Buffers, Deadlines, KEPT_SCRATCH, Pipes, Pool, Scratch},
+    h2::Links,
     listener,
     metrics::Metrics,
     snapshot::{Listener, Snapshot},
@@ -44,6 +45,8 @@ pub(crate) struct Common {
 pub(crate) struct Worker {
     /// Idle upstream connections.
     pub(crate) pool: Pool,
+    /// Connections to HTTP/2 backends.
+    pub(crate) links: Links,
     /// Buffers of connections that have something in them.
     pub(crate) buffers: Buffers,
     /// Pipes of large bodies.
@@ -167,6 +170,7 @@ impl WorkerHandle {
 async fn run(common: Common, mut commands: mpsc::UnboundedReceiver<Command>) {
     let worker = Rc::new(Worker {
         pool: Pool::default(),
+        links: Links::default(),
         buffers: Buffers::default(),
         pipes: Pipes::default(),
         deadlines: Deadlines::new(),
@@ -188,12 +192,14 @@ async fn run(common: Common, mut commands: mpsc::UnboundedReceiver<Command>) {
                 Some(Command::Refresh(done)) => {
                     drop(worker.snapshot());
                     worker.pool.sweep_all();
+                    worker.links.sweep();
                     let _ = done.send(());
                 }
                 None => return,
             },
             _ = sweep.tick() => {
                 sweeps += 1;
+                worker.links.sweep();
                 if sweeps % SWEEPS == 0 { worker.pool.sweep_all() } else { worker.pool.sweep() }
             }
             () = worker.pool.serve_waiting() => {}

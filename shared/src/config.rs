@@ -19,7 +19,7 @@ pub use listener::{EncodedSlashes, Listener, ListenerLimits, ListenerTimeouts, P
 pub use pool::Pool;
 pub use route::{Action, Forward, PathMatch, Route, RouteMatch, RouteTimeouts, ValueMatch};
 pub use settings::{AccessLog, AccessLogFormat, Settings};
-pub use upstream::{Backend, Balance, BalancePolicy, Upstream, Weight};
+pub use upstream::{Backend, Balance, BalancePolicy, Upstream, UpstreamProtocol, Weight};
 
 use crate::value::{Name, TimeSpan};
 

@@ -4,7 +4,11 @@
 mod cli;
 mod descriptors;
 mod forwarding;
+mod grpc;
 mod h2;
+mod h2_backends;
+mod h2_limits;
+mod h2_pairs;
 mod hostile;
 mod http1;
 mod large_bodies;

@@ -9,13 +9,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use h2::{Ping, PingPong, Reason as Code, server};
+use h2::{PingPong, Reason as Code, server};
 use http1::HeadLimits;
 use tokio::net::TcpStream;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tracing::debug;
 
-use super::{PREFACE, chunk::Chunk, limits, stream, transport::Transport, watch::Guard};
+use super::{PREFACE, chunk::Chunk, heartbeat::Heartbeat, limits, stream, transport::Transport, watch::Guard};
 use crate::{
     engine::{Client, Deadline},
     proxy,
@@ -67,7 +67,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, connection: proxy::Connection, cli
         stopped: Some(Box::pin(stop.cancelled_owned())),
         started: false,
         unused: Duration::ZERO,
-        quiet: Duration::ZERO,
+        heartbeat: Heartbeat::default(),
         period: limits::CHECK,
         is_closing: false,
         worker: Rc::clone(&worker),
@@ -170,8 +170,7 @@ struct Driver {
     started: bool,
     /// For how long checks have found no stream.
     unused: Duration,
-    /// For how long checks have found that nothing had come.
-    quiet: Duration,
+    heartbeat: Heartbeat,
     /// The time between checks.
     period: Duration,
     is_closing: bool,
@@ -252,17 +251,12 @@ impl Driver {
         }
         let is_used = std::mem::take(&mut self.started) || has_streams;
         self.unused = if is_used { Duration::ZERO } else { self.unused + self.period };
-        self.quiet = if self.transport.take_has_read() { Duration::ZERO } else { self.quiet + self.period };
-        let (ask, gone) = limits::QUIET;
+        let has_read = self.transport.take_has_read();
         if self.unused >= self.idle() {
             self.is_closing = true;
             self.connection.graceful_shutdown();
-        } else if has_streams && self.quiet >= gone {
+        } else if self.heartbeat.beat(self.period, has_streams, has_read, self.pings.as_mut(), context) {
             return Some(End::Gone);
-        } else if let Some(pings) = self.pings.as_mut().filter(|_| has_streams && self.quiet >= ask) {
-            // The answer to the one before is a byte that came, and no more is asked of it.
-            let _ = pings.poll_pong(context);
-            let _ = pings.send_ping(Ping::opaque());
         }
         self.arm();
         None

@@ -113,6 +113,12 @@ impl Downstream {
         }
     }
 
+    /// Lets the connection write what was handed to it: a reset drops whatever still waits, and the client would lose what the
+    /// backend has sent.
+    pub(super) async fn settled(&self) {
+        tokio::task::yield_now().await;
+    }
+
     /// Ends the stream with an error.
     pub(super) fn reset(&mut self, code: Code) {
         self.is_ended = true;

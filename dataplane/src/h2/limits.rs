@@ -77,3 +77,24 @@ pub(super) const RESETS: Allowance = Allowance { burst: 200, per_second: 20, per
 
 /// Malformed requests, which are answered with a reset.
 pub(super) const MALFORMED: Allowance = Allowance { burst: 100, per_second: 1, per_frame_sent: 0 };
+
+/// Requests at a time on a connection to a backend, if its SETTINGS allow so many.
+pub(super) const UPSTREAM_STREAMS: usize = 100;
+
+/// Connections to one endpoint that a worker opens at a time.
+pub(super) const OPENING: usize = 4;
+
+/// A response's header list: 64 KiB and 256 fields, as from HTTP/1.1 backends.
+pub(super) const UPSTREAM_HEADER_LIST: u32 = (64 << 10) + 40 * 256;
+
+/// What a backend may send of all bodies of a connection before clients take them: all its streams can stall but one.
+pub(super) const UPSTREAM_CONNECTION_WINDOW: u32 = UPSTREAM_STREAMS as u32 * STREAM_WINDOW;
+
+/// How long a connection to a backend may lie idle.
+pub(super) const UPSTREAM_IDLE: Duration = Duration::from_secs(55);
+
+/// Resets beyond the requests that ended which one connection to a backend is to bear; then another one is opened.
+pub(super) const RELAYED_RESETS: u32 = 100;
+
+/// How often a request is sent that backends say they have not looked at.
+pub(super) const SENDS: u32 = 3;

@@ -14,6 +14,8 @@ pub(super) struct Pacer {
     pace: Pace,
     /// What is wrong when the deadline passes.
     overdue: Reason,
+    /// Whether nothing is armed yet.
+    is_new: bool,
 }
 
 impl Pacer {
@@ -23,6 +25,7 @@ impl Pacer {
             deadline: worker.deadlines.deadline(),
             pace: Pace::new(terms.timeouts, terms.total, Instant::now()),
             overdue: Reason::UpstreamTimeout,
+            is_new: true,
         }
     }
 
@@ -34,7 +37,7 @@ impl Pacer {
     /// To be called when nothing can be moved any more, with what was moved since the last call. Why the request ends here, if it
     /// is overdue.
     pub(super) fn settle(&mut self, has_moved: bool, has_uploaded: bool, standing: &Standing) -> Option<Reason> {
-        if !has_moved {
+        if !has_moved && !std::mem::take(&mut self.is_new) {
             return self.deadline.has_passed().then_some(self.overdue);
         }
         let now = Instant::now();

@@ -1,20 +1,28 @@
 //! The life of a request that came by HTTP/2. The steps are those of [`proxy`](mod@crate::proxy).
 
-use std::{future::Future, net::IpAddr, pin::pin, task::Poll};
+use std::{net::IpAddr, rc::Rc};
 
 use bytes::Bytes;
 use h2::{Reason as Code, RecvStream, server::SendResponse};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, request::Parts};
 use http1::{Asked, HeadLimits, Method, Progress, RequestBody, RequestHead};
+use shared::config::UpstreamProtocol;
 
 use super::{
-    chunk::Chunk, connection::Shared, downstream::Downstream, exchange::Exchange, limits, request_head, upload::Upload,
+    chunk::Chunk,
+    connection::Shared,
+    downstream::Downstream,
+    exchange::Exchange,
+    forward::{self, unless},
+    limits, request_head,
+    upload::Upload,
 };
 use crate::{
     answer::Answer,
     client_address,
     engine::{self, Scratch, Terms, Wanted},
     error::Reason,
+    grpc::{self, Call},
     protocol::Protocol,
     proxy::{self, Chosen},
     record::AccessRecord,
@@ -30,9 +38,17 @@ enum Refusal {
     Answered(Reason),
 }
 
+/// One request and the way back.
+struct Stream {
+    client: Downstream,
+    body: RecvStream,
+    /// If it is one of gRPC.
+    call: Option<Call>,
+}
+
 /// Serves one request.
 pub(super) async fn serve(
-    worker: &Worker,
+    worker: &Rc<Worker>,
     shared: &Shared,
     request: Request<RecvStream>,
     respond: SendResponse<Chunk>,
@@ -42,11 +58,12 @@ pub(super) async fn serve(
     // The lines of responses, which this memory is for, are written elsewhere for HTTP/2.
     let mut bytes = std::mem::take(&mut scratch.appended);
     bytes.clear();
-    let client = Downstream::new(respond);
+    let call = Call::of(&parts.headers);
+    let stream = Stream { client: Downstream::new(respond), body, call };
     let (limits, _) = shared.connection.limits(worker);
-    match read(&mut scratch.request, &mut bytes, &parts, &body, &limits) {
-        Ok(()) => handle(worker, shared, client, body, &mut scratch, &bytes).await,
-        Err(refusal) => refuse(worker, shared, client, &parts, refusal),
+    match read(&mut scratch.request, &mut bytes, &parts, &stream.body, &limits) {
+        Ok(()) => handle(worker, shared, stream, &mut scratch, &bytes).await,
+        Err(refusal) => refuse(worker, shared, stream, &parts, refusal),
     }
     scratch.appended = bytes;
     scratch.out.shrink_to(limits::KEPT_GATHERED);
@@ -74,14 +91,7 @@ fn read(
 }
 
 /// Answers one request whose head was read from `bytes`.
-async fn handle(
-    worker: &Worker,
-    shared: &Shared,
-    mut client: Downstream,
-    mut body: RecvStream,
-    scratch: &mut Scratch,
-    bytes: &[u8],
-) {
+async fn handle(worker: &Rc<Worker>, shared: &Shared, mut stream: Stream, scratch: &mut Scratch, bytes: &[u8]) {
     // One snapshot for the whole request: a publish in the middle must not mix two configurations.
     let snapshot = worker.snapshot();
     let connection = &shared.connection;
@@ -93,13 +103,13 @@ async fn handle(
     drop(snapshot);
 
     let failed = match chosen {
-        Ok(chosen) => forward(worker, &chosen, listener.body, &mut client, &mut body, scratch, &mut record).await.err(),
+        Ok(chosen) => forward(worker, &chosen, listener.body, &mut stream, scratch, &mut record).await.err(),
         Err(reason) => Some(reason),
     };
     match failed {
         None => {}
         Some(reason @ (Reason::ClientGone | Reason::ClientTooSlow)) => record.answered(reason.status(), failed),
-        Some(reason) => answer(worker, client, scratch.request.method, &scratch.appended, reason, record),
+        Some(reason) => answer(worker, stream, scratch.request.method, &scratch.appended, reason, record),
     }
 }
 
@@ -114,17 +124,19 @@ fn start(worker: &Worker, shared: &Shared, snapshot: &Snapshot, client: IpAddr) 
 /// # Errors
 /// Why there was no response; nothing was sent to the client then.
 async fn forward(
-    worker: &Worker,
+    worker: &Rc<Worker>,
     chosen: &Chosen,
     body_limit: u64,
-    client: &mut Downstream,
-    body: &mut RecvStream,
+    stream: &mut Stream,
     scratch: &mut Scratch,
     record: &mut AccessRecord,
 ) -> Result<(), Reason> {
-    let Chosen { endpoint, timeouts } = chosen;
+    let Chosen { endpoint, timeouts, .. } = chosen;
+    let Stream { client, body, call } = stream;
     record.tries_endpoint(endpoint);
-    let Scratch { request, response, out, .. } = scratch;
+    let request = &scratch.request;
+    // The client of a gRPC call says how long it waits: beyond that nobody wants the answer.
+    let total = timeouts.total.into_iter().chain(call.and_then(|call| call.timeout)).min();
     let terms = Terms {
         body: request.body,
         asked: Asked { method: request.method, upgrade: false },
@@ -132,8 +144,12 @@ async fn forward(
         keeps: true,
         body_limit,
         timeouts: *timeouts,
-        total: timeouts.total.map(|total| record.started() + total),
+        total: total.map(|total| record.started() + total),
     };
+    if chosen.protocol == UpstreamProtocol::H2c {
+        return forward::from_http2(worker, chosen, client, body, scratch, &terms, record).await;
+    }
+    let Scratch { request, response, out, .. } = scratch;
     let mut upload = Upload::new(out, body, terms.body, terms.body_limit);
     let is_repeatable = request.method.is_idempotent() && request.body == RequestBody::None;
     let mut wanted = Wanted::Any;
@@ -142,7 +158,7 @@ async fn forward(
             Some(upstream) => upstream,
             None => {
                 let time = proxy::connect_time(timeouts.connect, terms.total)?;
-                unless_gone(client, engine::obtain(worker, endpoint, wanted, time))
+                unless(|context| client.is_gone(context), engine::obtain(worker, endpoint, wanted, time))
                     .await
                     .inspect_err(|reason| proxy::count_failure(endpoint, *reason))?
             }
@@ -178,24 +194,15 @@ async fn forward(
             }
             record.aborted(reason);
             // What was cut off must not look complete.
+            client.settled().await;
             client.reset(if reason == Reason::ClientGone { Code::CANCEL } else { Code::INTERNAL_ERROR });
         }
     }
     Ok(())
 }
 
-/// What `work` gives, unless the client goes away first.
-async fn unless_gone<T>(client: &mut Downstream, work: impl Future<Output = Result<T, Reason>>) -> Result<T, Reason> {
-    let mut work = pin!(work);
-    std::future::poll_fn(|context| match work.as_mut().poll(context) {
-        Poll::Pending if client.is_gone(context) => Poll::Ready(Err(Reason::ClientGone)),
-        polled => polled,
-    })
-    .await
-}
-
 /// Refuses a head that could not be read.
-fn refuse(worker: &Worker, shared: &Shared, mut client: Downstream, parts: &Parts, refusal: Refusal) {
+fn refuse(worker: &Worker, shared: &Shared, mut stream: Stream, parts: &Parts, refusal: Refusal) {
     let snapshot = worker.snapshot();
     let mut record = start(worker, shared, &snapshot, shared.connection.peer);
     let host = parts.uri.authority().map_or("", |authority| authority.as_str());
@@ -205,11 +212,11 @@ fn refuse(worker: &Worker, shared: &Shared, mut client: Downstream, parts: &Part
             snapshot.count_generated(Reason::BadRequest);
             record.answered(Reason::BadRequest.status(), Some(Reason::BadRequest));
             shared.malformed();
-            client.reset(Code::PROTOCOL_ERROR);
+            stream.client.reset(Code::PROTOCOL_ERROR);
         }
         Refusal::Answered(reason) => {
             let method = Method::of(parts.method.as_str().as_bytes());
-            answer(worker, client, method, b"", reason, record);
+            answer(worker, stream, method, b"", reason, record);
         }
     }
 }
@@ -217,22 +224,31 @@ fn refuse(worker: &Worker, shared: &Shared, mut client: Downstream, parts: &Part
 /// Sends the proxy's own answer. It is small: what the client's window does not take waits in the connection.
 fn answer(
     worker: &Worker,
-    mut client: Downstream,
+    stream: Stream,
     method: Method,
     reflection: &[u8],
     reason: Reason,
     mut record: AccessRecord,
 ) {
     let answer = Answer::new(worker, reason, record.request_id, method, reflection);
-    record.answered(answer.status, Some(reason));
-    let mut response = Response::new(());
-    *response.status_mut() = StatusCode::from_u16(answer.status).expect("reasons have statuses of three digits");
-    for (name, value) in &answer.fields {
+    let Stream { mut client, body: _body, call } = stream;
+    // A gRPC client reads no other status than its own.
+    let (status, mut response) = match call {
+        Some(_) => (StatusCode::OK, grpc::refusal(reason)),
+        None => {
+            let status = StatusCode::from_u16(answer.status).expect("reasons have statuses of three digits");
+            (status, Response::new(()))
+        }
+    };
+    record.answered(status.as_u16(), Some(reason));
+    *response.status_mut() = status;
+    let is_call = call.is_some();
+    for (name, value) in answer.fields.iter().filter(|(name, _)| !(is_call && name.starts_with("Content-"))) {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("our own names are tokens");
         let value = HeaderValue::from_str(value).expect("our own values are visible ASCII");
         response.headers_mut().insert(name, value);
     }
-    let is_bodyless = method == Method::Head || answer.body.is_empty();
+    let is_bodyless = is_call || method == Method::Head || answer.body.is_empty();
     if client.begin(response, is_bodyless).is_ok() && !is_bodyless {
         record.bytes_out = answer.body.len() as u64;
         client.finish(Chunk::Bytes(Bytes::from(answer.body.into_owned())));

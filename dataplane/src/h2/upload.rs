@@ -165,7 +165,7 @@ impl<'a> Upload<'a> {
 }
 
 /// Why the body ended before its end.
-fn ended_by(error: &h2::Error) -> Reason {
+pub(super) fn ended_by(error: &h2::Error) -> Reason {
     // The library ends a stream whose client breaks the protocol, such as by a body of another length than declared.
     if error.is_library() { Reason::BadRequest } else { Reason::ClientGone }
 }

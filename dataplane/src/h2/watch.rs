@@ -173,6 +173,10 @@ pub(super) struct Watch {
     buckets: [Bucket; Guard::Library as usize],
     fired: Option<Guard>,
     last_stream: u32,
+    has_settings: bool,
+    has_goaway: bool,
+    /// Whether nothing fires.
+    is_trusted: bool,
     metrics: Http2Side,
 }
 
@@ -195,19 +199,38 @@ impl Watch {
             .map(Bucket::new),
             fired: None,
             last_stream: 0,
+            has_settings: false,
+            has_goaway: false,
+            is_trusted: false,
             metrics,
         }
     }
 
+    /// Has no guard fire: the peer is one of our own backends, and only the counts are wanted.
+    pub(super) fn trust(&mut self) {
+        self.is_trusted = true;
+    }
+
+    /// Whether the peer has sent its SETTINGS.
+    pub(super) fn has_settings(&self) -> bool {
+        self.has_settings
+    }
+
+    /// Whether the peer takes no further streams.
+    pub(super) fn has_goaway(&self) -> bool {
+        self.has_goaway
+    }
+
     /// Looks at bytes from the peer.
     pub(super) fn received(&mut self, bytes: &[u8]) {
-        let Self { inbound, buckets, fired, last_stream, metrics, .. } = self;
+        let Self { inbound, buckets, fired, last_stream, has_settings, has_goaway, is_trusted, metrics, .. } = self;
         inbound.pass(bytes, |frame| {
             let is_flagged = frame.flags & FIRST_FLAG != 0;
             let spent = match frame.kind {
                 DATA if frame.length == 0 && !is_flagged => Some(Guard::EmptyData),
                 DATA | CONTINUATION => None,
                 GOAWAY => {
+                    *has_goaway = true;
                     metrics.goaways_received.inc();
                     None
                 }
@@ -216,7 +239,10 @@ impl Watch {
                     None
                 }
                 SETTINGS if is_flagged => None,
-                SETTINGS => Some(Guard::Settings),
+                SETTINGS => {
+                    *has_settings = true;
+                    Some(Guard::Settings)
+                }
                 PING if is_flagged => None,
                 PING => Some(Guard::Ping),
                 WINDOW_UPDATE => Some(Guard::WindowUpdate),
@@ -227,6 +253,7 @@ impl Watch {
                 _ => Some(Guard::PassedOver),
             };
             if let Some(guard) = spent
+                && !*is_trusted
                 && !buckets[guard as usize].take()
             {
                 fired.get_or_insert(guard);

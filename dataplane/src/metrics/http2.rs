@@ -13,6 +13,8 @@ use crate::h2::Guard;
 pub(crate) struct Http2Metrics {
     /// Connections of clients.
     pub(crate) downstream: Http2Side,
+    /// Connections to backends.
+    pub(crate) upstream: Http2Side,
     guards: Family<GuardLabel, Counter>,
 }
 
@@ -69,7 +71,7 @@ impl Http2Metrics {
             goaways_received: goaways.get_or_create_owned(&GoawayLabels { side, direction: "received" }),
             goaways_sent: goaways.get_or_create_owned(&GoawayLabels { side, direction: "sent" }),
         };
-        Self { downstream: side("downstream"), guards }
+        Self { downstream: side("downstream"), upstream: side("upstream"), guards }
     }
 
     /// Counts a connection that `guard` ended.

@@ -43,6 +43,11 @@ impl Upstream {
         self.config == *config
     }
 
+    /// What its backends speak.
+    pub(crate) fn protocol(&self) -> config::UpstreamProtocol {
+        self.config.protocol
+    }
+
     /// The next backend by weight; `None` if there is none with a weight.
     pub(crate) fn pick(&self) -> Option<&Backend> {
         self.backends.get(self.schedule.at(self.live.next_turn())?)

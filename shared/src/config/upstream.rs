@@ -10,6 +10,9 @@ use crate::value::{BackendAddress, Name};
 pub struct Upstream {
     /// Unique among upstreams.
     pub name: Name,
+    /// What its backends speak.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub protocol: UpstreamProtocol,
     /// How a backend is chosen.
     #[serde(default, skip_serializing_if = "is_default")]
     pub balance: Balance,
@@ -22,6 +25,18 @@ pub struct Upstream {
     /// The circuit breaker of each backend.
     #[serde(default, skip_serializing_if = "is_default")]
     pub breaker: Breaker,
+}
+
+/// What backends speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum UpstreamProtocol {
+    /// HTTP/1.1.
+    #[default]
+    H1,
+    /// HTTP/2 from the first byte, without TLS (prior knowledge): many requests share a connection, and gRPC works.
+    H2c,
 }
 
 /// How a backend is chosen.
