@@ -57,6 +57,8 @@ fn socket(address: SocketAddr) -> io::Result<Socket> {
 /// Closing with connections in the queue would reset them: their clients have sent requests already.
 pub(crate) async fn accept(worker: Rc<Worker>, listen: Listen) {
     let Listen { socket, slot, listener: last, stop, open } = listen;
+    // Asking a token takes its lock: a worker's connections ask one of their own.
+    let stop = stop.child_token();
     let connect = |stream, peer: SocketAddr| {
         // The fallback is for connections that waited in the queue while a new snapshot took the listener away.
         let listener = worker.snapshot().listener(slot).map_or_else(|| Arc::clone(&last), Arc::clone);
@@ -77,7 +79,10 @@ pub(crate) async fn accept(worker: Rc<Worker>, listen: Listen) {
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => connect(stream, peer),
+            Ok((stream, peer)) => {
+                worker.clock.now();
+                connect(stream, peer);
+            }
             Err(error) => {
                 worker.metrics.accept_errors.inc();
                 if !is_of_one_connection(&error) {

@@ -3,7 +3,13 @@
 //! Steps have the same names here, in the log, in the metrics and in `ARCHITECTURE.md`: parse, client address, global IP rules,
 //! match route, route IP rules, choose backend, rewrite, forward, record.
 
-use std::{cell::RefCell, net::IpAddr, rc::Rc, sync::Arc};
+use std::{
+    borrow::Cow,
+    cell::{Ref, RefCell},
+    net::IpAddr,
+    rc::Rc,
+    sync::Arc,
+};
 
 use http1::{Asked, Method, RequestBody, Upgrade, write};
 use shared::value::Timestamp;
@@ -40,14 +46,18 @@ impl Connection {
     }
 
     /// The listener as it is now.
-    pub(crate) fn listener(&self, snapshot: &Snapshot) -> Arc<Listener> {
-        if let Some(listener) = snapshot.listener(self.slot) {
-            let mut last = self.listener.borrow_mut();
-            if !Arc::ptr_eq(&last, listener) {
-                *last = Arc::clone(listener);
-            }
+    fn listener(&self, snapshot: &Snapshot) -> Ref<'_, Arc<Listener>> {
+        if let Some(listener) = snapshot.listener(self.slot)
+            && !Arc::ptr_eq(&self.listener.borrow(), listener)
+        {
+            *self.listener.borrow_mut() = Arc::clone(listener);
         }
-        Arc::clone(&self.listener.borrow())
+        self.listener.borrow()
+    }
+
+    /// How `client`, mostly the peer, is written.
+    pub(crate) fn text_of(&self, client: IpAddr) -> Cow<'_, str> {
+        if client == self.peer { Cow::Borrowed(&self.peer_text) } else { Cow::Owned(client.to_string()) }
     }
 }
 
@@ -89,15 +99,15 @@ pub(crate) async fn serve(worker: Rc<Worker>, connection: Connection, stream: Tc
 /// Answers one request whose head is complete.
 async fn handle(worker: &Worker, connection: &Connection, client: &mut Client, scratch: &mut Scratch) -> Next {
     // One snapshot for the whole request: a publish in the middle must not mix two configurations.
-    let snapshot = worker.snapshot();
-    let listener = connection.listener(&snapshot);
-    let bytes = client.input.bytes();
-    let from = client_address::of(connection.peer, &scratch.request.fields, bytes, &listener.trusted_proxies);
-    let id = worker.clock.request_id();
-    let mut record = AccessRecord::start(&worker.access_log, id, &snapshot, Arc::clone(&listener), from.address);
-    let chosen = choose(&snapshot, &listener, connection, from, scratch, bytes, &mut record);
-    // A long request keeps the few things it needs, not a whole snapshot.
-    drop(snapshot);
+    // A long request keeps the few things it needs of it.
+    let (mut record, chosen) = worker.with_snapshot(|snapshot| {
+        let listener = connection.listener(snapshot);
+        let bytes = client.input.bytes();
+        let from = client_address::of(connection.peer, &scratch.request.fields, bytes, &listener.trusted_proxies);
+        let mut record = AccessRecord::start(worker, connection, snapshot, from.address);
+        let chosen = choose(snapshot, &listener, connection, from, scratch, bytes, &mut record);
+        (record, chosen)
+    });
 
     client.input.consume(scratch.request.len as usize);
     client.version = scratch.request.version;
@@ -110,7 +120,7 @@ async fn handle(worker: &Worker, connection: &Connection, client: &mut Client, s
         Err(reason) => reason,
     };
     if failed == Reason::ClientGone {
-        record.answered(failed.status(), Some(failed));
+        record.refused(failed);
         return Next::Close;
     }
     let is_readable = !matches!(failed, Reason::BadRequest | Reason::MethodRefused);
@@ -126,7 +136,7 @@ fn choose(
     from: client_address::Client,
     scratch: &mut Scratch,
     bytes: &[u8],
-    record: &mut AccessRecord,
+    record: &mut AccessRecord<'_>,
 ) -> Result<Arc<EndpointLive>, Reason> {
     let Scratch { request: head, out, .. } = scratch;
     let request = Request::read(head, bytes).inspect_err(|_| {
@@ -140,17 +150,16 @@ fn choose(
     }
     let routed = RoutedRequest { request: &request, client: from.address, listener: listener.name.as_str() };
     let route = snapshot.table.find(&routed).map(|index| &snapshot.routes[index]).ok_or(Reason::NoRoute)?;
-    record.route = Arc::clone(&route.labels);
+    record.route = Some(Arc::clone(&route.labels));
     if route.ip_rules.verdict(from.address, Timestamp::now) == Verdict::Denied {
         return Err(Reason::IpDenied);
     }
 
     let backend = route.upstream.pick().ok_or(Reason::NoBackend)?;
-    let mut id = [0; uuid::fmt::Hyphenated::LENGTH];
     let hop = Hop {
         peer: &connection.peer_text,
         peer_is_trusted: from.peer_is_trusted,
-        request_id: record.request_id.hyphenated().encode_lower(&mut id),
+        request_id: record.request_id(),
         host: &route.host,
         backend: &backend.authority,
     };
@@ -171,7 +180,7 @@ async fn forward(
     client: &mut Client,
     scratch: &mut Scratch,
     keeps: bool,
-    record: &mut AccessRecord,
+    record: &mut AccessRecord<'_>,
 ) -> Result<Next, Reason> {
     record.tries_endpoint(endpoint);
     let Scratch { request, response, out, appended } = scratch;
@@ -197,15 +206,15 @@ async fn forward(
     if let Some(reason) = ended.failure {
         count_failure(endpoint, reason);
     }
-    match (ended.status, ended.failure) {
+    match (ended.answered, ended.failure) {
         (None, failure) => Err(failure.unwrap_or(Reason::UpstreamReset)),
-        (Some(status), Some(reason)) => {
-            record.answered(status, None);
+        (Some((status, at)), Some(reason)) => {
+            record.answered(status, at);
             record.aborted(reason);
             Ok(Next::Close)
         }
-        (Some(status), None) => {
-            record.answered(status, None);
+        (Some((status, at)), None) => {
+            record.answered(status, at);
             Ok(finish(worker, endpoint, client, upstream, &ended, response.keep_alive_timeout, record).await)
         }
     }
@@ -219,7 +228,7 @@ async fn finish(
     mut upstream: Upstream,
     ended: &Ended,
     keep_alive_timeout: Option<u32>,
-    record: &mut AccessRecord,
+    record: &mut AccessRecord<'_>,
 ) -> Next {
     if ended.is_upgraded {
         let (up, down) = engine::tunnel(client, &mut upstream, &ended.rest).await;
@@ -268,11 +277,10 @@ async fn refuse(
     scratch: &mut Scratch,
     reason: Reason,
 ) -> Next {
-    let snapshot = worker.snapshot();
-    let listener = connection.listener(&snapshot);
-    let id = worker.clock.request_id();
-    let mut record = AccessRecord::start(&worker.access_log, id, &snapshot, listener, connection.peer);
-    drop(snapshot);
+    let mut record = worker.with_snapshot(|snapshot| {
+        connection.listener(snapshot);
+        AccessRecord::start(worker, connection, snapshot, connection.peer)
+    });
     // What can be told of a first line that may be anything.
     let shown = &client.input.bytes()[..client.input.bytes().len().min(SHOWN)];
     let line = String::from_utf8_lossy(shown.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default());
@@ -305,18 +313,18 @@ async fn answer(
     scratch: &mut Scratch,
     reason: Reason,
     keeps: bool,
-    mut record: AccessRecord,
+    mut record: AccessRecord<'_>,
 ) -> Next {
-    let snapshot = worker.snapshot();
-    snapshot.count_generated(reason);
-    let has_routes = !snapshot.routes.is_empty();
-    drop(snapshot);
+    let has_routes = worker.with_snapshot(|snapshot| {
+        snapshot.count_generated(reason);
+        !snapshot.routes.is_empty()
+    });
     let status = reason.status();
-    record.answered(status, Some(reason));
+    record.refused(reason);
     let text = if reason == Reason::NoRoute && !has_routes {
         FIRST_STEPS.to_owned()
     } else {
-        format!("{status} {}\n{}\nrequest id: {}\n", reason.word(), reason.sentence(), record.request_id)
+        format!("{status} {}\n{}\nrequest id: {}\n", reason.word(), reason.sentence(), record.request_id())
     };
     let out = &mut scratch.out;
     out.clear();

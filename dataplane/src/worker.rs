@@ -12,7 +12,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::error;
 
 use crate::{
-    access_log::AccessLog,
+    access_log::{AccessLog, Lines},
     clock::Clock,
     engine::{Buffers, Deadlines, KEPT_SCRATCH, Pool, Scratch},
     listener,
@@ -44,10 +44,10 @@ pub(crate) struct Worker {
     pub(crate) buffers: Buffers,
     /// Time-outs of connections.
     pub(crate) deadlines: Deadlines,
-    /// Dates and request ids.
+    /// Moments, dates and request ids.
     pub(crate) clock: Clock,
-    /// Where access-log lines go.
-    pub(crate) access_log: AccessLog,
+    /// Access-log lines on their way.
+    pub(crate) access_log: Lines,
     /// Counters.
     pub(crate) metrics: Metrics,
     /// All client connections of the process.
@@ -70,6 +70,12 @@ impl Worker {
         if scratches.len() < KEPT_SCRATCH {
             scratches.push(scratch);
         }
+    }
+
+    /// Looks at the snapshot that acts now. Without a clone: workers that count references to one snapshot slow each other
+    /// down. `look` must not ask for the snapshot again.
+    pub(crate) fn with_snapshot<T>(&self, look: impl FnOnce(&Snapshot) -> T) -> T {
+        look(self.snapshot.borrow_mut().load())
     }
 
     /// The snapshot that acts now.
@@ -158,13 +164,15 @@ async fn run(common: Common, mut commands: mpsc::UnboundedReceiver<Command>) {
         deadlines: Deadlines::new(),
         clock: Clock::new(),
         scratches: RefCell::default(),
-        access_log: common.access_log,
+        access_log: Lines::new(common.access_log),
         metrics: common.metrics,
         connections: common.connections,
         snapshot: RefCell::new(Cache::new(common.snapshots)),
     });
     let deadlines = worker.deadlines.clone();
     tokio::task::spawn_local(async move { deadlines.run().await });
+    let logging = Rc::clone(&worker);
+    tokio::task::spawn_local(async move { logging.access_log.run().await });
     let mut sweep = tokio::time::interval(SWEEP);
     loop {
         tokio::select! {

@@ -75,7 +75,8 @@ impl Client {
     /// Waits for the next request head. While nothing of it has come the connection owns no memory but its own, and
     /// `stop` ends it.
     pub(crate) async fn read_head(&mut self, worker: &Worker, scratch: &mut Option<Scratch>) -> Read {
-        self.deadline.arm(Instant::now(), IDLE);
+        // A request ended, or the connection was accepted, a moment ago.
+        self.deadline.arm(worker.clock.recent(), IDLE);
         let mut has_begun = false;
         let read = std::future::poll_fn(|context| {
             self.deadline.wakes(context.waker());

@@ -40,14 +40,16 @@ pub(crate) struct Exchange<'a> {
     /// Lines for the response's head.
     appended: &'a mut Vec<u8>,
     asked: Asked,
+    /// When the head of the final response was read.
+    answered_at: Option<Instant>,
     /// Whether the client's connection is to be kept after this request, as far as the client is concerned.
     client_keeps: bool,
 }
 
 /// How an exchange ended.
 pub(crate) struct Ended {
-    /// The status that the client was told, once a response began.
-    pub(crate) status: Option<u16>,
+    /// The status that the client was told, and when its head was read, once a response began.
+    pub(crate) answered: Option<(u16, Instant)>,
     /// What went wrong.
     pub(crate) failure: Option<Reason>,
     /// Whether the client's connection can take another request.
@@ -104,13 +106,14 @@ impl<'a> Exchange<'a> {
             response,
             appended,
             asked,
+            answered_at: None,
             client_keeps,
         }
     }
 
     /// Carries the request out.
     pub(crate) async fn run(mut self) -> Ended {
-        self.client.deadline.arm(Instant::now(), IDLE);
+        self.client.deadline.arm(self.worker.clock.recent(), IDLE);
         let stop = std::future::poll_fn(|context| self.poll(context)).await;
         self.client.deadline.disarm();
         self.ended(stop)
@@ -121,7 +124,7 @@ impl<'a> Exchange<'a> {
         let is_complete = matches!(stop, Stop::Complete);
         let uploaded = self.upload.is_complete() && self.head_written == self.head.len();
         Ended {
-            status: self.download.is_answered().then_some(self.response.status),
+            answered: self.answered_at.filter(|_| self.download.is_answered()).map(|at| (self.response.status, at)),
             failure: match stop {
                 Stop::Failed(reason) => Some(reason),
                 Stop::Complete | Stop::Upgraded => None,
@@ -140,21 +143,16 @@ impl<'a> Exchange<'a> {
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Stop> {
-        loop {
-            let moved = match self.advance(context) {
-                Ok(moved) => moved,
-                Err(stop) => return Poll::Ready(stop),
-            };
-            if moved {
+        match self.advance(context) {
+            Err(stop) => Poll::Ready(stop),
+            Ok(true) => {
                 // A half-closed client still gets its answer, if that comes soon.
                 let is_half_closed = self.client.has_ended && !self.download.is_answered();
-                self.client.deadline.arm(Instant::now(), if is_half_closed { HALF_CLOSE_GRACE } else { IDLE });
-                continue;
+                self.client.deadline.arm(self.worker.clock.now(), if is_half_closed { HALF_CLOSE_GRACE } else { IDLE });
+                Poll::Pending
             }
-            if self.client.deadline.has_passed() {
-                return Poll::Ready(Stop::Failed(self.too_slow()));
-            }
-            return Poll::Pending;
+            Ok(false) if self.client.deadline.has_passed() => Poll::Ready(Stop::Failed(self.too_slow())),
+            Ok(false) => Poll::Pending,
         }
     }
 
@@ -168,7 +166,8 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    /// Moves what can be moved now, in both directions; whether anything did.
+    /// Moves what can be moved now, in both directions; whether anything did. Each direction goes on until it waits for its
+    /// socket, and neither waits for the other, so that once through is all.
     fn advance(&mut self, context: &mut Context<'_>) -> Result<bool, Stop> {
         let up = self.advance_upload(context)?;
         let down = self.advance_download(context)?;
@@ -180,7 +179,8 @@ impl<'a> Exchange<'a> {
         while self.head_written < self.head.len() {
             match Pin::new(&mut self.upstream.stream).poll_write(context, &self.head[self.head_written..]) {
                 Poll::Ready(Ok(count)) => self.head_written += count,
-                Poll::Ready(Err(_)) => return self.upstream_takes_no_more(),
+                // A head that was never written whole has no answer that could be read.
+                Poll::Ready(Err(_)) => return Err(Stop::Failed(Reason::UpstreamReset)),
                 Poll::Pending => return Ok(moved),
             }
             moved = true;
@@ -195,14 +195,16 @@ impl<'a> Exchange<'a> {
                             let used = self.upload.written(count);
                             self.client.input.consume(used);
                         }
-                        Poll::Ready(Err(_)) => return self.upstream_takes_no_more(),
+                        // The backend does not take the rest of the body. It may have answered all the same.
+                        Poll::Ready(Err(_)) => self.upload.stop(),
                         Poll::Pending => return Ok(moved),
                     }
                 }
                 upload::Step::WriteTail => {
                     match Pin::new(&mut self.upstream.stream).poll_write(context, self.upload.tail()) {
                         Poll::Ready(Ok(count)) => self.upload.tail_written(count),
-                        Poll::Ready(Err(_)) => return self.upstream_takes_no_more(),
+                        // The backend does not take the rest of the body. It may have answered all the same.
+                        Poll::Ready(Err(_)) => self.upload.stop(),
                         Poll::Pending => return Ok(moved),
                     }
                 }
@@ -223,14 +225,6 @@ impl<'a> Exchange<'a> {
             }
             moved = true;
         }
-    }
-
-    /// The backend does not take the rest of the request. It may have answered all the same.
-    fn upstream_takes_no_more(&mut self) -> Result<bool, Stop> {
-        let first = !matches!(self.upload.step(self.client.input.bytes()), Ok(upload::Step::Done));
-        self.upload.stop();
-        // A head that was never written whole has no answer that could be read.
-        if self.head_written < self.head.len() { Err(Stop::Failed(Reason::UpstreamReset)) } else { Ok(first) }
     }
 
     /// Notices a client that goes away while its response is on the way, and keeps what it sends ahead.
@@ -296,6 +290,7 @@ impl<'a> Exchange<'a> {
         // A request that is still coming may never end: what follows it on the connection could not be told from it.
         self.client_keeps &=
             (is_http11 || is_delimited) && self.upload.is_complete() && !self.client.stop.is_cancelled();
+        self.answered_at = Some(self.worker.clock.now());
         self.appended.clear();
         let delivery = response_head::Delivery { is_http11, keeps: self.client_keeps, date: &self.worker.clock.date() };
         response_head::append(self.appended, self.response, self.download.head(self.response), &delivery);
