@@ -53,7 +53,7 @@ impl<'a> Request<'a> {
         Ok(Self {
             head,
             bytes,
-            method: text(head.method_name.of(bytes))?,
+            method: head.method.name().map_or_else(|| text(head.method_name.of(bytes)), Ok)?,
             authority: text(authority)?,
             host,
             path,

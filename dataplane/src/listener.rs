@@ -8,7 +8,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::{
-    metrics::ListenerMetrics,
     proxy::{self, Connection},
     worker::{Listen, Worker},
 };
@@ -114,27 +113,8 @@ pub(crate) async fn accept(worker: Rc<Worker>, listen: Listen) {
 }
 
 fn serve(worker: &Rc<Worker>, stream: TcpStream, connection: Connection, stop: &CancellationToken) {
-    let metrics = connection.listener.borrow().metrics.clone();
-    metrics.connections.inc();
-    metrics.open.inc();
-    let open = Open { metrics };
     let served = proxy::serve(Rc::clone(worker), connection, stream, stop.clone());
-    let tracked = worker.connections.track_future(async move {
-        served.await;
-        drop(open);
-    });
-    worker.spawn(tracked);
-}
-
-/// Counts a connection as open while it lives.
-struct Open {
-    metrics: ListenerMetrics,
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.metrics.open.dec();
-    }
+    worker.spawn(worker.connections.track_future(served));
 }
 
 /// Whether an error of `accept` says something about one connection only, so that the next may be accepted at once.

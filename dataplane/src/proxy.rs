@@ -23,6 +23,7 @@ use crate::{
     forwarding::{self, Hop},
     head::{Request, RoutedRequest},
     live::EndpointLive,
+    metrics::ListenerMetrics,
     record::AccessRecord,
     snapshot::{Listener, Snapshot, Verdict},
     worker::Worker,
@@ -36,13 +37,34 @@ pub(crate) struct Connection {
     slot: usize,
     /// The listener as last seen: a connection outlives its listener while it drains.
     pub(crate) listener: RefCell<Arc<Listener>>,
+    _open: Open,
+}
+
+/// Counts a connection as open while it lives.
+struct Open {
+    metrics: ListenerMetrics,
+}
+
+impl Open {
+    fn new(metrics: &ListenerMetrics) -> Self {
+        metrics.connections.inc();
+        metrics.open.inc();
+        Self { metrics: metrics.clone() }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.metrics.open.dec();
+    }
 }
 
 impl Connection {
     /// A connection from `peer` by `listener`, which snapshots hold in `slot`.
     pub(crate) fn new(peer: IpAddr, slot: usize, listener: Arc<Listener>) -> Self {
         let peer = peer.to_canonical();
-        Self { peer, peer_text: peer.to_string().into(), slot, listener: RefCell::new(listener) }
+        let open = Open::new(&listener.metrics);
+        Self { peer, peer_text: peer.to_string().into(), slot, listener: RefCell::new(listener), _open: open }
     }
 
     /// The listener as it is now.
@@ -75,22 +97,25 @@ enum Next {
 /// Serves one client connection until it ends, or after `stop` until the request under way is answered.
 pub(crate) async fn serve(worker: Rc<Worker>, connection: Connection, stream: TcpStream, stop: CancellationToken) {
     let mut client = Client::new(stream, worker.deadlines.deadline(), stop);
-    let mut memory: Option<Scratch> = None;
+    let mut memory: Option<Box<Scratch>> = None;
     loop {
         let read = client.read_head(&worker, &mut memory).await;
         let Some(mut scratch) = memory.take() else { return };
-        let next = match read {
-            Read::Head => handle(&worker, &connection, &mut client, &mut scratch).await,
-            Read::Fault(fault) => {
-                refuse(&worker, &connection, &mut client, &mut scratch, Reason::of_request(fault)).await
-            }
-            Read::TooSlow => refuse(&worker, &connection, &mut client, &mut scratch, Reason::RequestTimeout).await,
-            Read::End => Next::Close,
+        let refused = match read {
+            Read::Head => None,
+            Read::Fault(fault) => Some(Reason::of_request(fault)),
+            Read::TooSlow => Some(Reason::RequestTimeout),
+            Read::End => return worker.give_back(scratch),
+        };
+        // In boxes, so that a connection that waits for a request has no room for what only a request needs.
+        let next = match refused {
+            None => Box::pin(handle(&worker, &connection, &mut client, &mut scratch)).await,
+            Some(reason) => Box::pin(refuse(&worker, &connection, &mut client, &mut scratch, reason)).await,
         };
         worker.give_back(scratch);
         match next {
             Next::Keep => {}
-            Next::Linger => return client.linger().await,
+            Next::Linger => return Box::pin(client.linger()).await,
             Next::Close => return,
         }
     }
@@ -125,7 +150,7 @@ async fn handle(worker: &Worker, connection: &Connection, client: &mut Client, s
     }
     let is_readable = !matches!(failed, Reason::BadRequest | Reason::MethodRefused);
     let keeps = keeps && is_readable && skip_body(client, scratch.request.body, record.bytes_in);
-    answer(worker, client, scratch, failed, keeps, record).await
+    Box::pin(answer(worker, client, scratch, failed, keeps, record)).await
 }
 
 /// Steps from parsing to the head for the backend, which stands in `scratch.out` afterwards.
@@ -192,9 +217,9 @@ async fn forward(
             Some(upstream) => upstream,
             None => connected(endpoint).await?,
         };
-        let exchange =
-            Exchange::new(worker, client, &mut upstream, out, request.body, asked, response, appended, keeps);
-        let ended = exchange.run().await;
+        let ended = Exchange::new(worker, client, &mut upstream, out, request.body, asked, response, appended, keeps)
+            .run()
+            .await;
         let is_stale = is_pooled && ended.failure == Some(Reason::UpstreamReset) && !ended.response_began;
         if is_stale && !ended.body_was_read && (request.method.is_idempotent() || !ended.was_sent) {
             continue;
@@ -231,7 +256,7 @@ async fn finish(
     record: &mut AccessRecord<'_>,
 ) -> Next {
     if ended.is_upgraded {
-        let (up, down) = engine::tunnel(client, &mut upstream, &ended.rest).await;
+        let (up, down) = Box::pin(engine::tunnel(client, &mut upstream, &ended.rest)).await;
         record.bytes_in += up;
         record.bytes_out += down;
         return Next::Close;
@@ -248,7 +273,7 @@ async fn finish(
 }
 
 async fn connected(endpoint: &EndpointLive) -> Result<Upstream, Reason> {
-    let connected = engine::connect(&endpoint.address).await;
+    let connected = Box::pin(engine::connect(&endpoint.address)).await;
     match &connected {
         Ok(_) => drop(endpoint.metrics.connections.inc()),
         Err(reason) => count_failure(endpoint, *reason),
@@ -366,3 +391,22 @@ Tidegate is running and has no route yet. Three requests to its REST API make th
 
 The API explains itself at http://127.0.0.1:7080/docs.
 "#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size<F: Future>(_: impl FnOnce() -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    #[expect(unreachable_code, reason = "only the types are of interest")]
+    fn a_waiting_connection_is_small_and_a_request_little() {
+        let waits = size(|| serve(unreachable!(), unreachable!(), unreachable!(), unreachable!()));
+        assert!(waits <= 512, "{waits} bytes for each idle connection");
+        // The system's allocator has a quick way for up to 1032 bytes.
+        let asks = size(|| handle(unreachable!(), unreachable!(), unreachable!(), unreachable!()));
+        assert!(asks <= 1024, "{asks} bytes are allocated for each request");
+    }
+}

@@ -53,17 +53,18 @@ pub(crate) struct Worker {
     /// All client connections of the process.
     pub(crate) connections: TaskTracker,
     snapshot: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
-    scratches: RefCell<Vec<Scratch>>,
+    #[expect(clippy::vec_box, reason = "moved between a request and this list at the price of a pointer")]
+    scratches: RefCell<Vec<Box<Scratch>>>,
 }
 
 impl Worker {
     /// Memory for a request, from the last one that ended.
-    pub(crate) fn scratch(&self) -> Scratch {
+    pub(crate) fn scratch(&self) -> Box<Scratch> {
         self.scratches.borrow_mut().pop().unwrap_or_default()
     }
 
     /// Takes the memory of a request that ended.
-    pub(crate) fn give_back(&self, mut scratch: Scratch) {
+    pub(crate) fn give_back(&self, mut scratch: Box<Scratch>) {
         // The connection may have ended inside a head.
         scratch.request.forget();
         let mut scratches = self.scratches.borrow_mut();
@@ -86,12 +87,13 @@ impl Worker {
     /// Runs `task` on this worker. A panic in it is counted and ends nothing else.
     pub(crate) fn spawn(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) {
         let worker = Rc::clone(self);
-        tokio::task::spawn_local(async move {
-            if AssertUnwindSafe(task).catch_unwind().await.is_err() {
+        // No async block: it would have room for the task twice, before it begins and while it runs.
+        tokio::task::spawn_local(AssertUnwindSafe(task).catch_unwind().map(move |ended| {
+            if ended.is_err() {
                 worker.metrics.panics.inc();
                 error!("a connection ended by a panic; this is a bug");
             }
-        });
+        }));
     }
 }
 

@@ -54,6 +54,8 @@ pub fn kept_lines(out: &mut Vec<u8>, fields: &Fields, buffer: &[u8]) {
 /// One line.
 #[inline]
 pub fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    // Once, not for each part.
+    out.reserve(name.len() + value.len() + 4);
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);

@@ -74,7 +74,7 @@ impl Client {
 
     /// Waits for the next request head. While nothing of it has come the connection owns no memory but its own, and
     /// `stop` ends it.
-    pub(crate) async fn read_head(&mut self, worker: &Worker, scratch: &mut Option<Scratch>) -> Read {
+    pub(crate) async fn read_head(&mut self, worker: &Worker, scratch: &mut Option<Box<Scratch>>) -> Read {
         // A request ended, or the connection was accepted, a moment ago.
         self.deadline.arm(worker.clock.recent(), IDLE);
         let mut has_begun = false;

@@ -112,14 +112,14 @@ impl<'a> Exchange<'a> {
     }
 
     /// Carries the request out.
-    pub(crate) async fn run(mut self) -> Ended {
+    pub(crate) async fn run(&mut self) -> Ended {
         self.client.deadline.arm(self.worker.clock.recent(), IDLE);
         let stop = std::future::poll_fn(|context| self.poll(context)).await;
         self.client.deadline.disarm();
         self.ended(stop)
     }
 
-    fn ended(self, stop: Stop) -> Ended {
+    fn ended(&self, stop: Stop) -> Ended {
         let is_upgraded = matches!(stop, Stop::Upgraded);
         let is_complete = matches!(stop, Stop::Complete);
         let uploaded = self.upload.is_complete() && self.head_written == self.head.len();
@@ -171,7 +171,9 @@ impl<'a> Exchange<'a> {
     fn advance(&mut self, context: &mut Context<'_>) -> Result<bool, Stop> {
         let up = self.advance_upload(context)?;
         let down = self.advance_download(context)?;
-        Ok(up || down)
+        // Last: most responses are over by now, and then the client is asked by whoever takes the next request.
+        let has_left = self.upload.is_over() && self.watch_client(context)?;
+        Ok(up || down || has_left)
     }
 
     fn advance_upload(&mut self, context: &mut Context<'_>) -> Result<bool, Stop> {
@@ -220,7 +222,7 @@ impl<'a> Exchange<'a> {
                 upload::Step::Done => {
                     let used = self.upload.used();
                     self.client.input.consume(used);
-                    return Ok(self.watch_client(context)? || moved);
+                    return Ok(moved);
                 }
             }
             moved = true;
@@ -292,7 +294,7 @@ impl<'a> Exchange<'a> {
             (is_http11 || is_delimited) && self.upload.is_complete() && !self.client.stop.is_cancelled();
         self.answered_at = Some(self.worker.clock.now());
         self.appended.clear();
-        let delivery = response_head::Delivery { is_http11, keeps: self.client_keeps, date: &self.worker.clock.date() };
+        let delivery = response_head::Delivery { is_http11, keeps: self.client_keeps, clock: &self.worker.clock };
         response_head::append(self.appended, self.response, self.download.head(self.response), &delivery);
         let begun = self.download.begin(self.response, is_http11, self.appended);
         begun.map_err(|_| Stop::Failed(Reason::BadResponse))

@@ -133,6 +133,11 @@ impl Upload {
         self.stopped = true;
     }
 
+    /// Whether nothing more of the body is sent: all of it was, or the rest is given up.
+    pub(crate) fn is_over(&self) -> bool {
+        self.stopped || self.is_complete()
+    }
+
     /// Whether the whole body was read and written.
     pub(crate) fn is_complete(&self) -> bool {
         matches!(self.framing, Framing::Ended)
