@@ -40,6 +40,8 @@ pub(crate) struct Exchange<'a> {
     /// Lines for the response's head.
     appended: &'a mut Vec<u8>,
     asked: Asked,
+    /// Whether the deadline is that of this exchange.
+    is_armed: bool,
     /// When the head of the final response was read.
     answered_at: Option<Instant>,
     /// Whether the client's connection is to be kept after this request, as far as the client is concerned.
@@ -106,6 +108,7 @@ impl<'a> Exchange<'a> {
             response,
             appended,
             asked,
+            is_armed: false,
             answered_at: None,
             client_keeps,
         }
@@ -113,7 +116,6 @@ impl<'a> Exchange<'a> {
 
     /// Carries the request out.
     pub(crate) async fn run(&mut self) -> Ended {
-        self.client.deadline.arm(self.worker.clock.recent(), IDLE);
         let stop = std::future::poll_fn(|context| self.poll(context)).await;
         self.client.deadline.disarm();
         self.ended(stop)
@@ -145,14 +147,15 @@ impl<'a> Exchange<'a> {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Stop> {
         match self.advance(context) {
             Err(stop) => Poll::Ready(stop),
-            Ok(true) => {
+            Ok(moved) if moved || !self.is_armed => {
+                self.is_armed = true;
                 // A half-closed client still gets its answer, if that comes soon.
                 let is_half_closed = self.client.has_ended && !self.download.is_answered();
                 self.client.deadline.arm(self.worker.clock.now(), if is_half_closed { HALF_CLOSE_GRACE } else { IDLE });
                 Poll::Pending
             }
-            Ok(false) if self.client.deadline.has_passed() => Poll::Ready(Stop::Failed(self.too_slow())),
-            Ok(false) => Poll::Pending,
+            Ok(_) if self.client.deadline.has_passed() => Poll::Ready(Stop::Failed(self.too_slow())),
+            Ok(_) => Poll::Pending,
         }
     }
 

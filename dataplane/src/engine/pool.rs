@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use foldhash::fast::RandomState;
+
 use super::stream::Upstream;
 use crate::live::EndpointLive;
 
@@ -17,7 +19,7 @@ const MAX_IDLE: usize = 256;
 /// Idle connections to backends of one worker, last in first out, by endpoint.
 #[derive(Default)]
 pub(crate) struct Pool {
-    idle: RefCell<HashMap<u64, Vec<Idle>>>,
+    idle: RefCell<HashMap<u64, Vec<Idle>, RandomState>>,
 }
 
 struct Idle {
