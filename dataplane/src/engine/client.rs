@@ -72,6 +72,11 @@ impl Client {
         self.input.poll_fill(&mut self.stream, || buffers.small(), context)
     }
 
+    /// Reads once of a body, for which a larger buffer saves calls.
+    pub(crate) fn poll_read_body(&mut self, buffers: &Buffers, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.input.poll_fill(&mut self.stream, || buffers.large(), context)
+    }
+
     /// Waits for the next request head. While nothing of it has come the connection owns no memory but its own, and
     /// `stop` ends it.
     pub(crate) async fn read_head(&mut self, worker: &Worker, scratch: &mut Option<Box<Scratch>>) -> Read {

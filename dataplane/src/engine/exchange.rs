@@ -3,6 +3,7 @@
 //! Both directions are driven by one poll, so that an early response passes a request that is still coming.
 
 use std::{
+    io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll},
     time::{Duration, Instant},
@@ -40,6 +41,8 @@ pub(crate) struct Exchange<'a> {
     /// Lines for the response's head.
     appended: &'a mut Vec<u8>,
     asked: Asked,
+    /// Whether any of the body left the client's input.
+    body_was_used: bool,
     /// Whether the deadline is that of this exchange.
     is_armed: bool,
     /// When the head of the final response was read.
@@ -108,6 +111,7 @@ impl<'a> Exchange<'a> {
             response,
             appended,
             asked,
+            body_was_used: false,
             is_armed: false,
             answered_at: None,
             client_keeps,
@@ -137,7 +141,7 @@ impl<'a> Exchange<'a> {
             rest: if is_upgraded { self.download.rest().to_vec() } else { Vec::new() },
             is_upgraded,
             was_sent: self.head_written > 0,
-            body_was_read: self.upload.moved() > 0,
+            body_was_read: self.body_was_used,
             response_began: self.download.has_begun(),
             bytes_in: self.upload.moved(),
             bytes_out: self.download.moved(),
@@ -182,8 +186,8 @@ impl<'a> Exchange<'a> {
     fn advance_upload(&mut self, context: &mut Context<'_>) -> Result<bool, Stop> {
         let mut moved = false;
         while self.head_written < self.head.len() {
-            match Pin::new(&mut self.upstream.stream).poll_write(context, &self.head[self.head_written..]) {
-                Poll::Ready(Ok(count)) => self.head_written += count,
+            match self.poll_write_head(context)? {
+                Poll::Ready(Ok(())) => {}
                 // A head that was never written whole has no answer that could be read.
                 Poll::Ready(Err(_)) => return Err(Stop::Failed(Reason::UpstreamReset)),
                 Poll::Pending => return Ok(moved),
@@ -198,7 +202,7 @@ impl<'a> Exchange<'a> {
                     match Pin::new(&mut self.upstream.stream).poll_write(context, bytes) {
                         Poll::Ready(Ok(count)) => {
                             let used = self.upload.written(count);
-                            self.client.input.consume(used);
+                            self.consume(used);
                         }
                         // The backend does not take the rest of the body. It may have answered all the same.
                         Poll::Ready(Err(_)) => self.upload.stop(),
@@ -215,8 +219,8 @@ impl<'a> Exchange<'a> {
                 }
                 upload::Step::Read => {
                     let used = self.upload.used();
-                    self.client.input.consume(used);
-                    match self.client.poll_read(&self.worker.buffers, context) {
+                    self.consume(used);
+                    match self.client.poll_read_body(&self.worker.buffers, context) {
                         Poll::Ready(Ok(0)) | Poll::Ready(Err(_)) => return Err(Stop::Failed(Reason::ClientGone)),
                         Poll::Ready(Ok(_)) => {}
                         Poll::Pending => return Ok(moved),
@@ -224,12 +228,40 @@ impl<'a> Exchange<'a> {
                 }
                 upload::Step::Done => {
                     let used = self.upload.used();
-                    self.client.input.consume(used);
+                    self.consume(used);
                     return Ok(moved);
                 }
             }
             moved = true;
         }
+    }
+
+    /// Writes of the head, and in the same call of what is there of the body.
+    fn poll_write_head(&mut self, context: &mut Context<'_>) -> Result<Poll<io::Result<()>>, Stop> {
+        let stream = Pin::new(&mut self.upstream.stream);
+        let head = &self.head[self.head_written..];
+        let step = self.upload.step(self.client.input.bytes());
+        let written = match step.map_err(|fault| Stop::Failed(Reason::of_request(fault)))? {
+            upload::Step::Write(range) => {
+                let body = &self.client.input.bytes()[range];
+                stream.poll_write_vectored(context, &[IoSlice::new(head), IoSlice::new(body)])
+            }
+            _ => stream.poll_write(context, head),
+        };
+        Ok(written.map_ok(|count| {
+            let of_head = count.min(head.len());
+            self.head_written += of_head;
+            if count > of_head {
+                let used = self.upload.written(count - of_head);
+                self.consume(used);
+            }
+        }))
+    }
+
+    /// The first `count` bytes of what the client sent are of no more use.
+    fn consume(&mut self, count: usize) {
+        self.body_was_used |= count > 0;
+        self.client.input.consume(count);
     }
 
     /// Notices a client that goes away while its response is on the way, and keeps what it sends ahead.
