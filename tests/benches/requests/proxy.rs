@@ -128,7 +128,10 @@ impl Site<'_> {
         });
         let file = self.write("tidegate.json", &config.to_string());
         let admin = format!("127.0.0.1:{}", free_port());
-        ["dataplane", "--config", &file, "--workers", "1", "--admin-address", &admin].map(str::to_owned).into()
+        // The data plane's own binary, which builds much faster, has no subcommands.
+        let subcommand = (!binary().ends_with("tidegate-dataplane")).then_some("dataplane");
+        let flags = ["--config", &file, "--workers", "1", "--admin-address", &admin];
+        subcommand.into_iter().chain(flags).map(str::to_owned).collect()
     }
 
     fn nginx(&self) -> Vec<String> {
