@@ -1,7 +1,9 @@
 //! Counters. Handles are made when a snapshot is compiled and live in it; a request touches no label map.
 
+mod backends;
 mod histogram;
 mod http2;
+mod sampled;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -16,7 +18,10 @@ use prometheus_client::{
 };
 use shared::value::Name;
 
+pub(crate) use backends::EndpointMetrics;
+
 use crate::{error::Reason, protocol::Protocol};
+use backends::Backends;
 use histogram::Histogram;
 pub(crate) use http2::{Http2Metrics, Http2Side};
 
@@ -27,15 +32,11 @@ pub(crate) struct Metrics {
     requests: Family<RequestLabels, Counter>,
     durations: Family<RouteLabel, Histogram>,
     generated: Family<ReasonLabel, Counter>,
-    backend_requests: Family<BackendLabels, Counter>,
-    backend_failures: Family<FailureLabels, Counter>,
-    backend_connections: Family<BackendLabels, Counter>,
-    backend_in_flight: Family<BackendLabels, Gauge>,
+    backends: Backends,
     connections: Family<ListenerLabel, Counter>,
     connections_open: Family<ListenerLabel, Gauge>,
     listener_requests: Family<ProtocolLabels, Counter>,
     connections_refused: Family<ListenerLabel, Counter>,
-    named: Arc<Mutex<HashSet<(Name, Name)>>>,
     /// HTTP/2 connections.
     pub(crate) http2: Http2Metrics,
     /// Open connections of each listener that has counters.
@@ -75,23 +76,6 @@ impl RouteMetrics {
     }
 }
 
-/// Handles of one backend.
-#[derive(Debug)]
-pub(crate) struct EndpointMetrics {
-    /// Tries that were sent.
-    pub(crate) requests: Counter,
-    /// Tries that got no response head: no connection.
-    pub(crate) connect_failures: Counter,
-    /// Tries that got no response head in time.
-    pub(crate) timeouts: Counter,
-    /// Tries whose connection ended before a response head.
-    pub(crate) resets: Counter,
-    /// Connections that were made.
-    pub(crate) connections: Counter,
-    /// Requests on their way, until the last byte of the response.
-    pub(crate) in_flight: Gauge,
-}
-
 /// Handles of one listener.
 #[derive(Clone, Debug)]
 pub(crate) struct ListenerMetrics {
@@ -122,19 +106,6 @@ struct ReasonLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct BackendLabels {
-    upstream: String,
-    backend: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct FailureLabels {
-    upstream: String,
-    backend: String,
-    kind: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ListenerLabel {
     listener: String,
 }
@@ -146,7 +117,6 @@ struct ProtocolLabels {
 }
 
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
-const FAILURES: [&str; 3] = ["connect", "timeout", "reset"];
 
 impl Metrics {
     /// Counters at 0, registered under `tidegate_`.
@@ -157,16 +127,12 @@ impl Metrics {
             requests: Family::default(),
             durations: Family::default(),
             generated: Family::default(),
-            backend_requests: Family::default(),
-            backend_failures: Family::default(),
-            backend_connections: Family::default(),
-            backend_in_flight: Family::default(),
+            backends: Backends::default(),
             connections: Family::default(),
             connections_open: Family::default(),
             listener_requests: Family::default(),
             http2: Http2Metrics::new(&mut registry),
             connections_refused: Family::default(),
-            named: Arc::default(),
             listeners: Arc::default(),
             revision: Gauge::default(),
             applied: Counter::default(),
@@ -183,18 +149,7 @@ impl Metrics {
             metrics.durations.clone(),
         );
         registry.register("generated_responses", "Answers that no backend gave, by reason", metrics.generated.clone());
-        registry.register("backend_requests", "Tries sent to a backend", metrics.backend_requests.clone());
-        registry.register(
-            "backend_failures",
-            "Tries that got no response head, by kind",
-            metrics.backend_failures.clone(),
-        );
-        registry.register("backend_connections", "Connections made to a backend", metrics.backend_connections.clone());
-        registry.register(
-            "backend_in_flight",
-            "Requests on their way to or from a backend",
-            metrics.backend_in_flight.clone(),
-        );
+        metrics.backends.register(&mut registry);
         registry.register("connections", "Connections accepted", metrics.connections.clone());
         registry.register("connections_open", "Connections open", metrics.connections_open.clone());
         registry.register(
@@ -249,39 +204,12 @@ impl Metrics {
 
     /// Handles of a backend.
     pub(crate) fn endpoint(&self, upstream: &Name, backend: &Name) -> EndpointMetrics {
-        self.named.lock().unwrap_or_else(PoisonError::into_inner).insert((upstream.clone(), backend.clone()));
-        let labels = BackendLabels { upstream: upstream.to_string(), backend: backend.to_string() };
-        let [connect_failures, timeouts, resets] = FAILURES.map(|kind| {
-            let labels = FailureLabels { upstream: upstream.to_string(), backend: backend.to_string(), kind };
-            self.backend_failures.get_or_create_owned(&labels)
-        });
-        EndpointMetrics {
-            requests: self.backend_requests.get_or_create_owned(&labels),
-            connect_failures,
-            timeouts,
-            resets,
-            connections: self.backend_connections.get_or_create_owned(&labels),
-            in_flight: self.backend_in_flight.get_or_create_owned(&labels),
-        }
+        self.backends.endpoint(upstream, backend)
     }
 
     /// Forgets the counters of all backends but `kept` (upstream and backend): else they would only ever grow in number.
     pub(crate) fn retain_endpoints(&self, kept: &HashSet<(Name, Name)>) {
-        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
-        named.retain(|(upstream, backend)| {
-            if kept.contains(&(upstream.clone(), backend.clone())) {
-                return true;
-            }
-            let labels = BackendLabels { upstream: upstream.to_string(), backend: backend.to_string() };
-            self.backend_requests.remove(&labels);
-            self.backend_connections.remove(&labels);
-            self.backend_in_flight.remove(&labels);
-            for kind in FAILURES {
-                let labels = FailureLabels { upstream: upstream.to_string(), backend: backend.to_string(), kind };
-                self.backend_failures.remove(&labels);
-            }
-            false
-        });
+        self.backends.retain(kept);
     }
 
     /// Handles of the listener `name`.

@@ -4,7 +4,7 @@ use std::{io, sync::Arc, thread::available_parallelism, time::Duration};
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
-use rustix::process::{Pid, getppid};
+use rustix::process::{Pid, Resource, Rlimit, getppid, getrlimit, setrlimit};
 use shared::{Origin, telemetry};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -30,6 +30,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     if let Some(parent) = options.exit_with_parent {
         exit_with_parent(parent)?;
     }
+    raise_descriptor_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(SIDE_THREADS)
         .thread_name("side")
@@ -158,6 +159,16 @@ fn exit_with_parent(parent: Pid) -> anyhow::Result<()> {
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
     anyhow::ensure!(getppid() == Some(parent), "the parent process {parent} has ended");
     Ok(())
+}
+
+/// As many descriptors as the system grants: two for each request on its way, and the usual 1,024 are soon used up.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })
+    {
+        warn!(%error, current = limit.current, "the limit of open files could not be raised");
+    }
 }
 
 /// How long open requests may take to finish: little after the parent's death, for its successor waits for the addresses.

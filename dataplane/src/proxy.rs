@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http1::{Asked, HeadLimits, Method, RequestBody, Upgrade, write};
+use http1::{Asked, HeadLimits, Method, RequestBody, ResponseBody, ResponseHead, Upgrade, write};
 use shared::{config::UpstreamProtocol, value::Timestamp};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     answer::Answer,
     client_address,
-    engine::{self, Client, Ended, Exchange, Read, Scratch, Terms, Timeouts, Upstream},
+    engine::{self, Client, Ended, Exchange, Read, Scratch, Terms, Timeouts, Upstream, Wanted},
     error::Reason,
     forwarding::{self, Hop},
     h2::{self, Finished},
@@ -120,9 +120,12 @@ pub(crate) async fn serve(worker: Rc<Worker>, connection: Connection, stream: Tc
                 return Box::pin(h2::serve(worker, connection, client)).await;
             }
             Read::Fault(fault) => {
-                refuse(&worker, &connection, &mut client, &mut scratch, Reason::of_request(fault)).await
+                let (reason, detail) = (Reason::of_request(fault), Some(fault.word()));
+                refuse(&worker, &connection, &mut client, &mut scratch, reason, detail).await
             }
-            Read::TooSlow => refuse(&worker, &connection, &mut client, &mut scratch, Reason::RequestTimeout).await,
+            Read::TooSlow => {
+                refuse(&worker, &connection, &mut client, &mut scratch, Reason::RequestTimeout, None).await
+            }
             Read::End => Next::Close,
         };
         worker.give_back(scratch);
@@ -191,9 +194,11 @@ pub(crate) fn choose(
     record: &mut AccessRecord,
 ) -> Result<Chosen, Reason> {
     let Scratch { request: head, out, appended, .. } = scratch;
-    let request = Request::read(head, bytes, listener.paths).inspect_err(|_| {
+    let request = Request::read(head, bytes, listener.paths).map_err(|refusal| {
         let text = |span: http1::Span| String::from_utf8_lossy(span.of(bytes));
         record.asked(&text(head.method_name), "", &text(head.target.path));
+        record.detail = Some(refusal.detail);
+        refusal.reason
     })?;
     record.asked(request.method, &request.host, &request.path);
 
@@ -285,23 +290,33 @@ async fn forward(
         });
     }
     let Scratch { request, response, out, appended } = scratch;
-    let mut pooled = worker.pool.take(endpoint);
+    let is_repeatable = request.method.is_idempotent() && request.body == RequestBody::None;
+    let mut wanted = Wanted::Any;
     let (ended, upstream) = loop {
-        let is_pooled = pooled.is_some();
-        let mut upstream = match pooled.take() {
+        let mut upstream = match pooled(worker, endpoint, wanted, is_repeatable) {
             Some(upstream) => upstream,
-            None => connected(endpoint, connect_time(timeouts.connect, terms.total)?).await?,
+            None => {
+                let time = connect_time(timeouts.connect, terms.total)?;
+                // Apart from the rest of the future: few requests need the memory for it.
+                Box::pin(engine::acquire(worker, endpoint, client, &terms, wanted, time))
+                    .await
+                    .inspect_err(|reason| count_failure(endpoint, *reason))?
+            }
         };
+        let is_pooled = upstream.requests > 0;
         let exchange = Exchange::new(worker, client, &mut upstream, out, &terms, response, appended);
         let ended = exchange.run().await;
         let is_stale = is_pooled && ended.failure == Some(Reason::UpstreamReset) && !ended.response_began;
         if is_stale && !ended.body_was_read && (request.method.is_idempotent() || !ended.was_sent) {
+            endpoint.metrics.stale.inc();
+            wanted = Wanted::Fresh;
             continue;
         }
         break (ended, upstream);
     };
     record.bytes_in = ended.bytes_in;
     record.bytes_out = ended.bytes_out;
+    record.detail = ended.detail;
     if let Some(reason) = ended.failure {
         count_failure(endpoint, reason);
     }
@@ -310,11 +325,16 @@ async fn forward(
         (Some(status), Some(reason)) => {
             record.answered(status, None);
             record.aborted(reason);
+            let ends_with_connection = matches!(response.body, ResponseBody::Chunked | ResponseBody::UntilClose);
+            if client.version == http1::Version::Http10 && ends_with_connection {
+                // Only a reset tells this client that it does not have all.
+                let _ = client.stream.set_zero_linger();
+            }
             Ok(Next::Close)
         }
         (Some(status), None) => {
             record.answered(status, None);
-            Ok(finish(worker, chosen, client, upstream, &ended, response.keep_alive_timeout, record).await)
+            Ok(finish(worker, chosen, client, upstream, &ended, response, record).await)
         }
     }
 }
@@ -326,7 +346,7 @@ async fn finish(
     client: &mut Client,
     mut upstream: Upstream,
     ended: &Ended,
-    keep_alive_timeout: Option<u32>,
+    response: &ResponseHead,
     record: &mut AccessRecord,
 ) -> Next {
     if ended.is_upgraded {
@@ -336,7 +356,9 @@ async fn finish(
         return Next::Close;
     }
     if ended.keeps_upstream {
-        worker.pool.put(&chosen.endpoint, upstream, keep_alive_timeout);
+        worker.pool.put(&chosen.endpoint, upstream, response);
+    } else {
+        engine::retire(&chosen.endpoint, upstream);
     }
     match ended.keeps_client {
         true => Next::Keep,
@@ -353,13 +375,24 @@ pub(crate) fn connect_time(connect: Duration, total: Option<Instant>) -> Result<
     if left.is_zero() { Err(Reason::TotalTimeout) } else { Ok(connect.min(left)) }
 }
 
-pub(crate) async fn connected(endpoint: &EndpointLive, time: Duration) -> Result<Upstream, Reason> {
-    let connected = engine::connect(&endpoint.address, time).await;
-    match &connected {
-        Ok(_) => drop(endpoint.metrics.connections.inc()),
-        Err(reason) => count_failure(endpoint, *reason),
+/// An idle connection, if one will do and there is one. For a request that cannot be sent twice the kernel is asked, too.
+pub(crate) fn pooled(
+    worker: &Worker,
+    endpoint: &EndpointLive,
+    wanted: Wanted,
+    is_repeatable: bool,
+) -> Option<Upstream> {
+    if wanted == Wanted::Fresh {
+        return None;
     }
-    connected
+    loop {
+        let upstream = worker.pool.take(endpoint)?;
+        if is_repeatable || upstream.is_quiet_now() {
+            endpoint.metrics.reused.inc();
+            return Some(upstream);
+        }
+        engine::retire(endpoint, upstream);
+    }
 }
 
 pub(crate) fn count_failure(endpoint: &EndpointLive, reason: Reason) {
@@ -382,6 +415,7 @@ async fn refuse(
     client: &mut Client,
     scratch: &mut Scratch,
     reason: Reason,
+    detail: Option<&'static str>,
 ) -> Next {
     let snapshot = worker.snapshot();
     let listener = connection.listener(&snapshot);
@@ -389,6 +423,7 @@ async fn refuse(
     let mut record =
         AccessRecord::start(&worker.access_log, id, &snapshot, listener, connection.peer, Protocol::Http11);
     drop(snapshot);
+    record.detail = detail;
     // What can be told of a first line that may be anything.
     let shown = &client.input.bytes()[..client.input.bytes().len().min(SHOWN)];
     let line = String::from_utf8_lossy(shown.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default());

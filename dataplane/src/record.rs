@@ -37,6 +37,8 @@ pub(crate) struct AccessRecord {
     pub(crate) bytes_out: u64,
     /// Tries at backends.
     pub(crate) tries: u32,
+    /// What exactly was wrong with the bytes of a request or response that was refused: for operators, never for the client.
+    pub(crate) detail: Option<&'static str>,
     listener: Arc<Listener>,
     endpoint: Option<Arc<EndpointLive>>,
     revision: u64,
@@ -64,6 +66,8 @@ struct Line<'a> {
     path: &'a str,
     status: u16,
     reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
     bytes_in: u64,
     bytes_out: u64,
     duration_ms: f64,
@@ -92,6 +96,7 @@ impl AccessRecord {
             bytes_in: 0,
             bytes_out: 0,
             tries: 0,
+            detail: None,
             listener,
             endpoint: None,
             revision: snapshot.revision.0,
@@ -173,6 +178,7 @@ impl Drop for AccessRecord {
             path: &self.path,
             status,
             reason: reason.map(Reason::word),
+            detail: self.detail,
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,
             duration_ms: millis(duration),

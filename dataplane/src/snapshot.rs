@@ -121,6 +121,11 @@ impl Snapshot {
         self.generated[reason as usize].inc();
     }
 
+    /// Right before this snapshot acts: brings settings that live state has to act. What is under way sees them, too.
+    pub(crate) fn configure_live(&self) {
+        self.upstreams.values().for_each(|upstream| upstream.configure_live());
+    }
+
     /// After this snapshot replaced `previous`: forgets live state and counters that only `previous` named.
     pub(crate) fn forget_replaced(&self, previous: &Self, live: &Live) {
         let endpoints: std::collections::HashSet<u64> =

@@ -22,8 +22,11 @@ use crate::{
     snapshot::{Listener, Snapshot},
 };
 
-/// How often idle upstream connections are looked through.
-const SWEEP: Duration = Duration::from_secs(5);
+/// How often upstream connections are closed that have lain idle too long.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// Every how many sweeps all idle upstream connections are looked through.
+const SWEEPS: u32 = 5;
 
 /// What all workers share.
 #[derive(Clone)]
@@ -181,22 +184,25 @@ async fn run(common: Common, mut commands: mpsc::UnboundedReceiver<Command>) {
     let deadlines = worker.deadlines.clone();
     tokio::task::spawn_local(async move { deadlines.run().await });
     let mut sweep = tokio::time::interval(SWEEP);
+    let mut sweeps = 0;
     loop {
         tokio::select! {
             command = commands.recv() => match command {
                 Some(Command::Listen(listen)) => worker.spawn(listener::accept(Rc::clone(&worker), listen)),
                 Some(Command::Refresh(done)) => {
                     drop(worker.snapshot());
-                    worker.pool.sweep();
+                    worker.pool.sweep_all();
                     worker.links.sweep();
                     let _ = done.send(());
                 }
                 None => return,
             },
             _ = sweep.tick() => {
-                worker.pool.sweep();
+                sweeps += 1;
+                if sweeps % SWEEPS == 0 { worker.pool.sweep_all() } else { worker.pool.sweep() }
                 worker.links.sweep();
             }
+            endpoints = worker.pool.serve_waiting() => worker.links.serve_waiting(&endpoints),
         }
     }
 }

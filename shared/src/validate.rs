@@ -8,6 +8,7 @@ mod breaker;
 mod ip_rules;
 pub mod limits;
 mod listeners;
+mod pool;
 mod routes;
 mod settings;
 mod shadow;

@@ -18,7 +18,12 @@ pub(crate) struct Site {
 
 impl Site {
     /// A data plane with one listener and the rest of `config`. Its access log is `access.log` in its directory.
-    pub(crate) fn start(mut config: Value) -> Self {
+    pub(crate) fn start(config: Value) -> Self {
+        Self::with_workers(2, config)
+    }
+
+    /// The same with so many workers.
+    pub(crate) fn with_workers(workers: u16, mut config: Value) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let address = format!("127.0.0.1:{}", free_port());
         if config.get("listeners").is_none() {
@@ -29,7 +34,7 @@ impl Site {
         config["settings"] = json!({ "access_log": { "file": directory.path().join("access.log") } });
         let file = directory.path().join("config.json");
         fs::write(&file, config.to_string()).unwrap();
-        let plane = DataPlane::of_file(&file, &["--workers", "2"]);
+        let plane = DataPlane::of_file(&file, &["--workers", &workers.to_string()]);
         Self { plane, address, directory }
     }
 

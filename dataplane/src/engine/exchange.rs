@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use http1::{Asked, ChunkLimits, RequestBody, ResponseBody, ResponseHead, Version};
+use http1::{Asked, ChunkLimits, Fault, RequestBody, ResponseBody, ResponseHead, Version};
 use tokio::io::AsyncWrite;
 
 use super::{
@@ -23,6 +23,9 @@ use super::{
     upload::{self, Upload},
 };
 use crate::{error::Reason, worker::Worker};
+
+/// The most interim responses before the final one: each keeps the request from its time-out.
+const MAX_INTERIM: u8 = 32;
 
 /// A request under way.
 pub(crate) struct Exchange<'a> {
@@ -40,6 +43,10 @@ pub(crate) struct Exchange<'a> {
     /// Lines for the response's head.
     appended: &'a mut Vec<u8>,
     asked: Asked,
+    /// How many interim responses came.
+    interim: u8,
+    /// What exactly was wrong, when one side broke its framing.
+    detail: Option<&'static str>,
     /// Whether the client's connection is to be kept after this request, as far as the client is concerned.
     client_keeps: bool,
     /// Whether the client waits for 100 before it sends its body.
@@ -73,6 +80,8 @@ pub(crate) struct Ended {
     pub(crate) status: Option<u16>,
     /// What went wrong.
     pub(crate) failure: Option<Reason>,
+    /// What exactly was wrong, if a message was broken.
+    pub(crate) detail: Option<&'static str>,
     /// Whether the client's connection can take another request.
     pub(crate) keeps_client: bool,
     /// Whether nothing of the request is left to read.
@@ -134,6 +143,8 @@ impl<'a> Exchange<'a> {
             expects_continue: terms.expects_continue,
             pace: Pace::new(terms.timeouts, terms.total, Instant::now()),
             overdue: Reason::UpstreamTimeout,
+            interim: 0,
+            detail: None,
         }
     }
 
@@ -154,6 +165,7 @@ impl<'a> Exchange<'a> {
                 Stop::Failed(reason) => Some(reason),
                 Stop::Complete | Stop::Upgraded => None,
             },
+            detail: self.detail,
             keeps_client: is_complete && uploaded && self.client_keeps && !self.client.has_ended,
             was_read: uploaded,
             keeps_upstream: is_complete && uploaded && self.response.keep_alive && self.download.rest().is_empty(),
@@ -238,7 +250,7 @@ impl<'a> Exchange<'a> {
                 continue;
             }
             let step = self.upload.step(self.client.input.bytes());
-            match step.map_err(|fault| Stop::Failed(Reason::of_request(fault)))? {
+            match step.map_err(|fault| self.broken(Reason::of_request(fault), fault))? {
                 upload::Step::Write(range) => {
                     let bytes = &self.client.input.bytes()[range];
                     match Pin::new(&mut self.upstream.stream).poll_write(context, bytes) {
@@ -290,9 +302,10 @@ impl<'a> Exchange<'a> {
 
     /// Writes of the head, and in the same call of the body that is there. An inner error is one of the backend's socket.
     fn write_head(&mut self, context: &mut Context<'_>) -> Result<Poll<Result<(), ()>>, Stop> {
-        let head = &self.head[self.head_written..];
         let step = self.upload.step(self.client.input.bytes());
-        let body = match step.map_err(|fault| Stop::Failed(Reason::of_request(fault)))? {
+        let step = step.map_err(|fault| self.broken(Reason::of_request(fault), fault))?;
+        let head = &self.head[self.head_written..];
+        let body = match step {
             upload::Step::Write(range) => &self.client.input.bytes()[range],
             _ => &[],
         };
@@ -364,7 +377,7 @@ impl<'a> Exchange<'a> {
                 continue;
             }
             let step = self.download.step(self.response, self.asked);
-            match step.map_err(|_| Stop::Failed(Reason::BadResponse))? {
+            match step.map_err(|fault| self.broken(Reason::BadResponse, fault))? {
                 download::Step::Head => self.answer()?,
                 download::Step::Write => {
                     match Pin::new(&mut self.client.stream).poll_write(context, self.download.waiting()) {
@@ -403,6 +416,11 @@ impl<'a> Exchange<'a> {
     fn answer(&mut self) -> Result<(), Stop> {
         self.expects_continue = false;
         if self.response.is_interim() {
+            if self.interim == MAX_INTERIM {
+                self.detail = Some("too_many_interim");
+                return Err(Stop::Failed(Reason::BadResponse));
+            }
+            self.interim += 1;
             if self.client.version == Version::Http11 {
                 self.download.pass_interim(self.response);
             } else {
@@ -418,6 +436,12 @@ impl<'a> Exchange<'a> {
         let delivery = response_head::Delivery { is_http11, keeps: self.client_keeps, date: &self.worker.clock.date() };
         response_head::append(self.appended, self.response, self.download.head(self.response), &delivery);
         let begun = self.download.begin(self.response, is_http11, self.appended);
-        begun.map_err(|_| Stop::Failed(Reason::BadResponse))
+        begun.map_err(|fault| self.broken(Reason::BadResponse, fault))
+    }
+
+    /// Ends the exchange for a message that cannot be read.
+    fn broken(&mut self, reason: Reason, fault: Fault) -> Stop {
+        self.detail = Some(fault.word());
+        Stop::Failed(reason)
     }
 }

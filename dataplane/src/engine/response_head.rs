@@ -28,6 +28,11 @@ pub(crate) fn append(out: &mut Vec<u8>, head: &ResponseHead, bytes: &[u8], deliv
     if !head.fields.has(Field::Date) {
         write::line(out, b"Date", delivery.date);
     }
+    // Whoever refuses to go on without another protocol must say which (RFC 9110 §15.5.22).
+    if let (426, Upgrade::To(protocols)) = (head.status, head.upgrade) {
+        write::line(out, b"Upgrade", protocols.of(bytes));
+        out.extend_from_slice(b"Connection: upgrade\r\n");
+    }
     match (delivery.keeps, delivery.is_http11) {
         (true, true) => {}
         (true, false) => out.extend_from_slice(b"Connection: keep-alive\r\n"),

@@ -5,7 +5,7 @@ use std::{net::IpAddr, rc::Rc};
 use bytes::Bytes;
 use h2::{Reason as Code, RecvStream, server::SendResponse};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, request::Parts};
-use http1::{Asked, HeadLimits, Method, Progress, RequestHead};
+use http1::{Asked, HeadLimits, Method, Progress, RequestBody, RequestHead};
 use shared::config::UpstreamProtocol;
 
 use super::{
@@ -20,7 +20,7 @@ use super::{
 use crate::{
     answer::Answer,
     client_address,
-    engine::{Scratch, Terms},
+    engine::{self, Scratch, Terms, Wanted},
     error::Reason,
     grpc::{self, Call},
     protocol::Protocol,
@@ -151,16 +151,19 @@ async fn forward(
     }
     let Scratch { request, response, out, .. } = scratch;
     let mut upload = Upload::new(out, body, terms.body, terms.body_limit);
-    let mut pooled = worker.pool.take(endpoint);
+    let is_repeatable = request.method.is_idempotent() && request.body == RequestBody::None;
+    let mut wanted = Wanted::Any;
     let (ended, upstream) = loop {
-        let is_pooled = pooled.is_some();
-        let mut upstream = match pooled.take() {
+        let mut upstream = match proxy::pooled(worker, endpoint, wanted, is_repeatable) {
             Some(upstream) => upstream,
             None => {
                 let time = proxy::connect_time(timeouts.connect, terms.total)?;
-                unless(|context| client.is_gone(context), proxy::connected(endpoint, time)).await?
+                unless(|context| client.is_gone(context), engine::obtain(worker, endpoint, wanted, time))
+                    .await
+                    .inspect_err(|reason| proxy::count_failure(endpoint, *reason))?
             }
         };
+        let is_pooled = upstream.requests > 0;
         let exchange = Exchange {
             worker,
             upstream: &mut upstream,
@@ -172,6 +175,8 @@ async fn forward(
         let ended = exchange.run(|status| record.answered(status, None)).await;
         let is_stale = is_pooled && ended.failure == Some(Reason::UpstreamReset) && !ended.response_began;
         if is_stale && upload.is_whole() && (request.method.is_idempotent() || !upload.was_sent()) {
+            endpoint.metrics.stale.inc();
+            wanted = Wanted::Fresh;
             upload.rewind();
             continue;
         }
@@ -180,8 +185,8 @@ async fn forward(
     record.bytes_in = upload.moved();
     record.bytes_out = ended.bytes_out;
     match ended.failure {
-        None if ended.keeps_upstream => worker.pool.put(endpoint, upstream, response.keep_alive_timeout),
-        None => {}
+        None if ended.keeps_upstream => worker.pool.put(endpoint, upstream, response),
+        None => engine::retire(endpoint, upstream),
         Some(reason) => {
             proxy::count_failure(endpoint, reason);
             if !client.has_begun() {

@@ -53,6 +53,13 @@ impl Upstream {
         self.backends.get(self.schedule.at(self.live.next_turn())?)
     }
 
+    /// Brings what the configuration says of connections to act on the live state of the backends.
+    pub(crate) fn configure_live(&self) {
+        for (backend, config) in self.backends.iter().zip(&self.config.backends) {
+            backend.live.configure(&self.config.pool, config.max_connections);
+        }
+    }
+
     /// All backends.
     pub(crate) fn backends(&self) -> impl Iterator<Item = &Backend> {
         self.backends.iter()

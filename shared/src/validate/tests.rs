@@ -211,6 +211,39 @@ fn paths_are_canonical() {
 }
 
 #[test]
+fn pools_and_caps_stay_within_their_ranges() {
+    let pool = |pool: Value| {
+        sound_but(
+            json!({"upstreams": [{"name": "u", "backends": [{"name": "a", "address": "unix:/a"}], "pool": pool}]}),
+        )
+    };
+    let cap = |cap: u32| backends(json!([{"name": "a", "address": "unix:/a", "max_connections": cap}]));
+    expect(&[
+        (
+            pool(json!({"idle_timeout": "0s", "max_idle": 100_001, "max_age": "0s", "max_requests": 0})),
+            &[
+                (Error, "/upstreams/0/pool/idle_timeout", "write max_idle: 0"),
+                (Error, "/upstreams/0/pool/max_idle", "write 0 to 100000"),
+                (Error, "/upstreams/0/pool/max_age", "longer than 0"),
+                (Error, "/upstreams/0/pool/max_requests", "write 1 to 1000000"),
+            ],
+        ),
+        (
+            pool(json!({"idle_timeout": "25h", "max_age": "31d", "max_requests": 1_000_001})),
+            &[
+                (Error, "/upstreams/0/pool/idle_timeout", "at most 1d"),
+                (Error, "/upstreams/0/pool/max_age", "at most 30d"),
+                (Error, "/upstreams/0/pool/max_requests", "write 1 to 1000000"),
+            ],
+        ),
+        (pool(json!({"idle_timeout": "1d", "max_idle": 0, "max_age": "30d", "max_requests": 1})), &[]),
+        (cap(0), &[(Error, "/upstreams/0/backends/0/max_connections", "write 1 to 100000")]),
+        (cap(100_001), &[(Error, "/upstreams/0/backends/0/max_connections", "write 1 to 100000")]),
+        (cap(1), &[]),
+    ]);
+}
+
+#[test]
 fn texts_to_compare_with_are_printable() {
     expect(&[
         (
