@@ -260,3 +260,37 @@ fn many_requests_at_once_are_all_answered() {
         results.recv_timeout(DEADLINE).unwrap();
     }
 }
+
+#[test]
+fn the_cap_of_a_backend_and_the_settings_of_its_pool_hold() {
+    let origin =
+        H2Origin::start(&[], |request, stream| stream.answer(OK, request.connection.to_string().as_bytes(), &[]));
+    let start = |backend: serde_json::Value, pool: serde_json::Value| {
+        let mut config = crate::site::one_upstream([(origin.address(), 1)].into_iter(), json!({}));
+        config["upstreams"][0]["protocol"] = json!("h2c");
+        config["upstreams"][0]["pool"] = pool;
+        for (name, value) in backend.as_object().unwrap() {
+            config["upstreams"][0]["backends"][0][name] = value.clone();
+        }
+        config["listeners"] = json!([{ "name": "web", "allow_h2c": true }]);
+        crate::site::Site::start(config)
+    };
+    // Both workers come by the one connection that may be open: an idle one of the other makes room.
+    let capped = start(json!({ "max_connections": 1 }), json!({}));
+    for turn in 0..30 {
+        assert_eq!(capped.h2_client().get("/x").unwrap().status(), 200, "{turn}");
+    }
+    // A connection takes two requests and no more.
+    let spent = start(json!({}), json!({ "max_requests": 2 }));
+    let mut client = spent.h2_client();
+    let served: Vec<String> = (0..6).map(|_| client.get("/x").unwrap().text()).collect();
+    assert!(served[0] == served[1] && served[1] != served[2] && served[2] == served[3], "{served:?}");
+    // One that is idle too long is closed.
+    let idle = start(json!({}), json!({ "idle_timeout": "100ms" }));
+    // More than one for each worker.
+    let mut seen = std::collections::HashSet::new();
+    wait_for("connections after those that were closed", DEADLINE, || {
+        seen.insert(idle.client().ask("GET / HTTP/1.1\r\nHost: h\r\n\r\n").unwrap().text());
+        (seen.len() > 3).then_some(())
+    });
+}
