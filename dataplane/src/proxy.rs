@@ -89,6 +89,8 @@ pub(crate) struct Chosen {
     pub(crate) endpoint: Arc<EndpointLive>,
     /// What it speaks.
     pub(crate) protocol: UpstreamProtocol,
+    /// Whether a call of gRPC-Web becomes one of gRPC.
+    pub(crate) grpc_web: bool,
     /// How long its parts may take.
     pub(crate) timeouts: Timeouts,
 }
@@ -233,7 +235,12 @@ pub(crate) fn choose(
     };
     forwarding::write(out, &request, &hop);
     let timeouts = Timeouts { half_close_grace: listener.half_close_grace, ..route.timeouts };
-    Ok(Chosen { endpoint: Arc::clone(&backend.live), protocol: route.upstream.protocol(), timeouts })
+    Ok(Chosen {
+        endpoint: Arc::clone(&backend.live),
+        protocol: route.upstream.protocol(),
+        grpc_web: route.grpc_web,
+        timeouts,
+    })
 }
 
 /// What a TRACE shows that ends here: the message as it came, without what is nobody's business (RFC 9110 §9.3.8).

@@ -133,26 +133,19 @@ impl Link {
         Ok(Self { send, state })
     }
 
-    /// Whether it takes no further request.
-    pub(super) fn is_retired(&self) -> bool {
-        self.state.is_retired.get()
-    }
-
     /// Whether it has no request.
     pub(super) fn is_idle(&self) -> bool {
         self.state.open.get() == 0
     }
 
-    /// Whether it has had no request for `time`.
-    pub(super) fn is_idle_for(&self, time: Duration) -> bool {
-        self.is_idle() && self.state.used.get().elapsed() >= time
-    }
-
-    /// Whether it may take a further request by the settings of the endpoint's pool.
-    pub(super) fn is_spent(&self, pool: &PoolSettings) -> bool {
-        let State { open, served, cancelled, opened, .. } = &*self.state;
+    /// Whether it takes no further request: it has ended, or by the settings of the endpoint's pool.
+    pub(super) fn is_over(&self, pool: &PoolSettings) -> bool {
+        let State { open, served, cancelled, is_retired, used, opened, .. } = &*self.state;
         let requests = served.get().saturating_add(cancelled.get()).saturating_add(open.get());
-        requests >= pool.max_requests() || pool.max_age().is_some_and(|age| opened.elapsed() >= age)
+        is_retired.get()
+            || requests >= pool.max_requests()
+            || pool.max_age().is_some_and(|age| opened.elapsed() >= age)
+            || (self.is_idle() && used.get().elapsed() >= pool.idle_timeout())
     }
 
     /// A place on it, if it has one.

@@ -149,7 +149,7 @@ impl Group {
     /// A place on the first connection that has one: so that as few as possible are used, and the others become idle.
     fn place(&self) -> Option<Place> {
         let pool = &self.endpoint.pool;
-        self.links.borrow_mut().retain(|link| !link.is_retired() && !link.is_spent(pool));
+        self.links.borrow_mut().retain(|link| !link.is_over(pool));
         let place = self.links.borrow().iter().find_map(Link::place)?;
         if place.is_reused {
             self.endpoint.metrics.reused.inc();
@@ -193,8 +193,7 @@ impl Group {
         self.links.borrow_mut().retain(|link| {
             idle += usize::from(link.is_idle());
             let is_surplus = link.is_idle() && idle > pool.max_idle();
-            let is_over = link.is_retired() || link.is_spent(pool) || link.is_idle_for(pool.idle_timeout());
-            !(is_removed || is_surplus || is_over)
+            !(is_removed || is_surplus || link.is_over(pool))
         });
         self.note_idle();
     }
