@@ -292,3 +292,59 @@ fn the_cap_of_a_backend_and_the_settings_of_its_pool_hold() {
     wait_for("the idle connection is closed", DEADLINE, || (origin.open_connections() == 0).then_some(()));
     assert_eq!(idle.h2_client().get("/x").unwrap().status(), 200);
 }
+
+#[test]
+fn http_1_clients_get_what_they_understand() {
+    let origin = H2Origin::eager(&[], |request, stream| match request.field(":path") {
+        "/hints" if request.is_ended => {
+            stream.link.send_headers(request.stream, &[(":status", "103"), ("link", "</a>")], false)?;
+            stream.answer(OK, b"hinted", &[])
+        }
+        // A client that waits for 100 sends its body then.
+        "/expects" if !request.is_ended => stream.link.send_headers(request.stream, &[(":status", "100")], false),
+        "/204" => stream.answer(&[(":status", "204")], b"", &[]),
+        _ if request.is_ended => stream.answer(OK, &[b"body ", &request.body[..]].concat(), &[("x-sum", "1")]),
+        _ => Ok(()),
+    });
+    let site = site(origin.address(), "h2c", json!({}));
+    // No length and no chunks: the end of the body is the end of the connection.
+    let mut client = site.client();
+    let answer = client.ask("GET /old HTTP/1.0\r\n\r\n").unwrap();
+    assert_eq!((answer.text().as_str(), answer.field("connection")), ("body ", Some("close")));
+    assert_eq!((answer.field("transfer-encoding"), answer.field("content-length")), (None, None));
+    assert!(client.is_closed());
+
+    let mut client = site.client();
+    let hints = client.ask("GET /hints HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    assert_eq!((hints.status, hints.field("link")), (103, Some("</a>")));
+    assert_eq!(client.read_response().unwrap().text(), "hinted");
+    assert_eq!(client.ask("GET /hints HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").unwrap().text(), "hinted");
+
+    let mut client = site.client();
+    client.send("POST /expects HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n").unwrap();
+    assert_eq!(client.read_response().unwrap().status, 100);
+    client
+        .send("abcGET /204 HTTP/1.1\r\nHost: h\r\n\r\nGET /last HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    let expected = client.read_response().unwrap();
+    assert_eq!(
+        (expected.text().as_str(), String::from_utf8_lossy(&expected.trailers).trim()),
+        ("body abc", "x-sum: 1")
+    );
+    assert_eq!(client.read_response().unwrap().status, 204);
+    let last = client.read_response().unwrap();
+    assert_eq!((last.text().as_str(), last.field("connection")), ("body ", Some("close")));
+    assert!(client.is_closed());
+
+    let mut client = site.h2_client();
+    let hints = client.get("/hints").unwrap();
+    assert_eq!((hints.interim.len(), hints.text().as_str()), (1, "hinted"));
+    // A broken chunk is the client's fault, and its request does not look complete to the backend.
+    let mut client = site.client();
+    client.send("POST /broken HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcX").unwrap();
+    assert_eq!(client.read_response().unwrap().status, 400);
+    let broken = wait_for("the backend learns of it", DEADLINE, || {
+        origin.received().into_iter().find(|request| request.field(":path") == "/broken")
+    });
+    assert_eq!((broken.is_ended, broken.reset), (false, Some(code::CANCEL)));
+}
