@@ -129,6 +129,11 @@ impl Reason {
         }
     }
 
+    /// Whether the client is at fault.
+    pub(crate) const fn is_of_client(self) -> bool {
+        matches!(self.status(), 400..=499)
+    }
+
     /// The reason phrase of its status.
     pub(crate) const fn phrase(self) -> &'static str {
         match self.status() {

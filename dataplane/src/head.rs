@@ -63,11 +63,16 @@ impl<'a> Request<'a> {
             _ => path::canonicalize_in(head.target.path.of(bytes), paths)?,
         };
         let text = |bytes: &'a [u8]| std::str::from_utf8(bytes).map_err(|_| Refusal::malformed("not_text"));
+        let authority = match host {
+            // As mostly: no port, lower case.
+            Cow::Borrowed(host) if host.len() == authority.len() => host,
+            _ => text(authority)?,
+        };
         Ok(Self {
             head,
             bytes,
-            method: text(head.method_name.of(bytes))?,
-            authority: text(authority)?,
+            method: head.method.name().map_or_else(|| text(head.method_name.of(bytes)), Ok)?,
+            authority,
             host,
             path,
             query: head.target.query.map(|query| text(query.of(bytes))).transpose()?,

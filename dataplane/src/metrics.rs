@@ -9,6 +9,7 @@ use std::{
     collections::{HashMap, HashSet},
     fmt,
     sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
+    time::Duration,
 };
 
 use prometheus_client::{
@@ -59,7 +60,7 @@ pub(crate) struct Metrics {
 pub(crate) struct RouteMetrics {
     by_class: [Counter; 5],
     /// From the first byte of the request to the last of the response.
-    pub(crate) duration: Histogram,
+    duration: Histogram,
 }
 
 impl fmt::Debug for RouteMetrics {
@@ -69,10 +70,11 @@ impl fmt::Debug for RouteMetrics {
 }
 
 impl RouteMetrics {
-    /// Counts a response with `status`.
-    pub(crate) fn count(&self, status: u16) {
+    /// Counts a response with `status`, whose last byte was written `duration` after the request's first was read.
+    pub(crate) fn observe(&self, status: u16, duration: Duration) {
         let class = usize::from(status / 100).clamp(1, 5) - 1;
         self.by_class[class].inc();
+        self.duration.observe(duration);
     }
 }
 

@@ -4,7 +4,8 @@
 //! match route, route IP rules, choose backend, rewrite, forward, record.
 
 use std::{
-    cell::{Cell, RefCell},
+    borrow::Cow,
+    cell::{Cell, Ref, RefCell},
     net::IpAddr,
     rc::Rc,
     sync::Arc,
@@ -17,6 +18,7 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    admission::Place,
     answer::Answer,
     client_address,
     engine::{self, Client, Ended, Exchange, Read, Scratch, Terms, Timeouts, Upstream, Wanted},
@@ -25,6 +27,7 @@ use crate::{
     h2::{self, Finished},
     head::{Request, RoutedRequest},
     live::EndpointLive,
+    metrics::ListenerMetrics,
     protocol::Protocol,
     record::AccessRecord,
     snapshot::{Listener, Snapshot, Verdict},
@@ -42,30 +45,57 @@ pub(crate) struct Connection {
     requests: Cell<u32>,
     /// The listener as last seen: a connection outlives its listener while it drains.
     pub(crate) listener: RefCell<Arc<Listener>>,
+    _open: Open,
+}
+
+/// Counts a connection as open while it lives.
+struct Open {
+    metrics: ListenerMetrics,
+    _place: Place,
+}
+
+impl Open {
+    fn new(metrics: &ListenerMetrics, place: Place) -> Self {
+        metrics.connections.inc();
+        metrics.open.inc();
+        Self { metrics: metrics.clone(), _place: place }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.metrics.open.dec();
+    }
 }
 
 impl Connection {
-    /// A connection from `peer` by `listener`, which snapshots hold in `slot`.
-    pub(crate) fn new(peer: IpAddr, slot: usize, listener: Arc<Listener>) -> Self {
+    /// A connection from `peer` by `listener`, which snapshots hold in `slot`, and where it has a `place`.
+    pub(crate) fn new(peer: IpAddr, slot: usize, listener: Arc<Listener>, place: Place) -> Self {
         let peer = peer.to_canonical();
+        let open = Open::new(&listener.metrics, place);
         Self {
             peer,
             peer_text: peer.to_string().into(),
             slot,
             requests: Cell::new(0),
             listener: RefCell::new(listener),
+            _open: open,
         }
     }
 
     /// The listener as it is now.
-    pub(crate) fn listener(&self, snapshot: &Snapshot) -> Arc<Listener> {
-        if let Some(listener) = snapshot.listener(self.slot) {
-            let mut last = self.listener.borrow_mut();
-            if !Arc::ptr_eq(&last, listener) {
-                *last = Arc::clone(listener);
-            }
+    pub(crate) fn listener(&self, snapshot: &Snapshot) -> Ref<'_, Arc<Listener>> {
+        if let Some(listener) = snapshot.listener(self.slot)
+            && !Arc::ptr_eq(&self.listener.borrow(), listener)
+        {
+            *self.listener.borrow_mut() = Arc::clone(listener);
         }
-        Arc::clone(&self.listener.borrow())
+        self.listener.borrow()
+    }
+
+    /// How `client`, mostly the peer, is written.
+    pub(crate) fn text_of(&self, client: IpAddr) -> Cow<'_, str> {
+        if client == self.peer { Cow::Borrowed(&self.peer_text) } else { Cow::Owned(client.to_string()) }
     }
 
     /// What holds for a head that begins now: its limits, and how long it may take.
@@ -93,6 +123,8 @@ pub(crate) struct Chosen {
     pub(crate) grpc_web: bool,
     /// How long its parts may take.
     pub(crate) timeouts: Timeouts,
+    /// Bytes that its body may have.
+    pub(crate) body_limit: u64,
 }
 
 /// What becomes of a client's connection after a request.
@@ -109,31 +141,32 @@ enum Next {
 /// Serves one client connection until it ends, or after `stop` until the request under way is answered.
 pub(crate) async fn serve(worker: Rc<Worker>, connection: Connection, stream: TcpStream, stop: CancellationToken) {
     let mut client = Client::new(stream, worker.deadlines.deadline(), stop);
-    let mut memory: Option<Scratch> = None;
+    let mut memory: Option<Box<Scratch>> = None;
     loop {
         let idle = connection.listener.borrow().idle;
         let read = client.read_head(&worker, &mut memory, idle, || connection.limits(&worker)).await;
         let Some(mut scratch) = memory.take() else { return };
-        let next = match read {
-            Read::Head => handle(&worker, &connection, &mut client, &mut scratch).await,
+        let refused = match read {
+            Read::Head => None,
             Read::Fault(_) if begins_http2(&worker, &connection, &client) => {
                 worker.give_back(scratch);
-                // Boxed: other connections must not carry its memory along.
                 return Box::pin(h2::serve(worker, connection, client)).await;
             }
-            Read::Fault(fault) => {
-                let (reason, detail) = (Reason::of_request(fault), Some(fault.word()));
-                refuse(&worker, &connection, &mut client, &mut scratch, reason, detail).await
+            Read::Fault(fault) => Some((Reason::of_request(fault), Some(fault.word()))),
+            Read::TooSlow => Some((Reason::RequestTimeout, None)),
+            Read::End => return worker.give_back(scratch),
+        };
+        // In boxes, so that a connection that waits for a request has no room for what only a request needs.
+        let next = match refused {
+            None => Box::pin(handle(&worker, &connection, &mut client, &mut scratch)).await,
+            Some((reason, detail)) => {
+                Box::pin(refuse(&worker, &connection, &mut client, &mut scratch, reason, detail)).await
             }
-            Read::TooSlow => {
-                refuse(&worker, &connection, &mut client, &mut scratch, Reason::RequestTimeout, None).await
-            }
-            Read::End => Next::Close,
         };
         worker.give_back(scratch);
         match next {
             Next::Keep => {}
-            Next::Linger => return client.linger().await,
+            Next::Linger => return Box::pin(client.linger()).await,
             Next::Close => return,
         }
     }
@@ -148,41 +181,35 @@ fn begins_http2(worker: &Worker, connection: &Connection, client: &Client) -> bo
 /// Answers one request whose head is complete.
 async fn handle(worker: &Rc<Worker>, connection: &Connection, client: &mut Client, scratch: &mut Scratch) -> Next {
     // One snapshot for the whole request: a publish in the middle must not mix two configurations.
-    let snapshot = worker.snapshot();
-    let listener = connection.listener(&snapshot);
-    let bytes = client.input.bytes();
-    let from = client_address::of(connection.peer, &scratch.request.fields, bytes, &listener.trusted_proxies);
-    let id = worker.clock.request_id();
-    let mut record = AccessRecord::start(
-        &worker.access_log,
-        id,
-        &snapshot,
-        Arc::clone(&listener),
-        from.address,
-        scratch.request.version.into(),
-    );
-    let chosen = choose(&snapshot, &listener, connection, from, scratch, bytes, &mut record);
-    // A long request keeps the few things it needs, not a whole snapshot.
-    drop(snapshot);
+    // A long request keeps the few things it needs of it.
+    let (mut record, chosen, most_requests) = worker.with_snapshot(|snapshot| {
+        let listener = connection.listener(snapshot);
+        let bytes = client.input.bytes();
+        let from = client_address::of(connection.peer, &scratch.request.fields, bytes, &listener.trusted_proxies);
+        let version = scratch.request.version.into();
+        let mut record = AccessRecord::start(worker, connection, snapshot, from.address, version);
+        let chosen = choose(snapshot, &listener, connection, from, scratch, bytes, &mut record);
+        (record, chosen, listener.requests)
+    });
 
     client.input.consume(scratch.request.len as usize);
     client.version = scratch.request.version;
-    let has_more = connection.counts_request(listener.requests);
+    let has_more = connection.counts_request(most_requests);
     let keeps = scratch.request.keep_alive && has_more && !client.stop.is_cancelled();
     let failed = match chosen {
-        Ok(chosen) => match forward(worker, &chosen, client, scratch, listener.body, keeps, &mut record).await {
+        Ok(chosen) => match forward(worker, &chosen, client, scratch, keeps, &mut record).await {
             Ok(next) => return next,
             Err(reason) => reason,
         },
         Err(reason) => reason,
     };
     if failed == Reason::ClientGone {
-        record.answered(failed.status(), Some(failed));
+        record.refused(failed.status(), failed);
         return Next::Close;
     }
     let is_readable = !matches!(failed, Reason::BadRequest | Reason::MethodRefused);
     let keeps = keeps && is_readable && skip_body(client, scratch.request.body, record.bytes_in);
-    answer(worker, client, scratch, failed, keeps, record).await
+    Box::pin(answer(worker, client, scratch, failed, keeps, record)).await
 }
 
 /// Steps from parsing to the head for the backend, which stands in `scratch.out` afterwards.
@@ -193,7 +220,7 @@ pub(crate) fn choose(
     from: client_address::Client,
     scratch: &mut Scratch,
     bytes: &[u8],
-    record: &mut AccessRecord,
+    record: &mut AccessRecord<'_>,
 ) -> Result<Chosen, Reason> {
     let Scratch { request: head, out, appended, .. } = scratch;
     let request = Request::read(head, bytes, listener.paths).map_err(|refusal| {
@@ -209,7 +236,7 @@ pub(crate) fn choose(
     }
     let routed = RoutedRequest { request: &request, client: from.address, listener: listener.name.as_str() };
     let route = snapshot.table.find(&routed).map(|index| &snapshot.routes[index]).ok_or(Reason::NoRoute)?;
-    record.route = Arc::clone(&route.labels);
+    record.route = Some(Arc::clone(&route.labels));
     if route.ip_rules.verdict(from.address, Timestamp::now) == Verdict::Denied {
         return Err(Reason::IpDenied);
     }
@@ -224,12 +251,11 @@ pub(crate) fn choose(
     }
 
     let backend = route.upstream.pick().ok_or(Reason::NoBackend)?;
-    let mut id = [0; uuid::fmt::Hyphenated::LENGTH];
     let hop = Hop {
         peer: &connection.peer_text,
         peer_is_trusted: from.peer_is_trusted,
         protocol: record.protocol,
-        request_id: record.request_id.hyphenated().encode_lower(&mut id),
+        request_id: record.request_id(),
         host: &route.host,
         backend: &backend.authority,
     };
@@ -240,6 +266,7 @@ pub(crate) fn choose(
         protocol: route.upstream.protocol(),
         grpc_web: route.grpc_web,
         timeouts,
+        body_limit: listener.body,
     })
 }
 
@@ -270,11 +297,10 @@ async fn forward(
     chosen: &Chosen,
     client: &mut Client,
     scratch: &mut Scratch,
-    body_limit: u64,
     keeps: bool,
-    record: &mut AccessRecord,
+    record: &mut AccessRecord<'_>,
 ) -> Result<Next, Reason> {
-    let Chosen { endpoint, timeouts, .. } = chosen;
+    let Chosen { endpoint, timeouts, body_limit, .. } = chosen;
     record.tries_endpoint(endpoint);
     let request = &scratch.request;
     let terms = Terms {
@@ -282,7 +308,7 @@ async fn forward(
         asked: Asked { method: request.method, upgrade: matches!(request.upgrade, Upgrade::To(_)) },
         expects_continue: request.expects_continue,
         keeps,
-        body_limit,
+        body_limit: *body_limit,
         timeouts: *timeouts,
         total: timeouts.total.map(|total| record.started() + total),
     };
@@ -311,8 +337,7 @@ async fn forward(
             }
         };
         let is_pooled = upstream.requests > 0;
-        let exchange = Exchange::new(worker, client, &mut upstream, out, &terms, response, appended);
-        let ended = exchange.run().await;
+        let ended = Exchange::new(worker, client, &mut upstream, out, &terms, response, appended).run().await;
         let is_stale = is_pooled && ended.failure == Some(Reason::UpstreamReset) && !ended.response_began;
         if is_stale && !ended.body_was_read && (request.method.is_idempotent() || !ended.was_sent) {
             endpoint.metrics.stale.inc();
@@ -327,10 +352,17 @@ async fn forward(
     if let Some(reason) = ended.failure {
         count_failure(endpoint, reason);
     }
-    match (ended.status, ended.failure) {
-        (None, failure) => Err(failure.unwrap_or(Reason::UpstreamReset)),
-        (Some(status), Some(reason)) => {
-            record.answered(status, None);
+    match (ended.answered, ended.failure) {
+        (None, failure) => {
+            let reason = failure.unwrap_or(Reason::UpstreamReset);
+            // A request that was found broken before any of it was sent says nothing about the connection.
+            if ended.is_untouched && reason.is_of_client() {
+                worker.pool.put(endpoint, upstream, response);
+            }
+            Err(reason)
+        }
+        (Some((status, at)), Some(reason)) => {
+            record.answered(status, at);
             record.aborted(reason);
             let ends_with_connection = matches!(response.body, ResponseBody::Chunked | ResponseBody::UntilClose);
             if client.version == http1::Version::Http10 && ends_with_connection {
@@ -339,8 +371,8 @@ async fn forward(
             }
             Ok(Next::Close)
         }
-        (Some(status), None) => {
-            record.answered(status, None);
+        (Some((status, at)), None) => {
+            record.answered(status, at);
             Ok(finish(worker, chosen, client, upstream, &ended, response, record).await)
         }
     }
@@ -354,10 +386,11 @@ async fn finish(
     mut upstream: Upstream,
     ended: &Ended,
     response: &ResponseHead,
-    record: &mut AccessRecord,
+    record: &mut AccessRecord<'_>,
 ) -> Next {
     if ended.is_upgraded {
-        let (up, down) = engine::tunnel(client, &mut upstream, &ended.rest, chosen.timeouts.tunnel_idle).await;
+        let idle = chosen.timeouts.tunnel_idle;
+        let (up, down) = Box::pin(engine::tunnel(client, &mut upstream, &ended.rest, idle)).await;
         record.bytes_in += up;
         record.bytes_out += down;
         return Next::Close;
@@ -424,12 +457,10 @@ async fn refuse(
     reason: Reason,
     detail: Option<&'static str>,
 ) -> Next {
-    let snapshot = worker.snapshot();
-    let listener = connection.listener(&snapshot);
-    let id = worker.clock.request_id();
-    let mut record =
-        AccessRecord::start(&worker.access_log, id, &snapshot, listener, connection.peer, Protocol::Http11);
-    drop(snapshot);
+    let mut record = worker.with_snapshot(|snapshot| {
+        connection.listener(snapshot);
+        AccessRecord::start(worker, connection, snapshot, connection.peer, Protocol::Http11)
+    });
     record.detail = detail;
     // What can be told of a first line that may be anything.
     let shown = &client.input.bytes()[..client.input.bytes().len().min(SHOWN)];
@@ -463,11 +494,11 @@ async fn answer(
     scratch: &mut Scratch,
     reason: Reason,
     keeps: bool,
-    mut record: AccessRecord,
+    mut record: AccessRecord<'_>,
 ) -> Next {
     let Scratch { request, out, appended, .. } = scratch;
-    let answer = Answer::new(worker, reason, record.request_id, request.method, appended);
-    record.answered(answer.status, Some(reason));
+    let answer = Answer::new(worker, reason, record.request_id(), request.method, appended);
+    record.refused(answer.status, reason);
     out.clear();
     write::status_line(out, answer.status, reason.phrase().as_bytes());
     for (name, value) in &answer.fields {
@@ -487,5 +518,24 @@ async fn answer(
         true if keeps => Next::Keep,
         true => Next::Linger,
         false => Next::Close,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size<F: Future>(_: impl FnOnce() -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    #[expect(unreachable_code, reason = "only the types are of interest")]
+    fn a_waiting_connection_is_small_and_a_request_little() {
+        let waits = size(|| serve(unreachable!(), unreachable!(), unreachable!(), unreachable!()));
+        assert!(waits <= 512, "{waits} bytes for each idle connection");
+        // The system's allocator has a quick way for up to 1032 bytes.
+        let asks = size(|| handle(unreachable!(), unreachable!(), unreachable!(), unreachable!()));
+        assert!(asks <= 1024, "{asks} bytes are allocated for each request");
     }
 }

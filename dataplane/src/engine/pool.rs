@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use foldhash::fast::RandomState;
 use http1::ResponseHead;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -31,7 +32,7 @@ const FAREWELL_BYTES: u64 = 64 << 10;
 #[derive(Default)]
 pub(crate) struct Pool {
     bell: Arc<Bell>,
-    shelves: RefCell<HashMap<u64, Shelf>>,
+    shelves: RefCell<HashMap<u64, Shelf, RandomState>>,
 }
 
 /// Idle connections to one endpoint: the one that was used last is at the back and is taken first, so that what is not needed

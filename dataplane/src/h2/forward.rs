@@ -47,7 +47,7 @@ pub(crate) async fn from_http1(
     client: &mut Client,
     scratch: &mut Scratch,
     terms: &Terms,
-    record: &mut AccessRecord,
+    record: &mut AccessRecord<'_>,
 ) -> Result<Finished, Reason> {
     let mut peer = Http1Peer::new(worker, client, terms);
     let is_whole = forward(worker, chosen, &mut peer, scratch, terms, record).await?;
@@ -65,7 +65,7 @@ pub(super) async fn from_http2(
     body: &mut RecvStream,
     scratch: &mut Scratch,
     terms: &Terms,
-    record: &mut AccessRecord,
+    record: &mut AccessRecord<'_>,
 ) -> Result<(), Reason> {
     let mut peer = Http2Peer::new(client, body, terms.body_limit);
     forward(worker, chosen, &mut peer, scratch, terms, record).await.map(drop)
@@ -82,7 +82,7 @@ async fn forward(
     peer: &mut impl Peer,
     scratch: &mut Scratch,
     terms: &Terms,
-    record: &mut AccessRecord,
+    record: &mut AccessRecord<'_>,
 ) -> Result<bool, Reason> {
     let mut request = backend_head::request(&mut scratch.request, &scratch.out)?;
     if !chosen.grpc_web {
@@ -100,7 +100,7 @@ async fn send(
     peer: &mut impl Peer,
     request: &Request<()>,
     terms: &Terms,
-    record: &mut AccessRecord,
+    record: &mut AccessRecord<'_>,
 ) -> Result<bool, Reason> {
     let mut body = Body::new(terms.body.is_empty());
     let mut sends = 0;
@@ -111,7 +111,7 @@ async fn send(
         let mut place = unless(|context| peer.is_gone(context), place).await?;
         sends += 1;
         let relay = Relay { worker, peer: &mut *peer, body: &mut body, terms };
-        let ended = relay.run(&mut place, request.clone(), |status| record.answered(status, None)).await;
+        let ended = relay.run(&mut place, request.clone(), |status| record.answered(status, worker.clock.now())).await;
         record.bytes_in = body.moved;
         record.bytes_out = ended.bytes_out;
         if !matches!(ended.failure, Some(Reason::ClientGone | Reason::ClientTooSlow)) {

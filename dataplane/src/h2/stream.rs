@@ -93,30 +93,30 @@ fn read(
 /// Answers one request whose head was read from `bytes`.
 async fn handle(worker: &Rc<Worker>, shared: &Shared, mut stream: Stream, scratch: &mut Scratch, bytes: &[u8]) {
     // One snapshot for the whole request: a publish in the middle must not mix two configurations.
-    let snapshot = worker.snapshot();
-    let connection = &shared.connection;
-    let listener = connection.listener(&snapshot);
-    let from = client_address::of(connection.peer, &scratch.request.fields, bytes, &listener.trusted_proxies);
-    let mut record = start(worker, shared, &snapshot, from.address);
-    let chosen = proxy::choose(&snapshot, &listener, connection, from, scratch, bytes, &mut record);
-    // A long request keeps the few things it needs, not a whole snapshot.
-    drop(snapshot);
+    // A long request keeps the few things it needs of it.
+    let (mut record, chosen) = worker.with_snapshot(|snapshot| {
+        let connection = &shared.connection;
+        let listener = connection.listener(snapshot);
+        let from = client_address::of(connection.peer, &scratch.request.fields, bytes, &listener.trusted_proxies);
+        let mut record = start(worker, shared, snapshot, from.address);
+        let chosen = proxy::choose(snapshot, &listener, connection, from, scratch, bytes, &mut record);
+        (record, chosen)
+    });
 
     let failed = match chosen {
-        Ok(chosen) => forward(worker, &chosen, listener.body, &mut stream, scratch, &mut record).await.err(),
+        Ok(chosen) => forward(worker, &chosen, &mut stream, scratch, &mut record).await.err(),
         Err(reason) => Some(reason),
     };
     match failed {
         None => {}
-        Some(reason @ (Reason::ClientGone | Reason::ClientTooSlow)) => record.answered(reason.status(), failed),
+        Some(reason @ (Reason::ClientGone | Reason::ClientTooSlow)) => record.refused(reason.status(), reason),
         Some(reason) => answer(worker, stream, scratch.request.method, &scratch.appended, reason, record),
     }
 }
 
-fn start(worker: &Worker, shared: &Shared, snapshot: &Snapshot, client: IpAddr) -> AccessRecord {
-    let listener = shared.connection.listener(snapshot);
-    let id = worker.clock.request_id();
-    AccessRecord::start(&worker.access_log, id, snapshot, listener, client, Protocol::Http2)
+fn start<'a>(worker: &'a Worker, shared: &'a Shared, snapshot: &Snapshot, client: IpAddr) -> AccessRecord<'a> {
+    shared.connection.listener(snapshot);
+    AccessRecord::start(worker, &shared.connection, snapshot, client, Protocol::Http2)
 }
 
 /// Sends the request to the chosen endpoint and its response to the client. A stale pooled connection is replaced once, as for HTTP/1.1.
@@ -126,12 +126,11 @@ fn start(worker: &Worker, shared: &Shared, snapshot: &Snapshot, client: IpAddr) 
 async fn forward(
     worker: &Rc<Worker>,
     chosen: &Chosen,
-    body_limit: u64,
     stream: &mut Stream,
     scratch: &mut Scratch,
-    record: &mut AccessRecord,
+    record: &mut AccessRecord<'_>,
 ) -> Result<(), Reason> {
-    let Chosen { endpoint, timeouts, .. } = chosen;
+    let Chosen { endpoint, timeouts, body_limit, .. } = chosen;
     let Stream { client, body, call } = stream;
     record.tries_endpoint(endpoint);
     let request = &scratch.request;
@@ -142,7 +141,7 @@ async fn forward(
         asked: Asked { method: request.method, upgrade: false },
         expects_continue: request.expects_continue,
         keeps: true,
-        body_limit,
+        body_limit: *body_limit,
         timeouts: *timeouts,
         total: total.map(|total| record.started() + total),
     };
@@ -172,7 +171,7 @@ async fn forward(
             response: &mut *response,
             terms: &terms,
         };
-        let ended = exchange.run(|status| record.answered(status, None)).await;
+        let ended = exchange.run(|status| record.answered(status, worker.clock.now())).await;
         let is_stale = is_pooled && ended.failure == Some(Reason::UpstreamReset) && !ended.response_began;
         if is_stale && upload.is_whole() && (request.method.is_idempotent() || !upload.was_sent()) {
             endpoint.metrics.stale.inc();
@@ -210,7 +209,7 @@ fn refuse(worker: &Worker, shared: &Shared, mut stream: Stream, parts: &Parts, r
     match refusal {
         Refusal::Malformed => {
             snapshot.count_generated(Reason::BadRequest);
-            record.answered(Reason::BadRequest.status(), Some(Reason::BadRequest));
+            record.refused(Reason::BadRequest.status(), Reason::BadRequest);
             shared.malformed();
             stream.client.reset(Code::PROTOCOL_ERROR);
         }
@@ -228,9 +227,9 @@ fn answer(
     method: Method,
     reflection: &[u8],
     reason: Reason,
-    mut record: AccessRecord,
+    mut record: AccessRecord<'_>,
 ) {
-    let answer = Answer::new(worker, reason, record.request_id, method, reflection);
+    let answer = Answer::new(worker, reason, record.request_id(), method, reflection);
     let Stream { mut client, body: _body, call } = stream;
     // A gRPC client reads no other status than its own.
     let (status, mut response) = match call {
@@ -240,7 +239,7 @@ fn answer(
             (status, Response::new(()))
         }
     };
-    record.answered(status.as_u16(), Some(reason));
+    record.refused(status.as_u16(), reason);
     *response.status_mut() = status;
     let is_call = call.is_some();
     for (name, value) in answer.fields.iter().filter(|(name, _)| !(is_call && name.starts_with("Content-"))) {

@@ -5,7 +5,7 @@ use std::{
     net::{Ipv4Addr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
@@ -54,6 +54,7 @@ struct Shared {
     /// Whether the client has the head of the response.
     head_is_read: AtomicBool,
     has_ended: AtomicBool,
+    open: AtomicUsize,
 }
 
 impl Backend {
@@ -69,7 +70,11 @@ impl Backend {
                 }
                 let shared = Arc::clone(&accepting);
                 // A peer that goes away is part of many cases.
-                thread::spawn(move || drop(shared.converse(stream, connection)));
+                shared.open.fetch_add(1, Ordering::SeqCst);
+                thread::spawn(move || {
+                    drop(shared.converse(stream, connection));
+                    shared.open.fetch_sub(1, Ordering::SeqCst);
+                });
             }
         });
         Self { address, shared }
@@ -93,6 +98,11 @@ impl Backend {
     /// What came since it was last taken; what is cut off comes when its connection ends.
     pub(super) fn seen(&self) -> Vec<Seen> {
         locked(&self.shared.seen).clone()
+    }
+
+    /// Connections that are open: what came on the others is all in [`seen`](Self::seen).
+    pub(super) fn open(&self) -> usize {
+        self.shared.open.load(Ordering::SeqCst)
     }
 
     /// Takes what came.

@@ -104,6 +104,11 @@ impl Case {
         }
     }
 
+    /// Whether the backend may see a request that is cut off.
+    pub(super) fn has_cut(&self) -> bool {
+        self.origin.iter().any(|forwarded| !forwarded.is_whole)
+    }
+
     /// A request of which nothing is forwarded: `status`, `Connection: close` and the end, and `detail` in the log.
     pub(super) fn refused(
         source: &'static str,
