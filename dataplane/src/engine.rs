@@ -26,7 +26,7 @@ mod upload;
 
 pub(crate) use acquire::{Wanted, acquire, obtain};
 pub(crate) use buffers::{Buffer, Buffers};
-pub(crate) use capacity::{Capacity, Permit};
+pub(crate) use capacity::{Capacity, IdleCount, Permit};
 pub(crate) use client::{Client, Read};
 pub(crate) use deadlines::{Deadline, Deadlines};
 pub(crate) use exchange::{Ended, Exchange, Terms};

@@ -17,6 +17,7 @@ mod connection;
 mod downstream;
 mod exchange;
 mod forward;
+mod grpc_web;
 mod heartbeat;
 mod http1_peer;
 mod limits;

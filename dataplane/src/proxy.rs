@@ -120,6 +120,8 @@ pub(crate) struct Chosen {
     pub(crate) endpoint: Arc<EndpointLive>,
     /// What it speaks.
     pub(crate) protocol: UpstreamProtocol,
+    /// Whether a call of gRPC-Web becomes one of gRPC.
+    pub(crate) grpc_web: bool,
     /// How long its parts may take.
     pub(crate) timeouts: Timeouts,
     /// Bytes that its body may have.
@@ -263,6 +265,7 @@ pub(crate) fn choose(
     Ok(Chosen {
         endpoint: Arc::clone(&backend.live),
         protocol: route.upstream.protocol(),
+        grpc_web: route.grpc_web,
         timeouts,
         body_limit: listener.body,
     })

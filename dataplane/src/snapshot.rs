@@ -70,6 +70,7 @@ impl Snapshot {
                     ),
                     upstream: Arc::clone(upstream),
                     host: route.host.clone(),
+                    grpc_web: route.grpc_web,
                     timeouts: route::timeouts(&route.timeouts),
                     ip_rules: rules.remove(&Some(route.name.clone())).unwrap_or_default(),
                 }

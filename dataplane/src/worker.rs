@@ -204,10 +204,10 @@ async fn run(common: Common, mut commands: mpsc::UnboundedReceiver<Command>) {
             },
             _ = sweep.tick() => {
                 sweeps += 1;
-                worker.links.sweep();
                 if sweeps % SWEEPS == 0 { worker.pool.sweep_all() } else { worker.pool.sweep() }
+                worker.links.sweep();
             }
-            () = worker.pool.serve_waiting() => {}
+            endpoints = worker.pool.serve_waiting() => worker.links.serve_waiting(&endpoints),
         }
     }
 }

@@ -82,3 +82,66 @@ fn the_time_that_a_client_waits_is_the_time_of_the_request() {
     let plain = crate::h2_pairs::site(slow.address(), "h1", json!({}));
     assert_eq!(plain.h2_client().ask("GET", "/x", &[("grpc-timeout", "0n")], "").unwrap().text(), "ok");
 }
+
+#[test]
+fn calls_of_grpc_web_become_calls_of_grpc() {
+    let origin = H2Origin::start(&[], |request, stream| match request.field(":path") {
+        "/s.S/Missing" => {
+            stream.answer(&[(":status", "200"), ("content-type", "application/grpc"), ("grpc-status", "12")], b"", &[])
+        }
+        _ => stream.answer(
+            &[(":status", "200"), ("content-type", "application/grpc+proto")],
+            &request.body,
+            &[("grpc-status", "0"), ("x", "y")],
+        ),
+    });
+    let site = site(origin.address(), "h2c", json!({ "grpc_web": true }));
+    let message = b"\0\0\0\0\x05hello";
+    let trailers = b"\x80\0\0\0\x16grpc-status: 0\r\nx: y\r\n";
+    // By hand: "AAAAAAVoZWxsbw==" is the message; its padding may stand in the middle and its end in a frame of its own.
+    let texts = ["AAAAAAVoZWxsbw=="];
+    for is_h2 in [true, false] {
+        for (kind, body, answer) in [
+            ("application/grpc-web+proto", message.to_vec(), [&message[..], trailers].concat()),
+            (
+                "application/grpc-web-text+proto",
+                texts[0].into(),
+                b"AAAAAAVoZWxsbw==gAAAABZncnBjLXN0YXR1czogMA0KeDogeQ0K".to_vec(),
+            ),
+        ] {
+            let (status, got_kind, got) = if is_h2 {
+                let mut client = site.h2_client();
+                let stream = client.begin("POST", "/s.S/Echo", &[("content-type", kind)], false).unwrap();
+                let (first, second) = body.split_at(7);
+                client.send_data(stream, first, false).unwrap();
+                client.send_data(stream, second, true).unwrap();
+                let response = client.response(stream).unwrap();
+                assert!(response.trailers.is_empty());
+                (response.status(), response.field("content-type").unwrap().to_owned(), response.body)
+            } else {
+                let head = format!(
+                    "POST /s.S/Echo HTTP/1.1\r\nHost: h\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
+                    body.len()
+                );
+                let response = site.client().ask([head.as_bytes(), &body].concat()).unwrap();
+                (response.status, response.field("content-type").unwrap().to_owned(), response.body)
+            };
+            assert_eq!((status, got_kind.as_str()), (200, kind));
+            assert_eq!(String::from_utf8_lossy(&got), String::from_utf8_lossy(&answer), "{kind} h2 {is_h2}");
+            let sent = origin.received().pop().unwrap();
+            assert_eq!((sent.field("content-type"), sent.field("te")), ("application/grpc+proto", "trailers"));
+            assert_eq!((&sent.body[..], sent.field("content-length")), (&message[..], ""));
+        }
+    }
+    let mut client = site.h2_client();
+    let missing = client.ask("POST", "/s.S/Missing", &[("content-type", "application/grpc-web")], "x").unwrap();
+    assert_eq!(
+        (missing.field("grpc-status"), missing.field("content-type")),
+        (Some("12"), Some("application/grpc-web"))
+    );
+    let broken = client.ask("POST", "/s.S/Echo", &[("content-type", "application/grpc-web-text")], "AAAAA").unwrap();
+    assert_eq!(broken.status(), 400);
+    // What is no call of gRPC-Web is left alone.
+    let plain = client.ask("POST", "/s.S/Echo", &with(&[]), "x").unwrap();
+    assert_eq!((plain.text().as_str(), plain.trailers.len()), ("x", 2));
+}

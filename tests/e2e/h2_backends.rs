@@ -260,3 +260,91 @@ fn many_requests_at_once_are_all_answered() {
         results.recv_timeout(DEADLINE).unwrap();
     }
 }
+
+#[test]
+fn the_cap_of_a_backend_and_the_settings_of_its_pool_hold() {
+    let origin =
+        H2Origin::start(&[], |request, stream| stream.answer(OK, request.connection.to_string().as_bytes(), &[]));
+    let start = |backend: serde_json::Value, pool: serde_json::Value| {
+        let mut config = crate::site::one_upstream([(origin.address(), 1)].into_iter(), json!({}));
+        config["upstreams"][0]["protocol"] = json!("h2c");
+        config["upstreams"][0]["pool"] = pool;
+        for (name, value) in backend.as_object().unwrap() {
+            config["upstreams"][0]["backends"][0][name] = value.clone();
+        }
+        config["listeners"] = json!([{ "name": "web", "allow_h2c": true }]);
+        crate::site::Site::start(config)
+    };
+    // Both workers come by the one connection that may be open: an idle one of the other makes room.
+    let capped = start(json!({ "max_connections": 1 }), json!({}));
+    for turn in 0..30 {
+        assert_eq!(capped.h2_client().get("/x").unwrap().status(), 200, "{turn}");
+    }
+    // A connection takes two requests and no more.
+    let spent = start(json!({}), json!({ "max_requests": 2 }));
+    let mut client = spent.h2_client();
+    let served: Vec<String> = (0..6).map(|_| client.get("/x").unwrap().text()).collect();
+    assert!(served[0] == served[1] && served[1] != served[2] && served[2] == served[3], "{served:?}");
+    // One that is idle too long is closed.
+    let idle = start(json!({}), json!({ "idle_timeout": "100ms" }));
+    assert_eq!(idle.h2_client().get("/x").unwrap().status(), 200);
+    drop((capped, spent));
+    wait_for("the idle connection is closed", DEADLINE, || (origin.open_connections() == 0).then_some(()));
+    assert_eq!(idle.h2_client().get("/x").unwrap().status(), 200);
+}
+
+#[test]
+fn http_1_clients_get_what_they_understand() {
+    let origin = H2Origin::eager(&[], |request, stream| match request.field(":path") {
+        "/hints" if request.is_ended => {
+            stream.link.send_headers(request.stream, &[(":status", "103"), ("link", "</a>")], false)?;
+            stream.answer(OK, b"hinted", &[])
+        }
+        // A client that waits for 100 sends its body then.
+        "/expects" if !request.is_ended => stream.link.send_headers(request.stream, &[(":status", "100")], false),
+        "/204" => stream.answer(&[(":status", "204")], b"", &[]),
+        _ if request.is_ended => stream.answer(OK, &[b"body ", &request.body[..]].concat(), &[("x-sum", "1")]),
+        _ => Ok(()),
+    });
+    let site = site(origin.address(), "h2c", json!({}));
+    // No length and no chunks: the end of the body is the end of the connection.
+    let mut client = site.client();
+    let answer = client.ask("GET /old HTTP/1.0\r\n\r\n").unwrap();
+    assert_eq!((answer.text().as_str(), answer.field("connection")), ("body ", Some("close")));
+    assert_eq!((answer.field("transfer-encoding"), answer.field("content-length")), (None, None));
+    assert!(client.is_closed());
+
+    let mut client = site.client();
+    let hints = client.ask("GET /hints HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    assert_eq!((hints.status, hints.field("link")), (103, Some("</a>")));
+    assert_eq!(client.read_response().unwrap().text(), "hinted");
+    assert_eq!(client.ask("GET /hints HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").unwrap().text(), "hinted");
+
+    let mut client = site.client();
+    client.send("POST /expects HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n").unwrap();
+    assert_eq!(client.read_response().unwrap().status, 100);
+    client
+        .send("abcGET /204 HTTP/1.1\r\nHost: h\r\n\r\nGET /last HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    let expected = client.read_response().unwrap();
+    assert_eq!(
+        (expected.text().as_str(), String::from_utf8_lossy(&expected.trailers).trim()),
+        ("body abc", "x-sum: 1")
+    );
+    assert_eq!(client.read_response().unwrap().status, 204);
+    let last = client.read_response().unwrap();
+    assert_eq!((last.text().as_str(), last.field("connection")), ("body ", Some("close")));
+    assert!(client.is_closed());
+
+    let mut client = site.h2_client();
+    let hints = client.get("/hints").unwrap();
+    assert_eq!((hints.interim.len(), hints.text().as_str()), (1, "hinted"));
+    // A broken chunk is the client's fault, and its request does not look complete to the backend.
+    let mut client = site.client();
+    client.send("POST /broken HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcX").unwrap();
+    assert_eq!(client.read_response().unwrap().status, 400);
+    let broken = wait_for("the backend learns of it", DEADLINE, || {
+        origin.received().into_iter().find(|request| request.field(":path") == "/broken")
+    });
+    assert_eq!((broken.is_ended, broken.reset), (false, Some(code::CANCEL)));
+}

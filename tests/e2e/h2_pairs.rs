@@ -68,9 +68,12 @@ struct Seen {
     trailers: Vec<Field>,
 }
 
+/// Names and values, as a case writes them.
+type Fields = Vec<(&'static str, &'static str)>;
+
 /// What a backend answers to each path: status, fields, body, trailers. A length is declared unless there are trailers or the
 /// path says not to.
-fn answer(path: &str) -> (u16, Vec<(&'static str, &'static str)>, &'static [u8], Vec<(&'static str, &'static str)>) {
+fn answer(path: &str) -> (u16, Fields, &'static [u8], Fields) {
     match path.split('?').next().unwrap_or_default() {
         "/204" => (204, vec![("x-a", "1")], b"", vec![]),
         "/304" => (304, vec![("etag", "\"e\"")], b"", vec![]),
@@ -163,11 +166,11 @@ pub(crate) fn site(address: &str, protocol: &str, route: Value) -> Site {
 struct Case {
     method: &'static str,
     target: &'static str,
-    fields: Vec<(&'static str, &'static str)>,
+    fields: Fields,
     body: &'static str,
     /// Whether the body's length is declared.
     has_length: bool,
-    trailers: Vec<(&'static str, &'static str)>,
+    trailers: Fields,
 }
 
 enum Client {

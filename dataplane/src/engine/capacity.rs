@@ -113,6 +113,11 @@ impl<C> Capacity<C> {
         self.cap.load(SeqCst) != u32::MAX
     }
 
+    /// Whether somebody waits for a place.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.waiting.load(SeqCst) > 0
+    }
+
     /// Connections that are open or being opened.
     pub(crate) fn open(&self) -> u32 {
         self.open.load(SeqCst)

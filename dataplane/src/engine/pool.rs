@@ -95,13 +95,15 @@ impl Pool {
         &self.bell
     }
 
-    /// Waits until somebody wants idle connections of this worker, and releases them. Cancel-safe.
-    pub(crate) async fn serve_waiting(&self) {
-        for endpoint in self.bell.heard().await {
-            if let Some(shelf) = self.shelves.borrow_mut().get_mut(&endpoint) {
+    /// Waits until somebody wants idle connections of this worker, and releases them. Answers to which endpoints. Cancel-safe.
+    pub(crate) async fn serve_waiting(&self) -> Vec<u64> {
+        let endpoints = self.bell.heard().await;
+        for endpoint in &endpoints {
+            if let Some(shelf) = self.shelves.borrow_mut().get_mut(endpoint) {
                 shelf.serve_waiting(&self.bell);
             }
         }
+        endpoints
     }
 
     /// Closes what has lain idle too long or leads to an endpoint that is no more: only the ends of the shelves are looked at.

@@ -8,10 +8,12 @@ use std::{
 };
 
 use h2::{Reason as Code, RecvStream};
+use http::Request;
 
 use super::{
     backend_head,
     downstream::Downstream,
+    grpc_web::WebPeer,
     http1_peer::Http1Peer,
     limits,
     peer::{Http2Peer, Peer},
@@ -82,7 +84,24 @@ async fn forward(
     terms: &Terms,
     record: &mut AccessRecord<'_>,
 ) -> Result<bool, Reason> {
-    let request = backend_head::request(&mut scratch.request, &scratch.out)?;
+    let mut request = backend_head::request(&mut scratch.request, &scratch.out)?;
+    if !chosen.grpc_web {
+        return send(worker, chosen, peer, &request, terms, record).await;
+    }
+    match WebPeer::of(&mut request, peer) {
+        Ok(mut peer) => send(worker, chosen, &mut peer, &request, terms, record).await,
+        Err(peer) => send(worker, chosen, peer, &request, terms, record).await,
+    }
+}
+
+async fn send(
+    worker: &Rc<Worker>,
+    chosen: &Chosen,
+    peer: &mut impl Peer,
+    request: &Request<()>,
+    terms: &Terms,
+    record: &mut AccessRecord<'_>,
+) -> Result<bool, Reason> {
     let mut body = Body::new(terms.body.is_empty());
     let mut sends = 0;
     let mut was_cut = false;

@@ -90,9 +90,6 @@ pub(super) const UPSTREAM_HEADER_LIST: u32 = (64 << 10) + 40 * 256;
 /// What a backend may send of all bodies of a connection before clients take them: all its streams can stall but one.
 pub(super) const UPSTREAM_CONNECTION_WINDOW: u32 = UPSTREAM_STREAMS as u32 * STREAM_WINDOW;
 
-/// How long a connection to a backend may lie idle.
-pub(super) const UPSTREAM_IDLE: Duration = Duration::from_secs(55);
-
 /// Resets beyond the requests that ended which one connection to a backend is to bear; then another one is opened.
 pub(super) const RELAYED_RESETS: u32 = 100;
 

@@ -4,8 +4,7 @@ use std::{
     cell::Cell,
     future::Future,
     pin::Pin,
-    rc::Rc,
-    sync::Arc,
+    rc::{Rc, Weak},
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -15,15 +14,12 @@ use h2::{
     PingPong,
     client::{self, SendRequest},
 };
-use tokio::sync::Notify;
 use tracing::debug;
 
-use super::{heartbeat::Heartbeat, limits, transport::Transport};
+use super::{heartbeat::Heartbeat, limits, links::Group, transport::Transport};
 use crate::{
-    engine::{self, Deadline, Permit, Stream, Upstream, Wanted},
+    engine::{self, Deadline, Permit, PoolSettings, Stream, Upstream, Wanted},
     error::Reason,
-    live::EndpointLive,
-    proxy,
     worker::Worker,
 };
 
@@ -45,8 +41,9 @@ struct State {
     is_retired: Cell<bool>,
     /// When it last had a request.
     used: Cell<Instant>,
+    opened: Instant,
     /// Told when there may be a place.
-    changed: Rc<Notify>,
+    group: Weak<Group>,
 }
 
 /// A place for one request.
@@ -59,6 +56,17 @@ pub(super) struct Place {
     is_served: bool,
 }
 
+impl State {
+    /// No further request goes to this connection.
+    fn retire(&self) {
+        if !self.is_retired.replace(true)
+            && let Some(group) = self.group.upgrade()
+        {
+            group.has_place();
+        }
+    }
+}
+
 impl Place {
     /// Notes that the request reached its end.
     pub(super) fn served(&mut self) {
@@ -67,13 +75,13 @@ impl Place {
 
     /// No further request goes to this connection.
     pub(super) fn retire(&self) {
-        self.state.is_retired.set(true);
+        self.state.retire();
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let State { open, served, cancelled, is_retired, used, changed } = &*self.state;
+        let State { open, served, cancelled, is_retired, used, group, .. } = &*self.state;
         open.set(open.get() - 1);
         used.set(Instant::now());
         let count = if self.is_served { served } else { cancelled };
@@ -82,64 +90,62 @@ impl Drop for Place {
             // Resets of some clients must not make the backend end the connection under the requests of others.
             is_retired.set(true);
         }
-        changed.notify_one();
+        if let Some(group) = group.upgrade() {
+            group.has_place();
+        }
     }
 }
 
 impl Link {
-    /// Opens a connection to `endpoint` within `time`, and waits until its SETTINGS say how many requests it takes.
-    pub(super) async fn open(
-        worker: &Rc<Worker>,
-        endpoint: &Arc<EndpointLive>,
-        time: Duration,
-        changed: Rc<Notify>,
-    ) -> Result<Self, Reason> {
+    /// Opens a connection for `group` within `time`, and waits until its SETTINGS say how many requests it takes.
+    pub(super) async fn open(worker: &Rc<Worker>, group: &Rc<Group>, time: Duration) -> Result<Self, Reason> {
         let until = Instant::now() + time;
-        let obtained = engine::obtain(worker, endpoint, Wanted::Fresh, time).await;
-        let Upstream { stream, permit, .. } = obtained.inspect_err(|reason| proxy::count_failure(endpoint, *reason))?;
-        let metrics = worker.metrics.http2.upstream.clone();
-        let transport = Transport::new(stream, Vec::new(), 0, metrics);
+        let upstream = engine::obtain(worker, group.endpoint(), Wanted::Fresh, time).await?;
+        let Upstream { stream, permit, opened, .. } = upstream;
+        let transport = Transport::new(stream, Vec::new(), 0, worker.metrics.http2.upstream.clone());
         transport.watch().trust();
         let left = until.saturating_duration_since(Instant::now());
         let greeted = tokio::time::timeout(left, greeted(&transport)).await;
-        let (send, connection) = greeted
-            .unwrap_or(Err(Reason::ConnectTimeout))
-            .inspect_err(|reason| proxy::count_failure(endpoint, *reason))?;
+        let (send, mut connection) = greeted.unwrap_or(Err(Reason::ConnectTimeout))?;
         let state = Rc::new(State {
             open: Cell::new(0),
             served: Cell::new(0),
             cancelled: Cell::new(0),
             is_retired: Cell::new(false),
-            used: Cell::new(Instant::now()),
-            changed,
+            used: Cell::new(opened),
+            opened,
+            group: Rc::downgrade(group),
         });
         let mut driver = Driver {
             heartbeat: Heartbeat::default(),
-            pings: None,
+            pings: connection.ping_pong(),
             connection,
             transport,
             state: Rc::clone(&state),
             deadline: worker.deadlines.deadline(),
             _permit: permit,
         };
-        driver.pings = driver.connection.ping_pong();
         driver.deadline.arm(Instant::now(), limits::CHECK);
         worker.spawn(async move {
             std::future::poll_fn(|context| driver.poll(context)).await;
-            driver.state.is_retired.set(true);
-            driver.state.changed.notify_one();
+            driver.state.retire();
         });
         Ok(Self { send, state })
     }
 
-    /// Whether it takes no further request.
-    pub(super) fn is_retired(&self) -> bool {
-        self.state.is_retired.get()
+    /// Whether it has no request.
+    pub(super) fn is_idle(&self) -> bool {
+        self.state.open.get() == 0
     }
 
-    /// Whether it has had no request for too long.
-    pub(super) fn is_idle(&self) -> bool {
-        self.state.open.get() == 0 && self.state.used.get().elapsed() >= limits::UPSTREAM_IDLE
+    /// Whether it takes no further request: it has ended, or by the settings of the endpoint's pool.
+    pub(super) fn is_over(&self, pool: &PoolSettings) -> bool {
+        let State { open, served, cancelled, is_retired, used, opened, .. } = &*self.state;
+        let requests = served.get().saturating_add(cancelled.get()).saturating_add(open.get());
+        is_retired.get()
+            || requests >= pool.max_requests()
+            || pool.max_age().is_some_and(|age| opened.elapsed() >= age)
+            || (self.is_idle() && used.get().elapsed() >= pool.idle_timeout())
     }
 
     /// A place on it, if it has one.
@@ -200,7 +206,7 @@ struct Driver {
     deadline: Deadline,
     pings: Option<PingPong>,
     heartbeat: Heartbeat,
-    /// Its place among the endpoint's connections.
+    /// The connection's place among those to the endpoint that may be open.
     _permit: Permit<Upstream>,
 }
 
@@ -216,8 +222,8 @@ impl Driver {
             if polled.is_ready() || matches!(sent, Poll::Ready(Err(_))) {
                 return Poll::Ready(());
             }
-            if self.transport.watch().has_goaway() && !self.state.is_retired.replace(true) {
-                self.state.changed.notify_one();
+            if self.transport.watch().has_goaway() {
+                self.state.retire();
             }
             if !self.deadline.has_passed() {
                 return Poll::Pending;

@@ -14,7 +14,13 @@ use super::{
     limits,
     link::{Link, Place},
 };
-use crate::{error::Reason, live::EndpointLive, worker::Worker};
+use crate::{
+    engine::{IdleCount, Pool},
+    error::Reason,
+    live::EndpointLive,
+    proxy,
+    worker::Worker,
+};
 
 /// Connections by endpoint. All clients of a worker share them.
 #[derive(Default)]
@@ -23,37 +29,41 @@ pub(crate) struct Links {
 }
 
 /// The connections to one endpoint.
-struct Group {
+pub(super) struct Group {
     endpoint: Arc<EndpointLive>,
     links: RefCell<Vec<Link>>,
     /// Connections that are being opened.
     opening: Cell<usize>,
     /// Requests that wait for a place.
     waiting: Cell<usize>,
-    changed: Rc<Notify>,
+    changed: Notify,
+    /// Connections that could not be had, and why the last could not.
+    failures: Cell<u64>,
+    failure: Cell<Reason>,
+    /// How many connections are idle, for workers that wait at the endpoint's cap.
+    idle: Arc<IdleCount>,
 }
 
 impl Links {
     /// Closes connections that are of no more use. Requests on them go on.
     pub(crate) fn sweep(&self) {
         self.groups.borrow_mut().retain(|_, group| {
-            let is_removed = group.endpoint.is_removed();
-            group.links.borrow_mut().retain(|link| !(is_removed || link.is_retired() || link.is_idle()));
-            !group.links.borrow().is_empty() || group.waiting.get() > 0
+            group.sweep();
+            !group.links.borrow().is_empty() || group.waiting.get() > 0 || group.opening.get() > 0
         });
     }
 
-    fn group(&self, endpoint: &Arc<EndpointLive>) -> Rc<Group> {
-        let fresh = || {
-            Rc::new(Group {
-                endpoint: Arc::clone(endpoint),
-                links: RefCell::default(),
-                opening: Cell::new(0),
-                waiting: Cell::new(0),
-                changed: Rc::default(),
-            })
-        };
-        Rc::clone(self.groups.borrow_mut().entry(endpoint.id).or_insert_with(fresh))
+    /// Closes an idle connection to each of `endpoints` at whose cap somebody waits.
+    pub(crate) fn serve_waiting(&self, endpoints: &[u64]) {
+        let groups = self.groups.borrow();
+        for group in endpoints.iter().filter_map(|endpoint| groups.get(endpoint)) {
+            group.make_room();
+        }
+    }
+
+    fn group(&self, endpoint: &Arc<EndpointLive>, pool: &Pool) -> Rc<Group> {
+        let mut groups = self.groups.borrow_mut();
+        Rc::clone(groups.entry(endpoint.id).or_insert_with(|| Rc::new(Group::new(endpoint, pool))))
     }
 
     /// A place on a connection to `endpoint` within `time`: on the first that has one, else on a new one. Requests that come while
@@ -67,11 +77,12 @@ impl Links {
         endpoint: &Arc<EndpointLive>,
         time: Duration,
     ) -> Result<Place, Reason> {
-        let group = self.group(endpoint);
+        let group = self.group(endpoint, &worker.pool);
         if let Some(place) = group.place() {
             return Ok(place);
         }
         let _waiting = Counted::new(&group.waiting);
+        let failures = group.failures.get();
         let until = Instant::now() + time;
         loop {
             let left = until.saturating_duration_since(Instant::now());
@@ -81,30 +92,116 @@ impl Links {
             if group.waiting.get() > group.opening.get() * limits::UPSTREAM_STREAMS
                 && group.opening.get() < limits::OPENING
             {
-                let opened = {
-                    let _opening = Counted::new(&group.opening);
-                    Link::open(worker, endpoint, left, Rc::clone(&group.changed)).await
-                };
-                // Those that wait look again: for a place, or to try for themselves.
-                group.changed.notify_waiters();
-                group.links.borrow_mut().push(opened?);
-            } else {
-                // A place that comes free between looking and waiting is not missed: all is on one thread.
-                let _ = tokio::time::timeout(left, group.changed.notified()).await;
+                // A task of its own: who comes later may have a place on it, if this request finds another or is given up.
+                let (worker_, group) = (Rc::clone(worker), Rc::clone(&group));
+                group.opening.set(group.opening.get() + 1);
+                worker.spawn(async move { group.open(&worker_, left).await });
             }
+            // All is on one thread: nothing changes between looking and waiting.
+            let _ = tokio::time::timeout(left, group.changed.notified()).await;
             if let Some(place) = group.place() {
                 return Ok(place);
+            }
+            if group.failures.get() != failures {
+                return Err(group.failure.get());
             }
         }
     }
 }
 
 impl Group {
+    fn new(endpoint: &Arc<EndpointLive>, pool: &Pool) -> Self {
+        Self {
+            endpoint: Arc::clone(endpoint),
+            links: RefCell::default(),
+            opening: Cell::new(0),
+            waiting: Cell::new(0),
+            changed: Notify::new(),
+            failures: Cell::new(0),
+            failure: Cell::new(Reason::ConnectFailed),
+            idle: endpoint.capacity.count_idle_of(pool.bell()),
+        }
+    }
+
+    /// Where the connections lead.
+    pub(super) fn endpoint(&self) -> &Arc<EndpointLive> {
+        &self.endpoint
+    }
+
+    /// Opens a connection for those that wait, who learn of it either way.
+    async fn open(self: &Rc<Self>, worker: &Rc<Worker>, time: Duration) {
+        let opened = Link::open(worker, self, time).await;
+        self.opening.set(self.opening.get() - 1);
+        match opened {
+            Ok(link) => {
+                self.links.borrow_mut().push(link);
+                self.note_idle();
+            }
+            Err(reason) => {
+                proxy::count_failure(&self.endpoint, reason);
+                self.failures.set(self.failures.get() + 1);
+                self.failure.set(reason);
+            }
+        }
+        self.changed.notify_waiters();
+    }
+
     /// A place on the first connection that has one: so that as few as possible are used, and the others become idle.
     fn place(&self) -> Option<Place> {
+        let pool = &self.endpoint.pool;
+        self.links.borrow_mut().retain(|link| !link.is_over(pool));
+        let place = self.links.borrow().iter().find_map(Link::place)?;
+        if place.is_reused {
+            self.endpoint.metrics.reused.inc();
+        }
+        self.note_idle();
+        Some(place)
+    }
+
+    /// A request has left its connection.
+    pub(super) fn has_place(&self) {
+        self.note_idle();
+        self.make_room();
+        self.changed.notify_one();
+    }
+
+    fn note_idle(&self) {
+        let capacity = &self.endpoint.capacity;
+        if capacity.is_capped() {
+            self.idle.set(self.links.borrow().iter().filter(|link| link.is_idle()).count(), true);
+        }
+    }
+
+    /// Closes an idle connection if somebody waits at the endpoint's cap.
+    fn make_room(&self) {
+        let capacity = &self.endpoint.capacity;
+        if !capacity.is_capped() || !capacity.is_waited_for() {
+            return;
+        }
         let mut links = self.links.borrow_mut();
-        links.retain(|link| !link.is_retired());
-        links.iter().find_map(Link::place)
+        if let Some(index) = links.iter().position(Link::is_idle) {
+            drop(links.remove(index));
+        }
+        drop(links);
+        self.note_idle();
+    }
+
+    fn sweep(&self) {
+        let pool = &self.endpoint.pool;
+        let is_removed = self.endpoint.is_removed();
+        let mut idle = 0;
+        self.links.borrow_mut().retain(|link| {
+            idle += usize::from(link.is_idle());
+            let is_surplus = link.is_idle() && idle > pool.max_idle();
+            !(is_removed || is_surplus || link.is_over(pool))
+        });
+        self.note_idle();
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.endpoint.capacity.forget(&self.idle);
     }
 }
 

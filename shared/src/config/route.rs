@@ -23,6 +23,9 @@ pub struct Route {
     /// How long each part of a request may take.
     #[serde(default, skip_serializing_if = "is_default")]
     pub timeouts: RouteTimeouts,
+    /// Whether calls of gRPC-Web, binary or text, become calls of gRPC. The upstream must speak `h2c`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub grpc_web: bool,
 }
 
 /// How long each part of a request may take.

@@ -122,6 +122,17 @@ fn references_exist() {
 }
 
 #[test]
+fn grpc_web_needs_an_upstream_that_speaks_http_2() {
+    let with = |protocol| {
+        sound_but(json!({
+            "upstreams": [{"name": "u", "protocol": protocol, "backends": [{"name": "a", "address": "a:1"}]}],
+            "routes": [{"name": "r", "action": {"forward": {"upstream": "u"}}, "grpc_web": true}],
+        }))
+    };
+    expect(&[(with("h1"), &[(Error, "/routes/0/grpc_web", "set its protocol to h2c")]), (with("h2c"), &[])]);
+}
+
+#[test]
 fn listeners_do_not_share_an_address() {
     let conflict: &[_] = &[(Error, "/listeners/1/address", "/listeners/0")];
     expect(&[

@@ -48,7 +48,7 @@ const IDLE: u64 = 5_000;
 /// How long a proxy under observation may take to end.
 const ENDS: Duration = Duration::from_secs(60);
 
-const SMALL: Setup = Setup { routes: 1, access_log: false };
+const SMALL: Setup = Setup { routes: 1, access_log: false, h2: false };
 
 /// Prints the figures; with `gate` those above their ceilings are an error.
 pub(crate) fn print(gate: bool) -> anyhow::Result<()> {

@@ -1,7 +1,7 @@
 //! What a request costs, beside nginx and HAProxy in the same run.
 //!
 //! ```sh
-//! cargo bench -p tidegate-tests --bench requests                     # CPU time per request; needs nginx and wrk
+//! cargo bench -p tidegate-tests --bench requests                     # CPU time per request; needs nginx, wrk and h2load
 //! cargo bench -p tidegate-tests --bench requests -- --rounds 5 --workloads small,conn
 //! cargo bench -p tidegate-tests --bench requests -- --costs          # instructions, system calls, memory
 //! cargo bench -p tidegate-tests --bench requests -- --costs --gate   # fails above the ceilings in `costs.rs`
@@ -15,6 +15,7 @@
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
 mod costs;
+mod h2load;
 mod proxy;
 mod workload;
 mod wrk;
@@ -93,6 +94,9 @@ fn origin() -> anyhow::Result<Nginx> {
 
 fn print_cpu(options: &Options) -> anyhow::Result<()> {
     wrk::check()?;
+    if options.workloads.iter().any(|workload| workload.setup.h2) {
+        h2load::check()?;
+    }
     let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| kind.is_installed()).collect();
     ensure!(kinds.contains(&Kind::Nginx), "nginx is the origin and the measure: apt-get install nginx-light");
     let cpus = std::thread::available_parallelism()?.get();
@@ -125,9 +129,13 @@ fn print_cpu(options: &Options) -> anyhow::Result<()> {
 /// CPU seconds per unit of one proxy.
 fn sample(kind: Kind, workload: &Workload, origin: &Nginx, seconds: u64, cpu: usize) -> anyhow::Result<f64> {
     let proxy = Proxy::start(kind, &workload.setup, &origin.address(), &["taskset", "-c", &cpu.to_string()]);
-    wrk::run(workload, &proxy.address(), 1)?;
+    let load = |seconds| match workload.setup.h2 {
+        true => h2load::run(workload, workload.streams, &proxy.address(), seconds),
+        false => wrk::run(workload, &proxy.address(), seconds),
+    };
+    load(1)?;
     let before = cpu_time(proxy.pid())?;
-    let done = wrk::run(workload, &proxy.address(), seconds)?;
+    let done = load(seconds)?;
     let used = cpu_time(proxy.pid())?.saturating_sub(before);
     Ok(used.as_secs_f64() / workload.units(&done))
 }

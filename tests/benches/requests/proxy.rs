@@ -122,7 +122,7 @@ impl Site<'_> {
         }
         let config = json!({
             "settings": { "access_log": { "enabled": self.setup.access_log, "file": self.folder.join("access.log") } },
-            "listeners": [{ "name": "web", "address": format!("127.0.0.1:{}", self.port) }],
+            "listeners": [{ "name": "web", "address": format!("127.0.0.1:{}", self.port), "allow_h2c": self.setup.h2 }],
             "upstreams": [{ "name": "up", "backends": [{ "name": "b", "address": self.origin }] }],
             "routes": routes,
         });
@@ -145,11 +145,12 @@ impl Site<'_> {
             ),
             false => "access_log off;".to_owned(),
         };
+        let h2 = if self.setup.h2 { "http2" } else { "" };
         let mut servers = String::new();
         for host in self.hosts() {
             let _ = writeln!(
                 servers,
-                "server {{ listen 127.0.0.1:{port}; server_name {host}; location / {{ proxy_pass http://up; }} }}"
+                "server {{ listen 127.0.0.1:{port} {h2}; server_name {host}; location / {{ proxy_pass http://up; }} }}"
             );
         }
         let other = if servers.is_empty() { "location / { proxy_pass http://up; }" } else { "return 404;" };
@@ -170,7 +171,7 @@ impl Site<'_> {
                  server {origin} max_fails=0;
                  keepalive 1024; keepalive_requests 1000000000; keepalive_timeout 120s;
                }}
-               server {{ listen 127.0.0.1:{port} backlog=4096; server_name _; {other} }}
+               server {{ listen 127.0.0.1:{port} {h2} backlog=4096; server_name _; {other} }}
                {servers}
              }}\n"
         );
@@ -187,11 +188,12 @@ impl Site<'_> {
                 format!("use_backend %[req.hdr(host),field(1,:),lower,map_str({})]", self.write("hosts.map", hosts))
             }
         };
+        let h2 = if self.setup.h2 { " proto h2" } else { "" };
         let configuration = format!(
             "global\n  nbthread 1\n  maxconn 4096\n  maxpipes 128\n\
              defaults\n  mode http\n  option http-keep-alive\n  option splice-request\n  option splice-response\n  \
              timeout connect 5s\n  timeout client 120s\n  timeout server 120s\n  timeout http-keep-alive 120s\n\
-             frontend fe\n  bind 127.0.0.1:{port} backlog 4096\n  option forwardfor\n  {route}\n\
+             frontend fe\n  bind 127.0.0.1:{port} backlog 4096{h2}\n  option forwardfor\n  {route}\n\
              backend be\n  http-reuse always\n  server s {origin} pool-purge-delay 120s\n"
         );
         vec!["-db".to_owned(), "-f".to_owned(), self.write("haproxy.cfg", &configuration)]

@@ -11,9 +11,11 @@ pub(crate) struct Setup {
     pub(crate) routes: usize,
     /// Whether a line is written to a file for each request.
     pub(crate) access_log: bool,
+    /// Whether clients speak HTTP/2, with prior knowledge.
+    pub(crate) h2: bool,
 }
 
-const PLAIN: Setup = Setup { routes: 1, access_log: false };
+const PLAIN: Setup = Setup { routes: 1, access_log: false, h2: false };
 
 /// A load and the set-up for it.
 pub(crate) struct Workload {
@@ -24,6 +26,8 @@ pub(crate) struct Workload {
     pub(crate) setup: Setup,
     /// Connections of the load.
     pub(crate) connections: u32,
+    /// Requests at a time on each connection, over HTTP/2; else 1.
+    pub(crate) streams: u32,
     pub(crate) path: &'static str,
     /// Fields besides `Host`.
     pub(crate) fields: &'static [&'static str],
@@ -38,6 +42,7 @@ const SMALL: Workload = Workload {
     title: "GET 1 KiB, 64 kept connections",
     setup: PLAIN,
     connections: 64,
+    streams: 1,
     path: "/small",
     fields: &[],
     body: 0,
@@ -80,6 +85,14 @@ pub(crate) const WORKLOADS: &[Workload] = &[
         name: "routes-10k",
         title: "GET 1 KiB, 10,000 routes by host, random hosts",
         setup: Setup { routes: 10_000, ..PLAIN },
+        ..SMALL
+    },
+    Workload {
+        name: "h2",
+        title: "GET 1 KiB over HTTP/2, 8 connections with 10 streams each",
+        setup: Setup { h2: true, ..PLAIN },
+        connections: 8,
+        streams: 10,
         ..SMALL
     },
 ];

@@ -90,6 +90,7 @@ struct Shared {
     is_eager: bool,
     received: Mutex<Vec<H2Request>>,
     connections: AtomicUsize,
+    ended_connections: AtomicUsize,
     open: Mutex<Vec<TcpStream>>,
     ended: AtomicBool,
 }
@@ -127,6 +128,7 @@ impl H2Origin {
             is_eager,
             received: Mutex::default(),
             connections: AtomicUsize::new(0),
+            ended_connections: AtomicUsize::new(0),
             open: Mutex::default(),
             ended: AtomicBool::new(false),
         });
@@ -142,6 +144,7 @@ impl H2Origin {
                     // A client that goes away is part of many tests.
                     let _ = stream.try_clone().and_then(|clone| shared.converse(clone, number));
                     let _ = stream.shutdown(Shutdown::Both);
+                    shared.ended_connections.fetch_add(1, Ordering::SeqCst);
                 });
             }
         });
@@ -161,6 +164,11 @@ impl H2Origin {
     /// How many connections it took so far.
     pub fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
+    }
+
+    /// How many connections are open.
+    pub fn open_connections(&self) -> usize {
+        self.connections() - self.shared.ended_connections.load(Ordering::SeqCst)
     }
 
     /// Ends all open connections; new ones are taken.
