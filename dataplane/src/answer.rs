@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use http1::Method;
+use uuid::Uuid;
 
 use crate::{error::Reason, worker::Worker};
 
@@ -19,7 +20,7 @@ pub(crate) struct Answer<'a> {
 impl<'a> Answer<'a> {
     /// The answer to the request `id` with `method` for `reason`, which is counted. `reflection` is what a TRACE shows that ends
     /// here.
-    pub(crate) fn new(worker: &Worker, reason: Reason, id: &str, method: Method, reflection: &'a [u8]) -> Self {
+    pub(crate) fn new(worker: &Worker, reason: Reason, id: Uuid, method: Method, reflection: &'a [u8]) -> Self {
         let has_routes = worker.with_snapshot(|snapshot| {
             snapshot.count_generated(reason);
             !snapshot.routes.is_empty()

@@ -61,7 +61,7 @@ pub(crate) struct Exchange<'a> {
 }
 
 /// What holds for a request besides its bytes.
-pub(crate) struct Terms {
+pub(crate) struct Terms<'a> {
     /// How its body is framed.
     pub(crate) body: RequestBody,
     /// What of it decides how the response is read.
@@ -73,7 +73,7 @@ pub(crate) struct Terms {
     /// Bytes that its body may have.
     pub(crate) body_limit: u64,
     /// How long its parts may take.
-    pub(crate) timeouts: Timeouts,
+    pub(crate) timeouts: &'a Timeouts,
     /// When it must be over.
     pub(crate) total: Option<Instant>,
 }
@@ -126,7 +126,7 @@ impl<'a> Exchange<'a> {
         client: &'a mut Client,
         upstream: &'a mut Upstream,
         head: &'a [u8],
-        terms: &'a Terms,
+        terms: &'a Terms<'a>,
         response: &'a mut ResponseHead,
         appended: &'a mut Vec<u8>,
     ) -> Self {
@@ -147,7 +147,7 @@ impl<'a> Exchange<'a> {
             asked: terms.asked,
             client_keeps: terms.keeps,
             expects_continue: terms.expects_continue,
-            pace: Pace::new(&terms.timeouts, terms.total, worker.clock.recent()),
+            pace: Pace::new(terms.timeouts, terms.total, worker.clock.recent()),
             overdue: Reason::UpstreamTimeout,
             interim: 0,
             detail: None,
@@ -443,7 +443,7 @@ impl<'a> Exchange<'a> {
         let is_http11 = self.client.version == Version::Http11;
         let is_delimited = !matches!(self.response.body, ResponseBody::UntilClose | ResponseBody::Chunked);
         // A request that is still coming may never end: what follows it on the connection could not be told from it.
-        self.client_keeps &= (is_http11 || is_delimited) && self.is_uploaded() && !self.client.stop.is_cancelled();
+        self.client_keeps &= (is_http11 || is_delimited) && self.is_uploaded() && !self.client.stop.is_set();
         self.answered_at = Some(self.worker.clock.now());
         self.appended.clear();
         let delivery = response_head::Delivery { is_http11, keeps: self.client_keeps, clock: &self.worker.clock };

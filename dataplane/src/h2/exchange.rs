@@ -26,7 +26,7 @@ pub(super) struct Exchange<'a, 'b> {
     pub(super) upload: &'a mut Upload<'b>,
     pub(super) client: &'a mut Downstream,
     pub(super) response: &'a mut ResponseHead,
-    pub(super) terms: &'a Terms,
+    pub(super) terms: &'a Terms<'a>,
 }
 
 /// How an exchange ended.

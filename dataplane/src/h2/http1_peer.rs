@@ -58,7 +58,7 @@ enum Framing {
 
 impl<'a> Http1Peer<'a> {
     /// The client of a request for which `terms` hold.
-    pub(super) fn new(worker: &'a Worker, client: &'a mut Client, terms: &Terms) -> Self {
+    pub(super) fn new(worker: &'a Worker, client: &'a mut Client, terms: &Terms<'_>) -> Self {
         let limits = ChunkLimits { body_bytes: terms.body_limit, ..ChunkLimits::default() };
         let body = match terms.body {
             RequestBody::None | RequestBody::Length(0) => Body::Ended,
@@ -207,7 +207,7 @@ impl Peer for Http1Peer<'_> {
         write::status_line(&mut self.out, response.status().as_u16(), phrase(response.status()));
         self.lines(response.headers());
         // What follows a request that is still coming could not be told from it.
-        self.keeps &= self.was_read() && !self.client.stop.is_cancelled();
+        self.keeps &= self.was_read() && !self.client.stop.is_set();
         self.frame(&response, is_end);
         match (self.keeps, self.client.version) {
             (true, Version::Http11) => {}

@@ -20,10 +20,10 @@ pub(super) struct Pacer<'a> {
 
 impl<'a> Pacer<'a> {
     /// The clock of a request that begins now.
-    pub(super) fn new(worker: &Worker, terms: &'a Terms) -> Self {
+    pub(super) fn new(worker: &Worker, terms: &'a Terms<'a>) -> Self {
         Self {
             deadline: worker.deadlines.deadline(),
-            pace: Pace::new(&terms.timeouts, terms.total, Instant::now()),
+            pace: Pace::new(terms.timeouts, terms.total, Instant::now()),
             overdue: Reason::UpstreamTimeout,
             is_new: true,
         }

@@ -121,7 +121,7 @@ pub(super) struct Relay<'a, P> {
     pub(super) worker: &'a Worker,
     pub(super) peer: &'a mut P,
     pub(super) body: &'a mut Body,
-    pub(super) terms: &'a Terms,
+    pub(super) terms: &'a Terms<'a>,
 }
 
 /// The backend's side of a request under way.

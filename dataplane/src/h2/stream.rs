@@ -142,7 +142,7 @@ async fn forward(
         expects_continue: request.expects_continue,
         keeps: true,
         body_limit: *body_limit,
-        timeouts: *timeouts,
+        timeouts,
         total: total.map(|total| record.started() + total),
     };
     if chosen.protocol == UpstreamProtocol::H2c {
@@ -184,7 +184,7 @@ async fn forward(
     record.bytes_in = upload.moved();
     record.bytes_out = ended.bytes_out;
     match ended.failure {
-        None if ended.keeps_upstream => worker.pool.put(endpoint, upstream, response),
+        None if ended.keeps_upstream => worker.pool.put(endpoint, upstream, response, worker.clock.recent()),
         None => engine::retire(endpoint, upstream),
         Some(reason) => {
             proxy::count_failure(endpoint, reason);
