@@ -36,9 +36,9 @@ pub(crate) struct Exchange<'a> {
     head: &'a [u8],
     head_written: usize,
     upload: Upload,
-    upload_splice: Option<Splice>,
+    upload_splice: Option<Box<Splice>>,
     download: Download,
-    download_splice: Option<Splice>,
+    download_splice: Option<Box<Splice>>,
     response: &'a mut ResponseHead,
     /// Lines for the response's head.
     appended: &'a mut Vec<u8>,
@@ -55,7 +55,7 @@ pub(crate) struct Exchange<'a> {
     client_keeps: bool,
     /// Whether the client waits for 100 before it sends its body.
     expects_continue: bool,
-    pace: Pace,
+    pace: Pace<'a>,
     /// What is wrong when the deadline passes.
     overdue: Reason,
 }
@@ -126,7 +126,7 @@ impl<'a> Exchange<'a> {
         client: &'a mut Client,
         upstream: &'a mut Upstream,
         head: &'a [u8],
-        terms: &Terms,
+        terms: &'a Terms,
         response: &'a mut ResponseHead,
         appended: &'a mut Vec<u8>,
     ) -> Self {
@@ -147,7 +147,7 @@ impl<'a> Exchange<'a> {
             asked: terms.asked,
             client_keeps: terms.keeps,
             expects_continue: terms.expects_continue,
-            pace: Pace::new(terms.timeouts, terms.total, worker.clock.recent()),
+            pace: Pace::new(&terms.timeouts, terms.total, worker.clock.recent()),
             overdue: Reason::UpstreamTimeout,
             interim: 0,
             detail: None,
@@ -285,7 +285,7 @@ impl<'a> Exchange<'a> {
                     let used = self.upload.used();
                     self.client.input.consume(used);
                     if self.upload.spliceable() >= splice::LEAST && self.client.input.is_empty() {
-                        self.upload_splice = self.worker.pipes.take();
+                        self.upload_splice = self.worker.pipes.take().map(Box::new);
                         if self.upload_splice.is_some() {
                             continue;
                         }
@@ -400,7 +400,7 @@ impl<'a> Exchange<'a> {
                 }
                 download::Step::Read => {
                     if self.download.spliceable() >= splice::LEAST {
-                        self.download_splice = self.worker.pipes.take();
+                        self.download_splice = self.worker.pipes.take().map(Box::new);
                         if self.download_splice.is_some() {
                             self.download.release();
                             continue;

@@ -164,7 +164,7 @@ impl<P: Peer> Relay<'_, P> {
             Poll::Pending if self.peer.is_gone(context) => Poll::Ready(Err(Reason::ClientGone.into())),
             Poll::Pending => Poll::Pending,
         });
-        match tokio::time::timeout(self.terms.timeouts.connect, ready).await {
+        match tokio::time::timeout(self.terms.timeouts.connect.duration(), ready).await {
             Ok(ready) => ready?,
             Err(_) => return Err(Reason::ConnectTimeout.into()),
         }

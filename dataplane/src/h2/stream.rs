@@ -20,7 +20,7 @@ use super::{
 use crate::{
     answer::Answer,
     client_address,
-    engine::{self, Scratch, Terms, Wanted},
+    engine::{self, Scratch, Span, Terms, Wanted},
     error::Reason,
     grpc::{self, Call},
     protocol::Protocol,
@@ -135,7 +135,7 @@ async fn forward(
     record.tries_endpoint(endpoint);
     let request = &scratch.request;
     // The client of a gRPC call says how long it waits: beyond that nobody wants the answer.
-    let total = timeouts.total.into_iter().chain(call.and_then(|call| call.timeout)).min();
+    let total = timeouts.total.map(Span::duration).into_iter().chain(call.and_then(|call| call.timeout)).min();
     let terms = Terms {
         body: request.body,
         asked: Asked { method: request.method, upgrade: false },
