@@ -350,7 +350,9 @@ async fn forward(
     record.bytes_in = ended.bytes_in;
     record.bytes_out = ended.bytes_out;
     record.detail = ended.detail;
-    if let Some(reason) = ended.failure {
+    // The time of a whole request is also used up by a client that sends or takes its bytes slowly.
+    let is_of_client = ended.failure == Some(Reason::TotalTimeout) && (!ended.was_read || ended.answered.is_some());
+    if let Some(reason) = ended.failure.filter(|_| !is_of_client) {
         count_failure(endpoint, reason);
     }
     match (ended.answered, ended.failure) {
