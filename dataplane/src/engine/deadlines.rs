@@ -166,9 +166,14 @@ impl Deadline {
 
     /// Arms the deadline to pass `after` from `now`, in place of what was armed.
     pub(crate) fn arm(&self, now: Instant, after: Duration) {
+        self.arm_at(now + after);
+    }
+
+    /// Arms the deadline to pass at `moment`, in place of what was armed.
+    pub(crate) fn arm_at(&self, moment: Instant) {
         let entry = &self.entry;
         // One tick more: a deadline never passes early.
-        let due = entry.wheel.tick_of(now + after) + 1;
+        let due = entry.wheel.tick_of(moment) + 1;
         entry.passed.set(false);
         entry.due.set(due);
         if due < entry.looked_at.get() {

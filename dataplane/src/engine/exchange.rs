@@ -220,7 +220,7 @@ impl<'a> Exchange<'a> {
             return Poll::Ready(Stop::Failed(reason));
         }
         self.overdue = reason;
-        self.client.deadline.arm(now, due - now);
+        self.client.deadline.arm_at(due);
         Poll::Pending
     }
 
