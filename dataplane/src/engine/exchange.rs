@@ -84,6 +84,8 @@ pub(crate) struct Ended {
     pub(crate) answered: Option<(u16, Instant)>,
     /// What went wrong.
     pub(crate) failure: Option<Reason>,
+    /// Whether the client may be in the middle of an interim response: what is sent now would be taken for a part of it.
+    pub(crate) is_inside_interim: bool,
     /// What exactly was wrong, if a message was broken.
     pub(crate) detail: Option<&'static str>,
     /// Whether the client's connection can take another request.
@@ -173,6 +175,7 @@ impl<'a> Exchange<'a> {
                 Stop::Failed(reason) => Some(reason),
                 Stop::Complete | Stop::Upgraded => None,
             },
+            is_inside_interim: !self.download.is_answered() && self.download.has_waiting(),
             detail: self.detail,
             keeps_client: is_complete && uploaded && self.client_keeps && !self.client.has_ended,
             was_read: uploaded,
