@@ -66,6 +66,11 @@ impl Client {
         self.input.poll_fill(&mut self.stream, || buffers.small(), context)
     }
 
+    /// Whether the client sends nothing more: it ended its side, and no further request of it was read ahead.
+    pub(crate) fn is_over(&self) -> bool {
+        self.has_ended && self.input.is_empty()
+    }
+
     /// Waits at most `idle` for the next request head. While nothing of it has come the connection owns no memory but its own,
     /// and `stop` ends it. When it begins, `limits` gives what holds for it: its limits, and how long it may take.
     pub(crate) async fn read_head(

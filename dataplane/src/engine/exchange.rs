@@ -177,7 +177,7 @@ impl<'a> Exchange<'a> {
             },
             is_inside_interim: !self.download.is_answered() && self.download.has_waiting(),
             detail: self.detail,
-            keeps_client: is_complete && uploaded && self.client_keeps && !self.client.has_ended,
+            keeps_client: is_complete && uploaded && self.client_keeps && !self.client.is_over(),
             was_read: uploaded,
             keeps_upstream: is_complete && uploaded && self.response.keep_alive && self.download.rest().is_empty(),
             is_untouched: self.head_written == 0 && !self.download.has_begun(),
