@@ -359,6 +359,10 @@ async fn forward(
         count_failure(endpoint, reason);
     }
     match (ended.answered, ended.failure) {
+        (None, Some(reason)) if ended.is_inside_interim => {
+            record.refused(reason.status(), reason);
+            Ok(Next::Close)
+        }
         (None, failure) => {
             let reason = failure.unwrap_or(Reason::UpstreamReset);
             // A request that was found broken before any of it was sent says nothing about the connection.

@@ -175,6 +175,8 @@ impl Drop for AccessRecord<'_> {
         let duration = self.worker.clock.now().saturating_duration_since(self.started);
         match &self.route {
             Some(route) => route.metrics.observe(status, duration),
+            // Somebody above may be looking at the snapshot, and a panic within a panic ends the process.
+            None if std::thread::panicking() => {}
             None => self.worker.with_snapshot(|snapshot| snapshot.no_route.metrics.observe(status, duration)),
         }
         if let Some(asked) = &self.line {

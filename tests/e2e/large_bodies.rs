@@ -453,3 +453,30 @@ fn slow_clients_hold_up_nobody_and_are_let_go() {
     });
     slow.clear();
 }
+
+#[test]
+fn a_reset_that_the_upload_meets_first_is_no_end_of_the_response() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let site =
+        Site::start(one_upstream([(listener.local_addr().unwrap().to_string().as_str(), 1)].into_iter(), json!({})));
+    let mut client = site.client();
+    client.send("POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\nabc").unwrap();
+    let (mut backend, _) = listener.accept().unwrap();
+    let mut head = [0; 16];
+    backend.read_exact(&mut head).unwrap();
+    backend.write_all(b"HTTP/1.1 200 OK\r\n\r\nbegun").unwrap();
+    assert_eq!(client.read_response_head().unwrap().field("transfer-encoding"), Some("chunked"));
+    assert_eq!(client.read_exactly(10).unwrap(), b"5\r\nbegun\r\n");
+
+    // The data plane sees the reset and more of the upload in the same moment.
+    site.plane.process.signal(rustix::process::Signal::STOP);
+    let state = format!("/proc/{}/stat", site.plane.process.pid());
+    wait_for("it stands still", DEADLINE, || std::fs::read_to_string(&state).unwrap().contains(") T ").then_some(()));
+    rustix::net::sockopt::set_socket_linger(&backend, Some(Duration::ZERO)).unwrap();
+    drop(backend);
+    client.send("def").unwrap();
+    site.plane.process.signal(rustix::process::Signal::CONT);
+
+    assert_ne!(client.state_after(DEADLINE), Connection::Kept, "no last chunk, and no further request");
+    assert_eq!(site.logged("/x")["reason"], "upstream_reset");
+}

@@ -235,17 +235,20 @@ fn a_body_that_stops_or_trickles_is_answered_408() {
 
     let timeouts = json!({"timeouts": {"request_body_min_rate": "1MiB"}});
     let site = of_address(&silent.address, json!({}), timeouts);
-    let mut trickle = site.client();
-    trickle.send("POST /trickle HTTP/1.1\r\nHost: h\r\nContent-Length: 100000000\r\n\r\n").unwrap();
-    let mut sender = trickle.try_clone().unwrap();
-    let sending = std::thread::spawn(move || {
-        while sender.send("x").is_ok() {
-            rest(Duration::from_millis(5));
-        }
-    });
-    assert_eq!(trickle.read_response().unwrap().status, 408);
-    drop(trickle);
-    sending.join().unwrap();
+    // What is announced, be it in all or as a chunk, has not come yet.
+    for framing in ["Content-Length: 100000000\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\nFFFFFFFF\r\n"] {
+        let mut trickle = site.client();
+        trickle.send(format!("POST /trickle HTTP/1.1\r\nHost: h\r\n{framing}")).unwrap();
+        let mut sender = trickle.try_clone().unwrap();
+        let sending = std::thread::spawn(move || {
+            while sender.send("x").is_ok() {
+                rest(Duration::from_millis(5));
+            }
+        });
+        assert_eq!(trickle.read_response().unwrap().status, 408, "{framing}");
+        drop(trickle);
+        sending.join().unwrap();
+    }
     let metrics = site.plane.metrics();
     assert!(metrics.contains("kind=\"timeout\"} 0"), "no fault of the backend: {metrics}");
 }
@@ -374,4 +377,50 @@ fn a_request_that_may_go_no_further_is_answered_here() {
     assert_eq!(passed_on.text(), "Some(\"2\")");
     assert_eq!(ask("TRACE / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx").status, 400);
     assert_eq!(ask("OPTIONS / HTTP/1.1\r\nHost: h\r\nMax-Forwards: -1\r\n\r\n").status, 400);
+}
+
+#[test]
+fn an_answer_of_ours_never_stands_inside_an_interim_response() {
+    // As many interim responses as may be, each almost as large as may be: more than sockets hold.
+    let hints = format!("HTTP/1.1 103 Early Hints\r\nLink: <{}>\r\n\r\n", "x".repeat(60_000)).repeat(32);
+    let origin = Origin::start(move |_| Reply::raw(format!("{hints}HTTP/1.1 204 No Content\r\n\r\n"), true));
+    let site = site(&origin, json!({}), json!({"timeouts": {"first_byte": "10s", "idle": "400ms"}}));
+    let mut client = site.client();
+    for _ in 0..20 {
+        client.send(GET).unwrap();
+    }
+    let file = site.directory.path().join("access.log");
+    wait_for("the request whose client is too slow", DEADLINE, || {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let line: Value = serde_json::from_str(text.lines().find(|line| line.contains("too_slow"))?).unwrap();
+        Some(assert_eq!(line["status"], 499))
+    });
+    // Until it is cut off.
+    while let Ok(head) = client.read_response_head() {
+        assert!(["103", "204"].iter().any(|status| head.first_line.contains(status)), "{}", head.first_line);
+        assert_eq!(head.field("proxy-status"), None);
+    }
+    assert!(site.plane.metrics().contains("kind=\"timeout\"} 0"), "no fault of the backend");
+}
+
+#[test]
+fn a_listener_that_goes_serves_who_waited_in_its_queue() {
+    let origin = counting();
+    let site = site(&origin, json!({"limits": {"connections": 1}}), json!({}));
+    let mut first = site.client();
+    assert_eq!(first.ask(GET).unwrap().status, 200);
+    let mut waiting: Vec<RawClient> = (0..4).map(|_| site.client()).collect();
+    for client in &mut waiting {
+        client.send(GET).unwrap();
+    }
+    let file = site.directory.path().join("config.json");
+    let mut config: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    config["listeners"][0]["address"] = json!(format!("127.0.0.1:{}", harness::free_port()));
+    std::fs::write(&file, config.to_string()).unwrap();
+    site.plane.reload();
+    for client in &mut waiting {
+        assert_eq!(client.read_response().unwrap().status, 200);
+        assert!(client.is_closed());
+    }
+    assert!(first.is_closed(), "it lay idle");
 }

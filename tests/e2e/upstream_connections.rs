@@ -375,3 +375,46 @@ fn a_stale_connection_is_replaced_by_a_fresh_one_and_a_post_is_sent_once() {
     });
     assert_eq!(failures(), broken, "whether the backend acted on it nobody knows");
 }
+
+#[test]
+fn whoever_waits_at_the_cap_never_reads_what_came_behind_another_response() {
+    let body = "x".repeat(4 << 20);
+    let origin = Origin::start(move |request| {
+        if request.target() != "/large" {
+            return Reply::text("ok");
+        }
+        let body = body.clone();
+        Reply::script(true, move |stream| {
+            let stray = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison";
+            // In one write: what follows the body is there when the body is.
+            let length = body.len();
+            stream.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}{stray}").as_bytes())
+        })
+    });
+    let site = Site::with_workers(1, config(origin.address(), &json!({}), Some(1)));
+    let mut first = site.client();
+    first.send("GET /large HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    wait_for("the first at the backend", DEADLINE, || (!origin.received().is_empty()).then_some(()));
+    let mut second = site.client();
+    second.send(GET).unwrap();
+    wait_for("the second waits", DEADLINE, || (metric(&site, "backend_connection_waits_total") == 1).then_some(()));
+    assert_eq!(first.read_response().unwrap().body.len(), 4 << 20);
+    assert_eq!(second.read_response().unwrap().text(), "ok");
+}
+
+#[test]
+fn requests_that_were_sent_before_the_half_close_are_all_answered() {
+    let gate = Gate::start();
+    let site = Site::with_workers(1, config(gate.origin.address(), &json!({}), Some(1)));
+    let mut held = gate.hold(&site, 1);
+    let mut client = site.client();
+    client.send(GET.repeat(3)).unwrap();
+    client.half_close().unwrap();
+    wait_for("they wait", DEADLINE, || (metric(&site, "backend_connection_waits_total") == 1).then_some(()));
+    gate.set(true);
+    read_all(&mut held);
+    for _ in 0..3 {
+        assert_eq!(client.read_response().unwrap().text(), "ok");
+    }
+    assert!(client.is_closed());
+}

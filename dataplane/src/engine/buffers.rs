@@ -9,7 +9,7 @@ use std::{
     rc::Rc,
 };
 
-/// Bytes of a buffer for a client connection: a head of the largest size that is allowed by default fits twice over.
+/// Bytes of a buffer for a client connection: almost every head fits; one that does not moves to a large one.
 pub(crate) const SMALL: usize = 16 << 10;
 
 /// Bytes of a buffer for an upstream connection and for bodies: 64 KiB of body and a head arrive in one read.

@@ -8,6 +8,10 @@ use std::{
 };
 
 use http1::{Fault, HeadLimits, Progress, Version};
+use rustix::{
+    io::Errno,
+    net::{RecvFlags, recv},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
@@ -66,8 +70,19 @@ impl Client {
         self.input.poll_fill(&mut self.stream, || buffers.small(), context)
     }
 
+    /// Whether the client sends nothing more: it ended its side, and no further request of it was read ahead.
+    pub(crate) fn is_over(&self) -> bool {
+        self.has_ended && self.input.is_empty()
+    }
+
+    /// Whether the kernel has something to read of which the runtime does not know yet.
+    fn is_readable(&self) -> bool {
+        recv(&self.stream, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) != Err(Errno::AGAIN)
+    }
+
     /// Waits at most `idle` for the next request head. While nothing of it has come the connection owns no memory but its own,
-    /// and `stop` ends it. When it begins, `limits` gives what holds for it: its limits, and how long it may take.
+    /// and `stop` ends it, unless a request is there already. When it begins, `limits` gives what holds for it: its limits, and
+    /// how long it may take.
     pub(crate) async fn read_head(
         &mut self,
         worker: &Worker,
@@ -99,12 +114,15 @@ impl Client {
                 if self.deadline.has_passed() {
                     return Poll::Ready(if begun.is_some() { Read::TooSlow } else { Read::End });
                 }
-                if begun.is_none() && (self.stop.is_set() || self.has_ended) {
+                if begun.is_none() && self.has_ended {
                     return Poll::Ready(Read::End);
                 }
                 match self.poll_read(&worker.buffers, context) {
                     Poll::Ready(Ok(0)) | Poll::Ready(Err(_)) => return Poll::Ready(Read::End),
                     Poll::Ready(Ok(_)) => {}
+                    Poll::Pending if begun.is_none() && self.stop.is_set() && !self.is_readable() => {
+                        return Poll::Ready(Read::End);
+                    }
                     Poll::Pending => return Poll::Pending,
                 }
             }

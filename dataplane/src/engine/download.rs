@@ -131,7 +131,11 @@ impl Download {
         if matches!(self.framing, Framing::Length(_) | Framing::Chunked(_)) {
             // Head and the first of the body lie side by side, so one write takes both.
             let head = std::mem::take(&mut self.out);
-            self.scan().inspect_err(|_| self.framing = Framing::Head)?;
+            if let Err(fault) = self.scan() {
+                self.framing = Framing::Head;
+                self.before.clear();
+                return Err(fault);
+            }
             self.out = match head {
                 head if head.is_empty() => self.out.clone(),
                 head if self.out.is_empty() => head,
@@ -231,7 +235,8 @@ impl Download {
         Ok(())
     }
 
-    fn has_waiting(&self) -> bool {
+    /// Whether anything waits to be written.
+    pub(crate) fn has_waiting(&self) -> bool {
         self.before_written < self.before.len() || !self.out.is_empty()
     }
 

@@ -3,7 +3,7 @@
 //! Both directions are driven by one poll, so that an early response passes a request that is still coming.
 
 use std::{
-    io::IoSlice,
+    io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll},
     time::Instant,
@@ -40,6 +40,8 @@ pub(crate) struct Exchange<'a> {
     download: Download,
     download_splice: Option<Box<Splice>>,
     response: &'a mut ResponseHead,
+    /// Whether the backend reset the connection while it was written to.
+    was_reset: bool,
     /// Lines for the response's head.
     appended: &'a mut Vec<u8>,
     asked: Asked,
@@ -84,6 +86,8 @@ pub(crate) struct Ended {
     pub(crate) answered: Option<(u16, Instant)>,
     /// What went wrong.
     pub(crate) failure: Option<Reason>,
+    /// Whether the client may be in the middle of an interim response: what is sent now would be taken for a part of it.
+    pub(crate) is_inside_interim: bool,
     /// What exactly was wrong, if a message was broken.
     pub(crate) detail: Option<&'static str>,
     /// Whether the client's connection can take another request.
@@ -143,6 +147,7 @@ impl<'a> Exchange<'a> {
             download: Download::new(),
             download_splice: None,
             response,
+            was_reset: false,
             appended,
             asked: terms.asked,
             client_keeps: terms.keeps,
@@ -173,8 +178,9 @@ impl<'a> Exchange<'a> {
                 Stop::Failed(reason) => Some(reason),
                 Stop::Complete | Stop::Upgraded => None,
             },
+            is_inside_interim: !self.download.is_answered() && self.download.has_waiting(),
             detail: self.detail,
-            keeps_client: is_complete && uploaded && self.client_keeps && !self.client.has_ended,
+            keeps_client: is_complete && uploaded && self.client_keeps && !self.client.is_over(),
             was_read: uploaded,
             keeps_upstream: is_complete && uploaded && self.response.keep_alive && self.download.rest().is_empty(),
             is_untouched: self.head_written == 0 && !self.download.has_begun(),
@@ -239,7 +245,7 @@ impl<'a> Exchange<'a> {
         while self.head_written < self.head.len() {
             match self.write_head(context)? {
                 Poll::Ready(Ok(())) => moved = true,
-                Poll::Ready(Err(())) => return self.upstream_takes_no_more(),
+                Poll::Ready(Err(error)) => return self.upstream_takes_no_more(&error),
                 Poll::Pending => return Ok((moved, Waits::Upstream)),
             }
         }
@@ -254,7 +260,7 @@ impl<'a> Exchange<'a> {
                     Ok(Moved::In(0)) | Err(Side::From(Some(_))) => return Err(Stop::Failed(Reason::ClientGone)),
                     Ok(Moved::In(count)) => self.upload.spliced(count),
                     Ok(Moved::Out(_)) => {}
-                    Err(Side::To(Some(_))) => return self.upstream_takes_no_more(),
+                    Err(Side::To(Some(error))) => return self.upstream_takes_no_more(&error),
                     Err(Side::From(None)) => return Ok((moved, Waits::Client)),
                     Err(Side::To(None)) => return Ok((moved, Waits::Upstream)),
                 }
@@ -270,14 +276,14 @@ impl<'a> Exchange<'a> {
                             let used = self.upload.written(count);
                             self.client.input.consume(used);
                         }
-                        Poll::Ready(Err(_)) => return self.upstream_takes_no_more(),
+                        Poll::Ready(Err(error)) => return self.upstream_takes_no_more(&error),
                         Poll::Pending => return Ok((moved, Waits::Upstream)),
                     }
                 }
                 upload::Step::WriteTail => {
                     match Pin::new(&mut self.upstream.stream).poll_write(context, self.upload.tail()) {
                         Poll::Ready(Ok(count)) => self.upload.tail_written(count),
-                        Poll::Ready(Err(_)) => return self.upstream_takes_no_more(),
+                        Poll::Ready(Err(error)) => return self.upstream_takes_no_more(&error),
                         Poll::Pending => return Ok((moved, Waits::Upstream)),
                     }
                 }
@@ -313,7 +319,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// Writes of the head, and in the same call of the body that is there. An inner error is one of the backend's socket.
-    fn write_head(&mut self, context: &mut Context<'_>) -> Result<Poll<Result<(), ()>>, Stop> {
+    fn write_head(&mut self, context: &mut Context<'_>) -> Result<Poll<io::Result<()>>, Stop> {
         let step = self.upload.step(self.client.input.bytes());
         let step = step.map_err(|fault| self.broken(Reason::of_request(fault), fault))?;
         let head = &self.head[self.head_written..];
@@ -328,7 +334,7 @@ impl<'a> Exchange<'a> {
             stream.poll_write_vectored(context, &[IoSlice::new(head), IoSlice::new(body)])
         };
         Ok(written.map(|written| {
-            let count = written.map_err(drop)?;
+            let count = written?;
             let of_head = count.min(head.len());
             self.head_written += of_head;
             if count > of_head {
@@ -340,7 +346,9 @@ impl<'a> Exchange<'a> {
     }
 
     /// The backend does not take the rest of the request. It may have answered all the same.
-    fn upstream_takes_no_more(&mut self) -> Progress {
+    fn upstream_takes_no_more(&mut self, error: &io::Error) -> Progress {
+        // Told once: what is read from now on ends as if the backend had ended it.
+        self.was_reset = error.kind() == io::ErrorKind::ConnectionReset;
         let is_first = self.upload_splice.take().is_some()
             || !matches!(self.upload.step(self.client.input.bytes()), Ok(upload::Step::Done));
         self.upload.stop();
@@ -408,7 +416,7 @@ impl<'a> Exchange<'a> {
                     }
                     match self.download.poll_read(self.upstream, &self.worker.buffers, context) {
                         Poll::Ready(Ok(0)) => {
-                            if !self.download.closed() {
+                            if self.was_reset || !self.download.closed() {
                                 return Err(Stop::Failed(Reason::UpstreamReset));
                             }
                         }

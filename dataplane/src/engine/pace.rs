@@ -104,7 +104,8 @@ impl<'a> Pace<'a> {
             }
         }
         if is_waited_for && self.waits_since.is_none() {
-            self.waits_since = Some(now);
+            // Until now the client was not to send: for one, it waited for 100.
+            (self.up, self.waits_since) = (now, Some(now));
         }
     }
 
@@ -118,6 +119,9 @@ impl<'a> Pace<'a> {
                 _ => Reason::UpstreamTimeout,
             };
             (self.moved + idle.duration(), reason)
+        } else if standing.download == Waits::Client {
+            // An interim response that it does not take.
+            (self.moved + idle.duration(), Reason::ClientTooSlow)
         } else if standing.is_half_closed {
             (self.moved + half_close_grace.duration(), Reason::ClientGone)
         } else if let Some(since) = self.waits_since {
@@ -183,6 +187,7 @@ mod tests {
             (Standing { expects_continue: true, ..WAITS_FOR_BODY }, 30, Reason::UpstreamTimeout),
             (Standing { upload: Waits::Upstream, ..WAITS_FOR_BODY }, 30, Reason::UpstreamTimeout),
             (Standing { is_half_closed: true, ..WAITS_FOR_HEAD }, 2, Reason::ClientGone),
+            (Standing { download: Waits::Client, ..WAITS_FOR_HEAD }, 40, Reason::ClientTooSlow),
             (answered, 40, Reason::UpstreamTimeout),
             (Standing { is_half_closed: true, ..answered }, 40, Reason::UpstreamTimeout),
             (Standing { download: Waits::Client, ..answered }, 40, Reason::ClientTooSlow),
@@ -217,6 +222,18 @@ mod tests {
         let waiting = Standing { upload: Waits::Client, ..blocked };
         pace.moved(start + seconds(24), true, &waiting);
         assert_eq!(pace.due(&waiting), (start + seconds(24 + 5 + 3 - 4), Reason::RequestTimeout));
+    }
+
+    #[test]
+    fn the_body_is_waited_for_from_when_the_client_may_send_it() {
+        let start = Instant::now();
+        let mut pace = Pace::new(TIMEOUTS, None, start);
+        pace.moved(start, true, &Standing { expects_continue: true, ..WAITS_FOR_BODY });
+        // 100 came, long after the client would have been called idle.
+        let now = start + seconds(100);
+        pace.moved(now, false, &Standing { received: 100_000, ..WAITS_FOR_BODY });
+        let due = pace.due(&Standing { received: 100_000, ..WAITS_FOR_BODY });
+        assert_eq!(due, (now + seconds(60), Reason::RequestTimeout));
     }
 
     #[test]

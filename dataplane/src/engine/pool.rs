@@ -77,7 +77,9 @@ impl Pool {
     ) {
         connection.has_served(response.keep_alive_max);
         let max_idle = endpoint.pool.max_idle();
-        if endpoint.is_removed() || max_idle == 0 || is_spent(&connection, endpoint, now) {
+        // What the runtime cannot know is asked now: whoever waits at the cap is given the connection without a further look.
+        let is_quiet = !connection.read_all_room || connection.is_quiet();
+        if !is_quiet || endpoint.is_removed() || max_idle == 0 || is_spent(&connection, endpoint, now) {
             return retire(endpoint, connection);
         }
         let allowed = response.keep_alive_timeout.map_or(Duration::MAX, |seconds| {

@@ -81,7 +81,7 @@ impl<'a> Http1Peer<'a> {
 
     /// Whether the client's connection can take another request, after a response that reached its end.
     pub(super) fn keeps(&self) -> bool {
-        self.keeps && self.was_read() && !self.client.has_ended
+        self.keeps && self.was_read() && !self.client.is_over()
     }
 
     /// Whether nothing of the request is left to read.

@@ -25,7 +25,7 @@ pub struct ChunkedDecoder {
     state: State,
     /// The size of the chunk as far as it is read, then how much of its data is to come.
     size: u64,
-    /// Data read so far, and announced by the chunk that is being read.
+    /// Data read so far, and what is to come of the chunk that is being read.
     body: u64,
     extension_bytes: u32,
     limits: ChunkLimits,
@@ -124,10 +124,13 @@ impl ChunkedDecoder {
         })
     }
 
-    /// How much data the body has so far, with all of the chunk that is being read.
+    /// How much data of the body was read: a chunk that is announced is not there yet.
     #[must_use]
     pub fn body_len(&self) -> u64 {
-        self.body
+        match self.state {
+            State::Data => self.body - self.size,
+            _ => self.body,
+        }
     }
 
     /// Whether the body ended.

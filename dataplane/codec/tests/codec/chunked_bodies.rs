@@ -205,6 +205,17 @@ fn bytes_pass_as_they_are_without_extensions() {
 }
 
 #[test]
+fn a_chunk_that_is_announced_counts_as_it_comes() {
+    for (bytes, length) in [("FFFFFFFF\r\n", 0), ("FFFFFFFF\r\nabc", 3), ("2\r\nab\r\n9", 2), ("2\r\nab\r\n9\r\ncd", 4)]
+    {
+        let mut decoder = ChunkedDecoder::new(ChunkLimits::default());
+        let mut at = 0;
+        while decoder.verbatim(bytes.as_bytes(), &mut at).unwrap() != Part::More {}
+        assert_eq!(decoder.body_len(), length, "{bytes:?}");
+    }
+}
+
+#[test]
 fn a_decoder_is_used_again() {
     let mut decoder = ChunkedDecoder::new(ChunkLimits::default());
     for body in [&b"3\r\nabc\r\n0\r\nA: b\r\n\r\n"[..], b"2\r\nde\r\n0\r\n\r\n"] {
