@@ -4,6 +4,7 @@
 mod cli;
 mod descriptors;
 mod forwarding;
+mod frames;
 mod grpc;
 mod h2;
 mod h2_backends;

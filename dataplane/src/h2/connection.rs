@@ -76,13 +76,21 @@ pub(crate) async fn serve(worker: Rc<Worker>, connection: proxy::Connection, cli
     let end = std::future::poll_fn(|context| driver.poll(context)).await;
     // Streams that are left learn that the connection is gone.
     drop(driver);
-    if let End::Guard(guard) = end {
-        worker.metrics.http2.fired(guard);
-        debug!(guard = guard.word(), "an HTTP/2 connection was ended");
-        let farewell = transport.watch().farewell();
-        if let Some(frame) = farewell {
-            transport.push(&frame);
+    let code = match end {
+        End::Guard(guard) => {
+            worker.metrics.http2.fired(guard);
+            debug!(guard = guard.word(), "an HTTP/2 connection was ended");
+            Some(Code::ENHANCE_YOUR_CALM)
         }
+        End::Breach(code) => {
+            debug!(%code, "an HTTP/2 connection failed");
+            Some(code)
+        }
+        End::Done | End::Gone => None,
+    };
+    let farewell = code.and_then(|code| transport.watch().farewell(code));
+    if let Some(frame) = farewell {
+        transport.push(&frame);
     }
     if !matches!(end, End::Gone) {
         let _ = tokio::time::timeout(limits::CLOSE, std::future::poll_fn(|context| transport.poll_end(context))).await;
@@ -155,6 +163,8 @@ enum End {
     Gone,
     /// The peer did what it must not do too often.
     Guard(Guard),
+    /// The peer broke the protocol, in a way that `h2` does not look for.
+    Breach(Code),
 }
 
 struct Driver {
@@ -188,8 +198,8 @@ impl Driver {
             if let Poll::Ready(Err(_)) = self.transport.poll_send(context) {
                 return Poll::Ready(End::Gone);
             }
-            if let Some(guard) = self.guard() {
-                return Poll::Ready(End::Guard(guard));
+            if let Some(end) = self.watched() {
+                return Poll::Ready(end);
             }
             if let Some(end) = end {
                 return Poll::Ready(end);
@@ -234,12 +244,13 @@ impl Driver {
         }
     }
 
-    fn guard(&mut self) -> Option<Guard> {
+    /// Whether the watcher of frames ends the connection.
+    fn watched(&mut self) -> Option<End> {
         let mut watch = self.transport.watch();
         for _ in 0..self.shared.malformed.take() {
             watch.malformed();
         }
-        watch.fired()
+        watch.breach().map(End::Breach).or(watch.fired().map(End::Guard))
     }
 
     /// Looks now and then at whether the connection is used and its peer is there. A timer that is armed anew for each request

@@ -109,7 +109,7 @@ impl<S: AsyncWrite + Unpin> Wire<S> {
 impl<S: AsyncRead + Unpin> AsyncRead for Transport<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let wire = &mut *self.wire.borrow_mut();
-        if wire.watch.fired().is_some() {
+        if wire.watch.fired().is_some() || wire.watch.breach().is_some() {
             // Whoever drives the connection ends it as soon as `h2` has nothing more to do.
             return Poll::Pending;
         }
@@ -123,6 +123,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Transport<S> {
         }
         wire.has_read = true;
         wire.watch.received(&room.filled()[before..]);
+        if wire.watch.breach().is_some() {
+            // `h2` would end the connection by another code, or not at all.
+            room.set_filled(before);
+            return Poll::Pending;
+        }
         Poll::Ready(Ok(()))
     }
 }

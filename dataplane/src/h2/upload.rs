@@ -43,8 +43,8 @@ impl<'a> Upload<'a> {
             staged,
             written: 0,
             is_whole: true,
+            is_ended: framing.is_empty() && body.is_end_stream(),
             body,
-            is_ended: framing.is_empty(),
             framing,
             limit,
             is_stopped: false,
@@ -70,6 +70,10 @@ impl<'a> Upload<'a> {
         let mut has_moved = false;
         while !self.is_stopped {
             has_moved |= self.stage(context)?;
+            if self.framing.is_empty() && !self.is_ended {
+                // Whether its body is as empty as declared only its end tells, and without one the head is a whole request.
+                return Ok((has_moved, Waits::Client));
+            }
             if self.written == self.staged.len() {
                 return Ok((has_moved, if self.is_ended { Waits::Nobody } else { Waits::Client }));
             }

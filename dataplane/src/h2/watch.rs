@@ -5,6 +5,8 @@
 
 use std::time::Instant;
 
+use h2::Reason as Code;
+
 use super::limits;
 use crate::metrics::Http2Side;
 
@@ -13,6 +15,7 @@ const HEADER: usize = 9;
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const PRIORITY: u8 = 2;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
@@ -125,6 +128,21 @@ struct Frame {
     stream: u32,
 }
 
+impl Frame {
+    /// Whether its payload has a size that its type can have (RFC 9113 §6).
+    fn is_sized(self) -> bool {
+        match self.kind {
+            PRIORITY => self.length == 5,
+            RST_STREAM | WINDOW_UPDATE => self.length == 4,
+            SETTINGS if self.flags & FIRST_FLAG != 0 => self.length == 0,
+            SETTINGS => self.length.is_multiple_of(6),
+            PING => self.length == 8,
+            GOAWAY => self.length >= 8,
+            _ => true,
+        }
+    }
+}
+
 /// Finds frame headers in bytes that come in pieces.
 #[derive(Default)]
 struct Frames {
@@ -172,6 +190,7 @@ pub(super) struct Watch {
     /// By guard; those within `h2` need none.
     buckets: [Bucket; Guard::Library as usize],
     fired: Option<Guard>,
+    breach: Option<Code>,
     last_stream: u32,
     has_settings: bool,
     has_goaway: bool,
@@ -198,6 +217,7 @@ impl Watch {
             ]
             .map(Bucket::new),
             fired: None,
+            breach: None,
             last_stream: 0,
             has_settings: false,
             has_goaway: false,
@@ -223,9 +243,17 @@ impl Watch {
 
     /// Looks at bytes from the peer.
     pub(super) fn received(&mut self, bytes: &[u8]) {
-        let Self { inbound, buckets, fired, last_stream, has_settings, has_goaway, is_trusted, metrics, .. } = self;
+        let Self {
+            inbound, buckets, fired, breach, last_stream, has_settings, has_goaway, is_trusted, metrics, ..
+        } = self;
         inbound.pass(bytes, |frame| {
             let is_flagged = frame.flags & FIRST_FLAG != 0;
+            if !frame.is_sized() {
+                breach.get_or_insert(Code::FRAME_SIZE_ERROR);
+            } else if !*has_settings && (frame.kind != SETTINGS || is_flagged) {
+                // They are part of the preface (RFC 9113 §3.4).
+                breach.get_or_insert(Code::PROTOCOL_ERROR);
+            }
             let spent = match frame.kind {
                 DATA if frame.length == 0 && !is_flagged => Some(Guard::EmptyData),
                 DATA | CONTINUATION => None,
@@ -291,11 +319,16 @@ impl Watch {
         self.fired
     }
 
-    /// GOAWAY with `ENHANCE_YOUR_CALM`, if the bytes so far leave room for a frame.
-    pub(super) fn farewell(&self) -> Option<[u8; HEADER + 8]> {
-        const ENHANCE_YOUR_CALM: u8 = 11;
+    /// The code of what breaks the protocol first, of what `h2` does not look for or has another code for.
+    pub(super) fn breach(&self) -> Option<Code> {
+        self.breach.filter(|_| !self.is_trusted)
+    }
+
+    /// GOAWAY with `code`, if the bytes so far leave room for a frame.
+    pub(super) fn farewell(&self, code: Code) -> Option<[u8; HEADER + 8]> {
         let [a, b, c, d] = self.last_stream.to_be_bytes();
-        let frame = [0, 0, 8, GOAWAY, 0, 0, 0, 0, 0, a, b, c, d, 0, 0, 0, ENHANCE_YOUR_CALM];
+        let [e, f, g, h] = u32::from(code).to_be_bytes();
+        let frame = [0, 0, 8, GOAWAY, 0, 0, 0, 0, 0, a, b, c, d, e, f, g, h];
         self.outbound.is_between().then_some(frame)
     }
 }
@@ -369,12 +402,12 @@ mod tests {
     fn a_farewell_does_not_cut_a_frame_in_two() {
         let mut watch = watch(0);
         watch.received(&frame(HEADERS, 5, 9, b"abc"));
-        let farewell = watch.farewell().expect("nothing was sent");
+        let farewell = watch.farewell(Code::ENHANCE_YOUR_CALM).expect("nothing was sent");
         assert_eq!(farewell[9..], [0, 0, 0, 9, 0, 0, 0, 11]);
         let data = frame(DATA, 0, 9, b"abcdef");
         watch.sent(&data[..11]);
-        assert!(watch.farewell().is_none());
+        assert!(watch.farewell(Code::NO_ERROR).is_none());
         watch.sent(&data[11..]);
-        assert!(watch.farewell().is_some());
+        assert!(watch.farewell(Code::NO_ERROR).is_some());
     }
 }
