@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn the_body_is_waited_for_from_when_the_client_may_send_it() {
         let start = Instant::now();
-        let mut pace = Pace::new(TIMEOUTS, None, start);
+        let mut pace = Pace::new(&TIMEOUTS, None, start);
         pace.moved(start, true, &Standing { expects_continue: true, ..WAITS_FOR_BODY });
         // 100 came, long after the client would have been called idle.
         let now = start + seconds(100);
