@@ -367,7 +367,7 @@ async fn forward(
             let reason = failure.unwrap_or(Reason::UpstreamReset);
             // A request that was found broken before any of it was sent says nothing about the connection.
             if ended.is_untouched && reason.is_of_client() {
-                worker.pool.put(endpoint, upstream, response, worker.clock.recent());
+                worker.pool.put(endpoint, upstream, &ResponseHead::default(), worker.clock.recent());
             }
             Err(reason)
         }

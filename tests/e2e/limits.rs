@@ -393,7 +393,8 @@ fn an_answer_of_ours_never_stands_inside_an_interim_response() {
     wait_for("the request whose client is too slow", DEADLINE, || {
         let text = std::fs::read_to_string(&file).unwrap();
         let line: Value = serde_json::from_str(text.lines().find(|line| line.contains("too_slow"))?).unwrap();
-        Some(assert_eq!(line["status"], 499))
+        let _: () = assert_eq!(line["status"], 499);
+        Some(())
     });
     // Until it is cut off.
     while let Ok(head) = client.read_response_head() {

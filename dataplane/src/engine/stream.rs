@@ -67,6 +67,10 @@ impl Upstream {
     /// Mostly without a system call: any readiness that the runtime knows of is an end or bytes out of turn. Only when the last
     /// read took all its room the runtime still thinks that there is more; then a read tells.
     pub(crate) fn is_quiet(&mut self) -> bool {
+        // A task that has had its turn is told "pending" whatever there is; then nothing is known.
+        if !tokio::task::coop::has_budget_remaining() {
+            return false;
+        }
         let mut context = Context::from_waker(Waker::noop());
         if !self.read_all_room {
             return match &self.stream {

@@ -116,7 +116,7 @@ impl Exchange<'_, '_> {
                 Step::Read => {
                     let buffers = &self.worker.buffers;
                     match reader.poll_read(self.upstream, || buffers.large(), context) {
-                        Poll::Ready(Ok(0)) if reader.closed() => {}
+                        Poll::Ready(Ok(0)) if !self.upload.was_reset() && reader.closed() => {}
                         Poll::Ready(Ok(0) | Err(_)) => return Err(Reason::UpstreamReset),
                         Poll::Ready(Ok(_)) => {}
                         Poll::Pending => return Ok((has_moved, Waits::Upstream)),

@@ -1,6 +1,7 @@
 //! The body of a request on its way from an HTTP/2 client to an HTTP/1.1 backend.
 
 use std::{
+    io,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -32,6 +33,7 @@ pub(super) struct Upload<'a> {
     limit: u64,
     is_ended: bool,
     is_stopped: bool,
+    was_reset: bool,
     moved: u64,
 }
 
@@ -48,6 +50,7 @@ impl<'a> Upload<'a> {
             framing,
             limit,
             is_stopped: false,
+            was_reset: false,
             moved: 0,
         }
     }
@@ -55,7 +58,7 @@ impl<'a> Upload<'a> {
     /// Starts over on another connection; only while [`is_whole`](Self::is_whole).
     pub(super) fn rewind(&mut self) {
         self.written = 0;
-        self.is_stopped = false;
+        (self.is_stopped, self.was_reset) = (false, false);
     }
 
     /// Moves what can be moved; whether anything did, and what it waits for now.
@@ -81,7 +84,11 @@ impl<'a> Upload<'a> {
                 Poll::Ready(Ok(count)) => self.written += count,
                 // A head that was never written whole has no answer that could be read.
                 Poll::Ready(Err(_)) if self.is_whole && self.written < self.head => return Err(Reason::UpstreamReset),
-                Poll::Ready(Err(_)) => self.is_stopped = true,
+                Poll::Ready(Err(error)) => {
+                    self.is_stopped = true;
+                    // Told once: what is read from now on ends as if the backend had ended it.
+                    self.was_reset = error.kind() == io::ErrorKind::ConnectionReset;
+                }
                 Poll::Pending => return Ok((has_moved, Waits::Upstream)),
             }
             has_moved = true;
@@ -145,6 +152,11 @@ impl<'a> Upload<'a> {
             self.written = 0;
             self.is_whole = false;
         }
+    }
+
+    /// Whether the backend reset the connection while it was written to.
+    pub(super) fn was_reset(&self) -> bool {
+        self.was_reset
     }
 
     /// Whether all of the request so far could be sent again.

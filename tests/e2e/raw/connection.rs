@@ -108,6 +108,8 @@ fn closed() -> Vec<Case> {
             Case::passed("RFC 9112 §9.6", format!("Connection: {value}"), format!("{request}{SMUGGLED}"), seen)
                 .answers(vec![answer(200).body("ok").has(&["Connection: close"])])
                 .closes()
+                // Bytes that come when the connection is closed already may reset it: a client that says close sends none.
+                .unsplit()
         })
         .into()
 }
