@@ -3,6 +3,7 @@
 //! Each case names the section of RFC 9113 (or of the RFC that it says) that asks for it. [`case`] says what a case is, [`table`]
 //! how the cases of a group are run, [`message`] what they are made of. The other modules are the groups.
 
+mod backend;
 mod body;
 mod case;
 mod compression;

@@ -3,6 +3,7 @@
 
 mod cli;
 mod descriptors;
+mod floods;
 mod forwarding;
 mod frames;
 mod grpc;
@@ -19,6 +20,7 @@ mod operations;
 mod raw;
 mod refusals;
 mod site;
+mod slow_peers;
 mod survival;
 mod up;
 mod upstream_connections;

@@ -15,14 +15,14 @@ use super::{
 };
 
 pub(super) fn cases() -> Vec<Case> {
-    let reset = Frame::reset(1, CANCEL);
-    let more = Frame::window_update(1, 1000);
-    let trailers = headers(1, &[("x-sum", "1")], flag::END_STREAM);
+    let reset = [Frame::reset(1, CANCEL)];
+    let more = [Frame::window_update(1, 1000)];
+    let trailers = [headers(1, &[("x-sum", "1")], flag::END_STREAM)];
     let mut cases = vec![
         // Idle.
         case("§5.1", "DATA of an idle stream", &[last_data(1, "x")], Ended(&[PROTOCOL_ERROR])),
-        case("§6.4", "RST_STREAM of an idle stream", &[reset.clone()], Ended(&[PROTOCOL_ERROR])),
-        case("§5.1", "WINDOW_UPDATE of an idle stream", &[more.clone()], Ended(&[PROTOCOL_ERROR])),
+        case("§6.4", "RST_STREAM of an idle stream", &reset, Ended(&[PROTOCOL_ERROR])),
+        case("§5.1", "WINDOW_UPDATE of an idle stream", &more, Ended(&[PROTOCOL_ERROR])),
         case("§5.1", "PRIORITY of an idle stream", &[priority(1, 0)], PassedOver),
         case(
             "§5.1",
@@ -44,11 +44,11 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case("§5.1", "DATA of a stream of the server's that is idle", &[data(2, "x")], Ended(&[PROTOCOL_ERROR])),
         // Open.
-        case("§5.1", "RST_STREAM of an open stream", &[post(1, EVIL, &[]), data(1, "x"), reset.clone()], PassedOver),
+        case("§5.1", "RST_STREAM of an open stream", &[post(1, EVIL, &[]), data(1, "x"), reset[0].clone()], PassedOver),
         case(
             "§5.1",
             "WINDOW_UPDATE and PRIORITY of an open stream",
-            &[post(1, "/fine", &[]), more.clone(), priority(1, 0), last_data(1, "x")],
+            &[post(1, "/fine", &[]), more[0].clone(), priority(1, 0), last_data(1, "x")],
             Answered(200),
         ),
         case(
@@ -60,7 +60,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(
             "§5.1",
             "HEADERS that end a stream that was open",
-            &[post(1, "/fine", &[]), trailers.clone()],
+            &[post(1, "/fine", &[]), trailers[0].clone()],
             Answered(200),
         ),
     ];
@@ -77,10 +77,10 @@ pub(super) fn cases() -> Vec<Case> {
             half_closed("DATA", &[data(1, "x")], Ended(ended_codes)),
             half_closed("empty DATA", &[last_data(1, "")], Ended(ended_codes)),
             half_closed("HEADERS", &[get(1, EVIL)], Ended(ended_codes)),
-            half_closed("trailers", &[trailers.clone()], Ended(ended_codes)),
-            half_closed("WINDOW_UPDATE", &[more.clone()], Answered(200)),
-            half_closed("PRIORITY", &[priority(1, 0), more.clone()], Answered(200)),
-            half_closed("RST_STREAM", &[reset.clone()], PassedOver),
+            half_closed("trailers", &trailers, Ended(ended_codes)),
+            half_closed("WINDOW_UPDATE", &more, Answered(200)),
+            half_closed("PRIORITY", &[priority(1, 0), more[0].clone()], Answered(200)),
+            half_closed("RST_STREAM", &reset, PassedOver),
         ]
         .map(Case::unprobed),
     );
@@ -91,22 +91,22 @@ pub(super) fn cases() -> Vec<Case> {
     cases.extend([
         closed("DATA", &[data(1, "x")], Reset(closed_codes)),
         closed("HEADERS", &[get(1, EVIL)], Ended(ended_codes)),
-        closed("trailers", &[trailers.clone()], Ended(ended_codes)),
-        closed("WINDOW_UPDATE", &[more.clone()], PassedOver),
+        closed("trailers", &trailers, Ended(ended_codes)),
+        closed("WINDOW_UPDATE", &more, PassedOver),
         closed("PRIORITY", &[priority(1, 0)], PassedOver),
-        closed("RST_STREAM", &[reset.clone()], PassedOver),
+        closed("RST_STREAM", &reset, PassedOver),
     ]);
     // Closed, by a reset of the client's.
     let given_up = |what: &str, frames: &[Frame], outcome| {
-        let first = [post(1, EVIL, &[]), data(1, "x"), reset.clone()];
+        let first = [post(1, EVIL, &[]), data(1, "x"), reset[0].clone()];
         case("§5.1", format!("{what} behind RST_STREAM"), &[&first[..], frames].concat(), outcome)
     };
     cases.extend([
         given_up("DATA", &[data(1, "x")], Reset(closed_codes)),
         given_up("HEADERS", &[get(1, EVIL)], Ended(ended_codes)),
-        given_up("WINDOW_UPDATE", &[more.clone()], PassedOver),
+        given_up("WINDOW_UPDATE", &more, PassedOver),
         given_up("PRIORITY", &[priority(1, 0)], PassedOver),
-        given_up("RST_STREAM", &[reset.clone()], PassedOver),
+        given_up("RST_STREAM", &reset, PassedOver),
     ]);
     // Closed, by a reset of ours: what was under way is passed over.
     let refused = |what: &str, frames: &[Frame]| {
@@ -119,10 +119,10 @@ pub(super) fn cases() -> Vec<Case> {
     };
     cases.extend([
         refused("DATA", &[data(1, "x"), last_data(1, "x")]),
-        refused("trailers", &[trailers]),
-        refused("WINDOW_UPDATE", &[more]),
+        refused("trailers", &trailers),
+        refused("WINDOW_UPDATE", &more),
         refused("PRIORITY", &[priority(1, 0)]),
-        refused("RST_STREAM", &[reset]),
+        refused("RST_STREAM", &reset),
         refused("an unknown frame", &[Frame::new(0xbb, 0, 1, [])]),
     ]);
     cases
