@@ -399,6 +399,40 @@ mod tests {
     }
 
     #[test]
+    fn frames_of_impossible_sizes_and_a_connection_without_settings_are_breaches() {
+        let settings = frame(SETTINGS, 0, 0, &[0; 6]);
+        for (kind, flags, length, is_right) in [
+            (PRIORITY, 0, 5, true),
+            (PRIORITY, 0, 4, false),
+            (RST_STREAM, 0, 4, true),
+            (RST_STREAM, 0, 5, false),
+            (WINDOW_UPDATE, 0, 4, true),
+            (WINDOW_UPDATE, 0, 0, false),
+            (SETTINGS, 0, 12, true),
+            (SETTINGS, 0, 7, false),
+            (SETTINGS, FIRST_FLAG, 0, true),
+            (SETTINGS, FIRST_FLAG, 6, false),
+            (PING, 0, 8, true),
+            (PING, FIRST_FLAG, 7, false),
+            (GOAWAY, 0, 20, true),
+            (GOAWAY, 0, 7, false),
+            (HEADERS, 5, 0, true),
+            (0xbb, 0, 1, true),
+        ] {
+            let mut watch = watch(0);
+            watch.received(&[&settings[..], &frame(kind, flags, 0, &vec![0; length])].concat());
+            assert_eq!(watch.breach(), (!is_right).then_some(Code::FRAME_SIZE_ERROR), "{kind} of {length}");
+        }
+        for first in [frame(SETTINGS, FIRST_FLAG, 0, &[]), frame(HEADERS, 5, 1, b"x"), frame(0xbb, 0, 0, &[])] {
+            let mut watch = watch(0);
+            watch.received(&first);
+            assert_eq!(watch.breach(), Some(Code::PROTOCOL_ERROR));
+            watch.trust();
+            assert_eq!(watch.breach(), None, "of a backend");
+        }
+    }
+
+    #[test]
     fn a_farewell_does_not_cut_a_frame_in_two() {
         let mut watch = watch(0);
         watch.received(&frame(HEADERS, 5, 9, b"abc"));
