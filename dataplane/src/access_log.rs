@@ -1,7 +1,10 @@
-//! The access log: lines go through a bounded queue to a thread of its own, which alone writes.
+//! The access log: workers collect lines and hand them through a bounded queue to a thread of its own, which alone writes.
 //!
 //! Nothing here waits for the reader of the log: lines that find no place are dropped and counted, and what the writer is
 //! told besides lies in a slot that it looks at between lines.
+
+mod line;
+mod lines;
 
 use std::{
     fs::{File, OpenOptions},
@@ -10,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
+        mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel},
     },
     thread,
     time::Duration,
@@ -20,8 +23,14 @@ use prometheus_client::metrics::counter::Counter;
 use rustix::fs::OFlags;
 use tracing::{error, info};
 
-/// Lines that may wait for the writer; past it they are dropped and counted, for traffic must not wait for a disk.
-const QUEUE: usize = 16_384;
+pub(crate) use line::Line;
+pub(crate) use lines::Lines;
+
+/// Batches that may wait for the writer; past it lines are dropped and counted, for traffic must not wait for a disk.
+const QUEUE: usize = 128;
+
+/// Bytes of lines that are handed over at one time.
+const BATCH: usize = 64 << 10;
 
 /// Bytes that are written at one time.
 const BUFFER: usize = 64 << 10;
@@ -94,10 +103,10 @@ impl AccessLog {
         Ok(Self { queue, orders, dropped })
     }
 
-    /// Queues one line, which ends with a line feed; never blocks.
-    pub(crate) fn write(&self, line: Vec<u8>) {
-        if self.queue.try_send(line).is_err() {
-            self.dropped.inc();
+    /// Queues lines, each of which ends with a line feed; never blocks.
+    fn write(&self, lines: Vec<u8>) {
+        if let Err(TrySendError::Full(lines) | TrySendError::Disconnected(lines)) = self.queue.try_send(lines) {
+            self.dropped.inc_by(count_lines(&lines));
         }
     }
 
@@ -148,6 +157,10 @@ impl AccessLog {
     }
 }
 
+fn count_lines(text: &[u8]) -> u64 {
+    text.iter().filter(|byte| **byte == b'\n').count() as u64
+}
+
 fn lock(orders: &Mutex<Orders>) -> MutexGuard<'_, Orders> {
     // Nothing that is done under the lock leaves it half done.
     orders.lock().unwrap_or_else(PoisonError::into_inner)
@@ -196,13 +209,13 @@ impl Output {
         Self { writer, buffer: Vec::with_capacity(BUFFER), dropped, is_failing: false }
     }
 
-    /// Takes a line; an empty one is the mark from which on lines go where `orders` say.
-    fn take(&mut self, line: &[u8], orders: &Mutex<Orders>) {
-        self.buffer.extend_from_slice(line);
-        if line.is_empty() || self.buffer.len() >= BUFFER {
+    /// Takes lines; none at all is the mark from which on lines go where `orders` say.
+    fn take(&mut self, lines: &[u8], orders: &Mutex<Orders>) {
+        self.buffer.extend_from_slice(lines);
+        if lines.is_empty() || self.buffer.len() >= BUFFER {
             self.settle();
         }
-        if line.is_empty()
+        if lines.is_empty()
             && let Some(next) = lock(orders).next.take()
         {
             self.writer = next;
@@ -223,8 +236,7 @@ impl Output {
             }
             Ok(()) => {}
             Err(error) => {
-                let lost = self.buffer[written..].iter().filter(|byte| **byte == b'\n').count();
-                self.dropped.inc_by(lost as u64);
+                self.dropped.inc_by(count_lines(&self.buffer[written..]));
                 // Once, not for every line: this log may lie on the same disk.
                 if !self.is_failing {
                     error!(%error, "the access log cannot be written; its lines are dropped and counted until it can");

@@ -133,6 +133,7 @@ impl Applier {
         self.log_missing = Some(self.log_destination(&config));
         self.switch_access_log().await;
 
+        snapshot.configure_live();
         self.snapshots.store(Arc::clone(&snapshot));
         self.live.metrics().revision.set(revision.0);
         snapshot.forget_replaced(&previous, &self.live);

@@ -1,15 +1,19 @@
 //! Our own HTTP/1.1 engine, on both sides, over the codec crate `http1`.
 //!
 //! [`client`] reads heads and writes answers, [`exchange`] carries one request to a backend and its response back, with
-//! [`upload`] and [`download`] for the two directions. Buffers and time-outs belong to the worker: a connection that waits owns
+//! [`upload`] and [`download`] for the two directions. [`pool`], [`capacity`], [`acquire`] and [`connect`] say where its connection
+//! comes from. Buffers and time-outs belong to the worker: a connection that waits owns
 //! neither buffer nor timer.
 
+mod acquire;
 mod buffers;
+mod capacity;
 mod client;
 mod connect;
 mod deadlines;
 mod download;
 mod exchange;
+mod gone;
 mod input;
 mod pace;
 mod pool;
@@ -20,14 +24,15 @@ mod stream;
 mod tunnel;
 mod upload;
 
-pub(crate) use buffers::Buffers;
+pub(crate) use acquire::{Wanted, acquire, obtain};
+pub(crate) use buffers::{Buffer, Buffers};
+pub(crate) use capacity::{Capacity, IdleCount, Permit};
 pub(crate) use client::{Client, Read};
-pub(crate) use connect::connect;
-pub(crate) use deadlines::Deadlines;
+pub(crate) use deadlines::{Deadline, Deadlines};
 pub(crate) use exchange::{Ended, Exchange, Terms};
-pub(crate) use pace::Timeouts;
-pub(crate) use pool::Pool;
+pub(crate) use pace::{Pace, Standing, Timeouts, Waits};
+pub(crate) use pool::{Pool, PoolSettings, retire};
 pub(crate) use scratch::{KEPT as KEPT_SCRATCH, Scratch};
 pub(crate) use splice::Pipes;
-pub(crate) use stream::Upstream;
+pub(crate) use stream::{Stream, Upstream};
 pub(crate) use tunnel::run as tunnel;

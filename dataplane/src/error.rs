@@ -30,6 +30,8 @@ pub(crate) enum Reason {
     IpDenied,
     /// The upstream has no backend that may be used.
     NoBackend,
+    /// The backend has as many connections as it may, and none became free in time.
+    ConnectionsExhausted,
     /// No connection to the backend.
     ConnectFailed,
     /// No connection to the backend in time.
@@ -52,7 +54,7 @@ pub(crate) enum Reason {
 
 impl Reason {
     /// All reasons, for metrics.
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 22] = [
         Self::BadRequest,
         Self::HeadTooLarge,
         Self::TargetTooLong,
@@ -65,6 +67,7 @@ impl Reason {
         Self::NoRoute,
         Self::IpDenied,
         Self::NoBackend,
+        Self::ConnectionsExhausted,
         Self::ConnectFailed,
         Self::ConnectTimeout,
         Self::UpstreamTimeout,
@@ -91,6 +94,7 @@ impl Reason {
             Self::NoRoute => "no_route",
             Self::IpDenied => "ip_denied",
             Self::NoBackend => "no_backend",
+            Self::ConnectionsExhausted => "connections_exhausted",
             Self::ConnectFailed => "connect_failed",
             Self::ConnectTimeout => "connect_timeout",
             Self::UpstreamTimeout => "upstream_timeout",
@@ -120,9 +124,14 @@ impl Reason {
             Self::MethodRefused => 405,
             Self::ClientGone | Self::ClientTooSlow => 499,
             Self::ConnectFailed | Self::UpstreamReset | Self::BadResponse => 502,
-            Self::NoBackend => 503,
+            Self::NoBackend | Self::ConnectionsExhausted => 503,
             Self::ConnectTimeout | Self::UpstreamTimeout | Self::TotalTimeout => 504,
         }
+    }
+
+    /// Whether the client is at fault.
+    pub(crate) const fn is_of_client(self) -> bool {
+        matches!(self.status(), 400..=499)
     }
 
     /// The reason phrase of its status.
@@ -164,6 +173,7 @@ impl Reason {
             Self::MethodRefused | Self::IpDenied => "http_request_denied",
             Self::NoRoute => "destination_not_found",
             Self::NoBackend => "destination_unavailable",
+            Self::ConnectionsExhausted => "connection_limit_reached",
             Self::ConnectFailed => "connection_refused",
             Self::ConnectTimeout => "connection_timeout",
             Self::UpstreamTimeout | Self::TotalTimeout => "http_response_timeout",
@@ -187,6 +197,7 @@ impl Reason {
             Self::NoRoute => "Nothing is served here.",
             Self::IpDenied => "Your address is not allowed here.",
             Self::NoBackend => "No backend is available for this request.",
+            Self::ConnectionsExhausted => "The backend is busy. Try again in a moment.",
             Self::ConnectFailed | Self::UpstreamReset | Self::BadResponse => "The backend failed to answer.",
             Self::ConnectTimeout | Self::UpstreamTimeout => "The backend did not answer in time.",
             Self::ClientGone => "The client went away.",
@@ -212,14 +223,43 @@ impl Reason {
     }
 }
 
-impl From<AuthorityError> for Reason {
-    fn from(_: AuthorityError) -> Self {
-        Self::BadRequest
+/// Why a request is refused that could be parsed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// What the client is told.
+    pub(crate) reason: Reason,
+    /// What exactly is wrong, in a word for the access log.
+    pub(crate) detail: &'static str,
+}
+
+impl Refusal {
+    /// Of a request that cannot be read in one way only.
+    pub(crate) const fn malformed(detail: &'static str) -> Self {
+        Self { reason: Reason::BadRequest, detail }
     }
 }
 
-impl From<PathError> for Reason {
-    fn from(_: PathError) -> Self {
-        Self::BadRequest
+impl From<AuthorityError> for Refusal {
+    fn from(error: AuthorityError) -> Self {
+        Self::malformed(match error {
+            AuthorityError::NoHost => "host_empty",
+            AuthorityError::TooLong => "host_too_long",
+            AuthorityError::ForbiddenByte { .. } => "host_forbidden_byte",
+            AuthorityError::EmptyLabel => "host_empty_label",
+            AuthorityError::BadAddress => "host_bad_address",
+            AuthorityError::BadPort => "host_bad_port",
+        })
+    }
+}
+
+impl From<PathError> for Refusal {
+    fn from(error: PathError) -> Self {
+        Self::malformed(match error {
+            PathError::NotAbsolute => "path_not_absolute",
+            PathError::ForbiddenByte { .. } => "path_forbidden_byte",
+            PathError::BadEscape { .. } => "path_bad_escape",
+            PathError::EncodedNul { .. } => "path_encoded_nul",
+            PathError::EncodedSlash { .. } => "path_encoded_slash",
+        })
     }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http1::{Field, Fields, Line, RequestBody, Upgrade, write};
 use shared::value::HostPolicy;
 
-use crate::head::Request;
+use crate::{head::Request, protocol::Protocol};
 
 /// What the head says about this hop.
 pub(crate) struct Hop<'a> {
@@ -13,6 +13,8 @@ pub(crate) struct Hop<'a> {
     pub(crate) peer: &'a str,
     /// Whether what the peer says about the client is believed.
     pub(crate) peer_is_trusted: bool,
+    /// The version in which the request came.
+    pub(crate) protocol: Protocol,
     /// The request's id.
     pub(crate) request_id: &'a str,
     /// Which `Host` the backend sees.
@@ -76,9 +78,10 @@ pub(crate) fn write(out: &mut Vec<u8>, request: &Request<'_>, hop: &Hop<'_>) {
     }
     write::line(out, b"X-Request-Id", hop.request_id.as_bytes());
     // RFC 9110 §7.6.3: with the version of the request as it came in.
-    out.extend_from_slice(match head.version {
-        http1::Version::Http10 => b"Via: 1.0 tidegate\r\n",
-        http1::Version::Http11 => b"Via: 1.1 tidegate\r\n",
+    out.extend_from_slice(match hop.protocol {
+        Protocol::Http10 => b"Via: 1.0 tidegate\r\n",
+        Protocol::Http11 => b"Via: 1.1 tidegate\r\n",
+        Protocol::Http2 => b"Via: 2 tidegate\r\n",
     });
     // RFC 9110 §7.6.2; with 0 the request does not get here.
     if let Some(hops) = head.max_forwards {
@@ -155,6 +158,7 @@ mod tests {
         let hop = Hop {
             peer: "192.0.2.1",
             peer_is_trusted: trusted,
+            protocol: Protocol::Http11,
             request_id: "id",
             host: &HostPolicy::Preserve,
             backend: "127.0.0.1:9001",

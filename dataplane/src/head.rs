@@ -8,7 +8,7 @@ use shared::{
     routing::{RequestView, host, path},
 };
 
-use crate::error::Reason;
+use crate::error::{Reason, Refusal};
 
 /// A request whose host and path have one reading. Borrows from the client's input.
 pub(crate) struct Request<'a> {
@@ -33,17 +33,17 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     /// Host or path cannot be read in one way, or the method is never forwarded.
-    pub(crate) fn read(head: &'a RequestHead, bytes: &'a [u8], paths: PathStyle) -> Result<Self, Reason> {
+    pub(crate) fn read(head: &'a RequestHead, bytes: &'a [u8], paths: PathStyle) -> Result<Self, Refusal> {
         if head.method == Method::Connect {
-            return Err(Reason::MethodRefused);
+            return Err(Refusal { reason: Reason::MethodRefused, detail: "connect" });
         }
         // RFC 9110 §9.3.8: it has none, and not every server reads one that comes all the same.
         if head.method == Method::Trace && head.body != RequestBody::None {
-            return Err(Reason::BadRequest);
+            return Err(Refusal::malformed("trace_with_body"));
         }
         // An absolute target names the host, whatever the field says (RFC 9112 §3.2.2); two that differ are two readings.
         if head.host_contradicts_target {
-            return Err(Reason::BadRequest);
+            return Err(Refusal::malformed("host_contradicts_target"));
         }
         let authority = match head.target.form {
             Form::Absolute(_) => head.target.authority.of(bytes),
@@ -53,15 +53,26 @@ impl<'a> Request<'a> {
         let host = if authority.is_empty() { Cow::Borrowed("") } else { host::parse(authority)?.host };
         let path = match head.target.form {
             Form::Asterisk => Cow::Borrowed("*"),
+            // What is asked of the server as a whole (RFC 9112 §3.2.4).
+            Form::Absolute(_)
+                if head.method == Method::Options && head.target.whole.end == head.target.authority.end =>
+            {
+                Cow::Borrowed("*")
+            }
             _ if head.target.path.is_empty() => Cow::Borrowed("/"),
             _ => path::canonicalize_in(head.target.path.of(bytes), paths)?,
         };
-        let text = |bytes: &'a [u8]| std::str::from_utf8(bytes).map_err(|_| Reason::BadRequest);
+        let text = |bytes: &'a [u8]| std::str::from_utf8(bytes).map_err(|_| Refusal::malformed("not_text"));
+        let authority = match host {
+            // As mostly: no port, lower case.
+            Cow::Borrowed(host) if host.len() == authority.len() => host,
+            _ => text(authority)?,
+        };
         Ok(Self {
             head,
             bytes,
-            method: text(head.method_name.of(bytes))?,
-            authority: text(authority)?,
+            method: head.method.name().map_or_else(|| text(head.method_name.of(bytes)), Ok)?,
+            authority,
             host,
             path,
             query: head.target.query.map(|query| text(query.of(bytes))).transpose()?,

@@ -4,12 +4,10 @@ use std::{io, net::SocketAddr, net::TcpListener, rc::Rc, sync::Arc, time::Durati
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpStream;
-use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::{
     admission::Place,
-    metrics::ListenerMetrics,
     proxy::{self, Connection},
     worker::{Listen, Worker},
 };
@@ -58,6 +56,8 @@ fn socket(address: SocketAddr) -> io::Result<Socket> {
 /// Closing with connections in the queue would reset them: their clients have sent requests already.
 pub(crate) async fn accept(worker: Rc<Worker>, listen: Listen) {
     let Listen { socket, slot, listener: last, stop, admission, open } = listen;
+    // Asking a token takes its lock: a worker's connections ask one of their own.
+    let stop = stop.child_token();
     // The fallback is for connections that waited in the queue while a new snapshot took the listener away.
     let settings = || worker.with_snapshot(|snapshot| Arc::clone(snapshot.listener(slot).unwrap_or(&last)));
     let connect = |stream: TcpStream, peer: SocketAddr, mut place: Place| {
@@ -67,7 +67,9 @@ pub(crate) async fn accept(worker: Rc<Worker>, listen: Listen) {
             listener.metrics.refused.inc();
             return;
         }
-        serve(&worker, stream, Connection::new(peer.ip(), slot, listener), place, &stop);
+        let connection = Connection::new(peer.ip(), slot, listener, place);
+        let served = proxy::serve(Rc::clone(&worker), connection, stream, stop.clone());
+        worker.spawn(worker.connections.track_future(served));
     };
     let listener = match tokio::net::TcpListener::from_std(socket) {
         Ok(listener) => listener,
@@ -86,6 +88,7 @@ pub(crate) async fn accept(worker: Rc<Worker>, listen: Listen) {
         match accepted {
             Ok((stream, peer)) => {
                 is_failing = false;
+                worker.clock.now();
                 // While the listener is full this one waits here and those behind it in the queue.
                 let limit = || if stop.is_cancelled() { None } else { settings().connections };
                 connect(stream, peer, admission.enter(limit).await);
@@ -121,31 +124,6 @@ pub(crate) async fn accept(worker: Rc<Worker>, listen: Listen) {
         }
     }
     drop(open);
-}
-
-fn serve(worker: &Rc<Worker>, stream: TcpStream, connection: Connection, place: Place, stop: &CancellationToken) {
-    let metrics = connection.listener.borrow().metrics.clone();
-    metrics.connections.inc();
-    metrics.open.inc();
-    let open = Open { metrics, _place: place };
-    let served = proxy::serve(Rc::clone(worker), connection, stream, stop.clone());
-    let tracked = worker.connections.track_future(async move {
-        served.await;
-        drop(open);
-    });
-    worker.spawn(tracked);
-}
-
-/// Counts a connection as open while it lives.
-struct Open {
-    metrics: ListenerMetrics,
-    _place: Place,
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.metrics.open.dec();
-    }
 }
 
 /// Whether an error of `accept` says something about one connection only, so that the next may be accepted at once.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
@@ -9,9 +10,15 @@ use std::{
     },
 };
 
-use shared::value::{BackendAddress, Name};
+use shared::{
+    config,
+    value::{BackendAddress, Name},
+};
 
-use crate::metrics::{EndpointMetrics, ListenerMetrics, Metrics};
+use crate::{
+    engine::{Capacity, PoolSettings, Upstream},
+    metrics::{EndpointMetrics, ListenerMetrics, Metrics},
+};
 
 /// The registry of live state. Locked while a snapshot is compiled, never on the request path.
 pub(crate) struct Live {
@@ -52,7 +59,6 @@ impl UpstreamLive {
 }
 
 /// Live state of an endpoint.
-#[derive(Debug)]
 pub(crate) struct EndpointLive {
     /// Distinct for each endpoint that ever lived in this process.
     pub(crate) id: u64,
@@ -64,13 +70,29 @@ pub(crate) struct EndpointLive {
     pub(crate) address: BackendAddress,
     /// Counters.
     pub(crate) metrics: EndpointMetrics,
+    /// How long its connections are kept.
+    pub(crate) pool: PoolSettings,
+    /// How many connections are open and may be.
+    pub(crate) capacity: Arc<Capacity<Upstream>>,
     removed: AtomicBool,
+}
+
+impl fmt::Debug for EndpointLive {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "EndpointLive({} {}/{} {})", self.id, self.upstream, self.backend, self.address)
+    }
 }
 
 impl EndpointLive {
     /// Whether no snapshot names the endpoint any more: its connections are not kept.
     pub(crate) fn is_removed(&self) -> bool {
         self.removed.load(Ordering::Relaxed)
+    }
+
+    /// Brings changed settings to act, on connections that are open, too.
+    pub(crate) fn configure(&self, pool: &config::Pool, max_connections: Option<u32>) {
+        self.pool.set(pool);
+        self.capacity.set_cap(max_connections);
     }
 }
 
@@ -98,12 +120,17 @@ impl Live {
             return Arc::clone(endpoint);
         }
         parts.next_endpoint += 1;
+        let id = parts.next_endpoint;
+        let (metrics, capacity) = (self.metrics.endpoint(upstream, backend), Arc::new(Capacity::new(id)));
+        metrics.watch_connections(&capacity);
         let endpoint = Arc::new(EndpointLive {
-            id: parts.next_endpoint,
+            id,
             upstream: upstream.clone(),
             backend: backend.clone(),
             address: address.clone(),
-            metrics: self.metrics.endpoint(upstream, backend),
+            metrics,
+            pool: PoolSettings::new(&config::Pool::default()),
+            capacity,
             removed: AtomicBool::new(false),
         });
         parts.endpoints.insert(key, Arc::clone(&endpoint));

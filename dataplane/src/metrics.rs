@@ -1,11 +1,15 @@
 //! Counters. Handles are made when a snapshot is compiled and live in it; a request touches no label map.
 
+mod backends;
 mod histogram;
+mod http2;
+mod sampled;
 
 use std::{
     collections::{HashMap, HashSet},
     fmt,
     sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
+    time::Duration,
 };
 
 use prometheus_client::{
@@ -15,8 +19,12 @@ use prometheus_client::{
 };
 use shared::value::Name;
 
-use crate::error::Reason;
+pub(crate) use backends::EndpointMetrics;
+
+use crate::{error::Reason, protocol::Protocol};
+use backends::Backends;
 use histogram::Histogram;
+pub(crate) use http2::{Http2Metrics, Http2Side};
 
 /// All counters of the process; clones share them.
 #[derive(Clone)]
@@ -25,14 +33,13 @@ pub(crate) struct Metrics {
     requests: Family<RequestLabels, Counter>,
     durations: Family<RouteLabel, Histogram>,
     generated: Family<ReasonLabel, Counter>,
-    backend_requests: Family<BackendLabels, Counter>,
-    backend_failures: Family<FailureLabels, Counter>,
-    backend_connections: Family<BackendLabels, Counter>,
-    backend_in_flight: Family<BackendLabels, Gauge>,
+    backends: Backends,
     connections: Family<ListenerLabel, Counter>,
     connections_open: Family<ListenerLabel, Gauge>,
+    listener_requests: Family<ProtocolLabels, Counter>,
     connections_refused: Family<ListenerLabel, Counter>,
-    named: Arc<Mutex<HashSet<(Name, Name)>>>,
+    /// HTTP/2 connections.
+    pub(crate) http2: Http2Metrics,
     /// Open connections of each listener that has counters.
     listeners: Arc<Mutex<HashMap<Name, Gauge>>>,
     /// The revision that acts.
@@ -53,7 +60,7 @@ pub(crate) struct Metrics {
 pub(crate) struct RouteMetrics {
     by_class: [Counter; 5],
     /// From the first byte of the request to the last of the response.
-    pub(crate) duration: Histogram,
+    duration: Histogram,
 }
 
 impl fmt::Debug for RouteMetrics {
@@ -63,28 +70,12 @@ impl fmt::Debug for RouteMetrics {
 }
 
 impl RouteMetrics {
-    /// Counts a response with `status`.
-    pub(crate) fn count(&self, status: u16) {
+    /// Counts a response with `status`, whose last byte was written `duration` after the request's first was read.
+    pub(crate) fn observe(&self, status: u16, duration: Duration) {
         let class = usize::from(status / 100).clamp(1, 5) - 1;
         self.by_class[class].inc();
+        self.duration.observe(duration);
     }
-}
-
-/// Handles of one backend.
-#[derive(Debug)]
-pub(crate) struct EndpointMetrics {
-    /// Tries that were sent.
-    pub(crate) requests: Counter,
-    /// Tries that got no response head: no connection.
-    pub(crate) connect_failures: Counter,
-    /// Tries that got no response head in time.
-    pub(crate) timeouts: Counter,
-    /// Tries whose connection ended before a response head.
-    pub(crate) resets: Counter,
-    /// Connections that were made.
-    pub(crate) connections: Counter,
-    /// Requests on their way, until the last byte of the response.
-    pub(crate) in_flight: Gauge,
 }
 
 /// Handles of one listener.
@@ -96,6 +87,8 @@ pub(crate) struct ListenerMetrics {
     pub(crate) refused: Counter,
     /// Connections that are open.
     pub(crate) open: Gauge,
+    /// Requests that came, by [`Protocol`].
+    pub(crate) requests: [Counter; Protocol::ALL.len()],
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -115,25 +108,17 @@ struct ReasonLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct BackendLabels {
-    upstream: String,
-    backend: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct FailureLabels {
-    upstream: String,
-    backend: String,
-    kind: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ListenerLabel {
     listener: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ProtocolLabels {
+    listener: String,
+    protocol: &'static str,
+}
+
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
-const FAILURES: [&str; 3] = ["connect", "timeout", "reset"];
 
 impl Metrics {
     /// Counters at 0, registered under `tidegate_`.
@@ -144,14 +129,12 @@ impl Metrics {
             requests: Family::default(),
             durations: Family::default(),
             generated: Family::default(),
-            backend_requests: Family::default(),
-            backend_failures: Family::default(),
-            backend_connections: Family::default(),
-            backend_in_flight: Family::default(),
+            backends: Backends::default(),
             connections: Family::default(),
             connections_open: Family::default(),
+            listener_requests: Family::default(),
+            http2: Http2Metrics::new(&mut registry),
             connections_refused: Family::default(),
-            named: Arc::default(),
             listeners: Arc::default(),
             revision: Gauge::default(),
             applied: Counter::default(),
@@ -168,20 +151,14 @@ impl Metrics {
             metrics.durations.clone(),
         );
         registry.register("generated_responses", "Answers that no backend gave, by reason", metrics.generated.clone());
-        registry.register("backend_requests", "Tries sent to a backend", metrics.backend_requests.clone());
-        registry.register(
-            "backend_failures",
-            "Tries that got no response head, by kind",
-            metrics.backend_failures.clone(),
-        );
-        registry.register("backend_connections", "Connections made to a backend", metrics.backend_connections.clone());
-        registry.register(
-            "backend_in_flight",
-            "Requests on their way to or from a backend",
-            metrics.backend_in_flight.clone(),
-        );
+        metrics.backends.register(&mut registry);
         registry.register("connections", "Connections accepted", metrics.connections.clone());
         registry.register("connections_open", "Connections open", metrics.connections_open.clone());
+        registry.register(
+            "listener_requests",
+            "Requests that came, by listener and version of HTTP",
+            metrics.listener_requests.clone(),
+        );
         registry.register(
             "connections_refused",
             "Connections closed at once because their client has too many",
@@ -229,39 +206,12 @@ impl Metrics {
 
     /// Handles of a backend.
     pub(crate) fn endpoint(&self, upstream: &Name, backend: &Name) -> EndpointMetrics {
-        self.named.lock().unwrap_or_else(PoisonError::into_inner).insert((upstream.clone(), backend.clone()));
-        let labels = BackendLabels { upstream: upstream.to_string(), backend: backend.to_string() };
-        let [connect_failures, timeouts, resets] = FAILURES.map(|kind| {
-            let labels = FailureLabels { upstream: upstream.to_string(), backend: backend.to_string(), kind };
-            self.backend_failures.get_or_create_owned(&labels)
-        });
-        EndpointMetrics {
-            requests: self.backend_requests.get_or_create_owned(&labels),
-            connect_failures,
-            timeouts,
-            resets,
-            connections: self.backend_connections.get_or_create_owned(&labels),
-            in_flight: self.backend_in_flight.get_or_create_owned(&labels),
-        }
+        self.backends.endpoint(upstream, backend)
     }
 
     /// Forgets the counters of all backends but `kept` (upstream and backend): else they would only ever grow in number.
     pub(crate) fn retain_endpoints(&self, kept: &HashSet<(Name, Name)>) {
-        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
-        named.retain(|(upstream, backend)| {
-            if kept.contains(&(upstream.clone(), backend.clone())) {
-                return true;
-            }
-            let labels = BackendLabels { upstream: upstream.to_string(), backend: backend.to_string() };
-            self.backend_requests.remove(&labels);
-            self.backend_connections.remove(&labels);
-            self.backend_in_flight.remove(&labels);
-            for kind in FAILURES {
-                let labels = FailureLabels { upstream: upstream.to_string(), backend: backend.to_string(), kind };
-                self.backend_failures.remove(&labels);
-            }
-            false
-        });
+        self.backends.retain(kept);
     }
 
     /// Handles of the listener `name`.
@@ -269,10 +219,15 @@ impl Metrics {
         let label = ListenerLabel { listener: name.to_string() };
         let open = self.connections_open.get_or_create_owned(&label);
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), open.clone());
+        let requests = Protocol::ALL.map(|protocol| {
+            self.listener_requests
+                .get_or_create_owned(&ProtocolLabels { listener: name.to_string(), protocol: protocol.word() })
+        });
         ListenerMetrics {
             connections: self.connections.get_or_create_owned(&label),
             refused: self.connections_refused.get_or_create_owned(&label),
             open,
+            requests,
         }
     }
 
@@ -285,6 +240,10 @@ impl Metrics {
                 let label = ListenerLabel { listener: name.to_string() };
                 self.connections.remove(&label);
                 self.connections_open.remove(&label);
+                for protocol in Protocol::ALL {
+                    self.listener_requests
+                        .remove(&ProtocolLabels { listener: name.to_string(), protocol: protocol.word() });
+                }
                 self.connections_refused.remove(&label);
             }
             keep

@@ -6,95 +6,84 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde::Serialize;
-use shared::value::Timestamp;
-use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 use crate::{
-    access_log::AccessLog,
+    access_log::Line,
     error::Reason,
     live::EndpointLive,
-    snapshot::{Listener, RouteLabels, Snapshot},
+    protocol::Protocol,
+    proxy::Connection,
+    snapshot::{RouteLabels, Snapshot},
+    worker::Worker,
 };
 
 /// The record of one request. Dropping it writes the line, however the request ended.
-pub(crate) struct AccessRecord {
-    log: Option<AccessLog>,
-    time: Timestamp,
+pub(crate) struct AccessRecord<'a> {
+    worker: &'a Worker,
+    connection: &'a Connection,
     started: Instant,
-    /// The request's id: in the log, and sent to the backend.
-    pub(crate) request_id: Uuid,
-    /// Who sent it.
-    pub(crate) client: IpAddr,
-    /// What it was routed by; the counters of requests without a route until then.
-    pub(crate) route: Arc<RouteLabels>,
+    request_id: [u8; Hyphenated::LENGTH],
+    client: IpAddr,
+    /// In which version it came.
+    pub(crate) protocol: Protocol,
+    /// What it was routed by.
+    pub(crate) route: Option<Arc<RouteLabels>>,
     /// Bytes of the request's body.
     pub(crate) bytes_in: u64,
     /// Bytes of the response's body.
     pub(crate) bytes_out: u64,
     /// Tries at backends.
     pub(crate) tries: u32,
-    listener: Arc<Listener>,
+    /// What exactly was wrong with the bytes of a request or response that was refused: for operators, never for the client.
+    pub(crate) detail: Option<&'static str>,
     endpoint: Option<Arc<EndpointLive>>,
-    revision: u64,
-    method: Box<str>,
-    host: Box<str>,
-    path: Box<str>,
     status: Option<u16>,
     reason: Option<Reason>,
     first_byte: Option<Duration>,
+    /// What only the line needs; none if no line is written.
+    line: Option<Asked>,
 }
 
-#[derive(Serialize)]
-struct Line<'a> {
-    time: Timestamp,
-    request_id: Uuid,
-    client: IpAddr,
-    listener: &'a str,
-    route: Option<&'a str>,
-    upstream: Option<&'a str>,
-    backend: Option<&'a str>,
+/// What was asked for.
+struct Asked {
     revision: u64,
-    method: &'a str,
-    host: &'a str,
-    path: &'a str,
-    status: u16,
-    reason: Option<&'a str>,
-    bytes_in: u64,
-    bytes_out: u64,
-    duration_ms: f64,
-    first_byte_ms: Option<f64>,
-    tries: u32,
+    /// Method, host and path, one behind the other.
+    text: String,
+    host: usize,
+    path: usize,
 }
 
-impl AccessRecord {
-    /// The record of a request that came by `listener` from `client` just now.
+impl<'a> AccessRecord<'a> {
+    /// The record of a request that came on `connection` from `client` just now.
     pub(crate) fn start(
-        log: &AccessLog,
-        request_id: Uuid,
+        worker: &'a Worker,
+        connection: &'a Connection,
         snapshot: &Snapshot,
-        listener: Arc<Listener>,
         client: IpAddr,
+        protocol: Protocol,
     ) -> Self {
+        let started = worker.clock.now();
+        let mut request_id = [0; Hyphenated::LENGTH];
+        worker.clock.request_id(started).hyphenated().encode_lower(&mut request_id);
+        let asked = || Asked { revision: snapshot.revision.0, text: String::new(), host: 0, path: 0 };
         Self {
-            log: snapshot.access_log.then(|| log.clone()),
-            time: Timestamp::now(),
-            started: Instant::now(),
+            worker,
+            connection,
+            started,
             request_id,
             client,
-            route: Arc::clone(&snapshot.no_route),
+            protocol,
+            route: None,
             bytes_in: 0,
             bytes_out: 0,
             tries: 0,
-            listener,
+            detail: None,
             endpoint: None,
-            revision: snapshot.revision.0,
-            method: "".into(),
-            host: "".into(),
-            path: "".into(),
             status: None,
             reason: None,
             first_byte: None,
+            line: snapshot.access_log.then(asked),
         }
     }
 
@@ -103,11 +92,20 @@ impl AccessRecord {
         self.started
     }
 
+    /// The request's id: in the log, and sent to the backend.
+    pub(crate) fn request_id(&self) -> &str {
+        std::str::from_utf8(&self.request_id).expect("a UUID is written in ASCII")
+    }
+
     /// Notes what was asked for; of a malformed request as much as could be read.
     pub(crate) fn asked(&mut self, method: &str, host: &str, path: &str) {
-        self.method = method.into();
-        self.host = host.into();
-        self.path = path.into();
+        let Some(line) = &mut self.line else { return };
+        line.host = method.len();
+        line.path = line.host + host.len();
+        line.text.reserve_exact(line.path + path.len());
+        for part in [method, host, path] {
+            line.text.push_str(part);
+        }
     }
 
     /// Notes the endpoint that is tried now, and counts the request as on its way there until the record ends.
@@ -119,13 +117,16 @@ impl AccessRecord {
         self.endpoint = Some(Arc::clone(endpoint));
     }
 
-    /// Notes the status that the client is told, and why if no backend said so.
-    pub(crate) fn answered(&mut self, status: u16, reason: Option<Reason>) {
+    /// Notes the status that the backend answered with, and when its answer came.
+    pub(crate) fn answered(&mut self, status: u16, at: Instant) {
         self.status = Some(status);
-        self.reason = reason;
-        if reason.is_none() {
-            self.first_byte = Some(self.started.elapsed());
-        }
+        self.first_byte = Some(at.saturating_duration_since(self.started));
+    }
+
+    /// Notes the status that the client is told, and why no backend said so.
+    pub(crate) fn refused(&mut self, status: u16, reason: Reason) {
+        self.status = Some(status);
+        self.reason = Some(reason);
     }
 
     /// Notes why a response that had begun did not reach its end.
@@ -138,43 +139,48 @@ impl AccessRecord {
             endpoint.metrics.in_flight.dec();
         }
     }
+
+    fn write(&self, line: &mut Line<'_>, asked: &Asked, status: u16, reason: Option<Reason>, duration: Duration) {
+        let Self { worker, connection, endpoint, .. } = self;
+        line.plain(r#"{"time":"#, worker.clock.rfc3339(self.started));
+        line.plain(r#","request_id":"#, self.request_id);
+        line.plain(r#","client":"#, connection.text_of(self.client).as_bytes());
+        line.plain(r#","protocol":"#, self.protocol.word());
+        line.plain(r#","listener":"#, connection.listener.borrow().name.as_str());
+        line.plain_or_null(r#","route":"#, self.route.as_ref().map(|route| route.name.as_str()));
+        line.plain_or_null(r#","upstream":"#, endpoint.as_ref().map(|endpoint| endpoint.upstream.as_str()));
+        line.plain_or_null(r#","backend":"#, endpoint.as_ref().map(|endpoint| endpoint.backend.as_str()));
+        line.number(r#","revision":"#, asked.revision);
+        line.escaped(r#","method":"#, &asked.text[..asked.host]);
+        line.escaped(r#","host":"#, &asked.text[asked.host..asked.path]);
+        line.escaped(r#","path":"#, &asked.text[asked.path..]);
+        line.number(r#","status":"#, status.into());
+        line.plain_or_null(r#","reason":"#, reason.map(Reason::word));
+        if let Some(detail) = self.detail {
+            line.plain(r#","detail":"#, detail);
+        }
+        line.number(r#","bytes_in":"#, self.bytes_in);
+        line.number(r#","bytes_out":"#, self.bytes_out);
+        line.millis(r#","duration_ms":"#, duration);
+        line.millis_or_null(r#","first_byte_ms":"#, self.first_byte);
+        line.number(r#","tries":"#, self.tries.into());
+    }
 }
 
-impl Drop for AccessRecord {
+impl Drop for AccessRecord<'_> {
     fn drop(&mut self) {
         self.leave_endpoint();
         // No status means that the connection's task was dropped while the request was on its way: the client went away.
         let status = self.status.unwrap_or(Reason::ClientGone.status());
         let reason = self.reason.or(self.status.is_none().then_some(Reason::ClientGone));
-        let duration = self.started.elapsed();
-        self.route.metrics.count(status);
-        self.route.metrics.duration.observe(duration.as_secs_f64());
-        let Some(log) = &self.log else { return };
-        let millis = |duration: Duration| duration.as_micros() as f64 / 1000.0;
-        let line = Line {
-            time: self.time,
-            request_id: self.request_id,
-            client: self.client,
-            listener: self.listener.name.as_str(),
-            route: Some(self.route.name.as_str()).filter(|name| !name.is_empty()),
-            upstream: self.endpoint.as_ref().map(|endpoint| endpoint.upstream.as_str()),
-            backend: self.endpoint.as_ref().map(|endpoint| endpoint.backend.as_str()),
-            revision: self.revision,
-            method: &self.method,
-            host: &self.host,
-            path: &self.path,
-            status,
-            reason: reason.map(Reason::word),
-            bytes_in: self.bytes_in,
-            bytes_out: self.bytes_out,
-            duration_ms: millis(duration),
-            first_byte_ms: self.first_byte.map(millis),
-            tries: self.tries,
-        };
-        let mut text = Vec::with_capacity(512);
-        if serde_json::to_writer(&mut text, &line).is_ok() {
-            text.push(b'\n');
-            log.write(text);
+        self.connection.listener.borrow().metrics.requests[self.protocol as usize].inc();
+        let duration = self.worker.clock.now().saturating_duration_since(self.started);
+        match &self.route {
+            Some(route) => route.metrics.observe(status, duration),
+            None => self.worker.with_snapshot(|snapshot| snapshot.no_route.metrics.observe(status, duration)),
+        }
+        if let Some(asked) = &self.line {
+            self.worker.access_log.add(|line| self.write(line, asked, status, reason, duration));
         }
     }
 }

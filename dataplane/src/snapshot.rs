@@ -70,6 +70,7 @@ impl Snapshot {
                     ),
                     upstream: Arc::clone(upstream),
                     host: route.host.clone(),
+                    grpc_web: route.grpc_web,
                     timeouts: route::timeouts(&route.timeouts),
                     ip_rules: rules.remove(&Some(route.name.clone())).unwrap_or_default(),
                 }
@@ -119,6 +120,11 @@ impl Snapshot {
     /// Counts an answer that no backend gave.
     pub(crate) fn count_generated(&self, reason: Reason) {
         self.generated[reason as usize].inc();
+    }
+
+    /// Right before this snapshot acts: brings settings that live state has to act. What is under way sees them, too.
+    pub(crate) fn configure_live(&self) {
+        self.upstreams.values().for_each(|upstream| upstream.configure_live());
     }
 
     /// After this snapshot replaced `previous`: forgets live state and counters that only `previous` named.

@@ -12,17 +12,21 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::error;
 
 use crate::{
-    access_log::AccessLog,
+    access_log::{AccessLog, Lines},
     admission::Admission,
     clock::Clock,
     engine::{Buffers, Deadlines, KEPT_SCRATCH, Pipes, Pool, Scratch},
+    h2::Links,
     listener,
     metrics::Metrics,
     snapshot::{Listener, Snapshot},
 };
 
-/// How often idle upstream connections are looked through.
-const SWEEP: Duration = Duration::from_secs(5);
+/// How often upstream connections are closed that have lain idle too long.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// Every how many sweeps all idle upstream connections are looked through.
+const SWEEPS: u32 = 5;
 
 /// What all workers share.
 #[derive(Clone)]
@@ -41,32 +45,35 @@ pub(crate) struct Common {
 pub(crate) struct Worker {
     /// Idle upstream connections.
     pub(crate) pool: Pool,
+    /// Connections to HTTP/2 backends.
+    pub(crate) links: Links,
     /// Buffers of connections that have something in them.
     pub(crate) buffers: Buffers,
     /// Pipes of large bodies.
     pub(crate) pipes: Pipes,
     /// Time-outs of connections.
     pub(crate) deadlines: Deadlines,
-    /// Dates and request ids.
+    /// Moments, dates and request ids.
     pub(crate) clock: Clock,
-    /// Where access-log lines go.
-    pub(crate) access_log: AccessLog,
+    /// Access-log lines on their way.
+    pub(crate) access_log: Lines,
     /// Counters.
     pub(crate) metrics: Metrics,
     /// All client connections of the process.
     pub(crate) connections: TaskTracker,
     snapshot: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
-    scratches: RefCell<Vec<Scratch>>,
+    #[expect(clippy::vec_box, reason = "moved between a request and this list at the price of a pointer")]
+    scratches: RefCell<Vec<Box<Scratch>>>,
 }
 
 impl Worker {
     /// Memory for a request, from the last one that ended.
-    pub(crate) fn scratch(&self) -> Scratch {
+    pub(crate) fn scratch(&self) -> Box<Scratch> {
         self.scratches.borrow_mut().pop().unwrap_or_default()
     }
 
     /// Takes the memory of a request that ended.
-    pub(crate) fn give_back(&self, mut scratch: Scratch) {
+    pub(crate) fn give_back(&self, mut scratch: Box<Scratch>) {
         // The connection may have ended inside a head.
         scratch.request.forget();
         let mut scratches = self.scratches.borrow_mut();
@@ -75,25 +82,27 @@ impl Worker {
         }
     }
 
+    /// Looks at the snapshot that acts now. Without a clone: workers that count references to one snapshot slow each other
+    /// down. `look` must not ask for the snapshot again.
+    pub(crate) fn with_snapshot<T>(&self, look: impl FnOnce(&Snapshot) -> T) -> T {
+        look(self.snapshot.borrow_mut().load())
+    }
+
     /// The snapshot that acts now.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(self.snapshot.borrow_mut().load())
     }
 
-    /// Looks something up in the snapshot that acts now.
-    pub(crate) fn with_snapshot<T>(&self, look_up: impl FnOnce(&Snapshot) -> T) -> T {
-        look_up(self.snapshot.borrow_mut().load())
-    }
-
     /// Runs `task` on this worker. A panic in it is counted and ends nothing else.
     pub(crate) fn spawn(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) {
         let worker = Rc::clone(self);
-        tokio::task::spawn_local(async move {
-            if AssertUnwindSafe(task).catch_unwind().await.is_err() {
+        // No async block: it would have room for the task twice, before it begins and while it runs.
+        tokio::task::spawn_local(AssertUnwindSafe(task).catch_unwind().map(move |ended| {
+            if ended.is_err() {
                 worker.metrics.panics.inc();
                 error!("a connection ended by a panic; this is a bug");
             }
-        });
+        }));
     }
 }
 
@@ -164,31 +173,41 @@ impl WorkerHandle {
 async fn run(common: Common, mut commands: mpsc::UnboundedReceiver<Command>) {
     let worker = Rc::new(Worker {
         pool: Pool::default(),
+        links: Links::default(),
         buffers: Buffers::default(),
         pipes: Pipes::default(),
         deadlines: Deadlines::new(),
         clock: Clock::new(),
         scratches: RefCell::default(),
-        access_log: common.access_log,
+        access_log: Lines::new(common.access_log),
         metrics: common.metrics,
         connections: common.connections,
         snapshot: RefCell::new(Cache::new(common.snapshots)),
     });
     let deadlines = worker.deadlines.clone();
     tokio::task::spawn_local(async move { deadlines.run().await });
+    let logging = Rc::clone(&worker);
+    tokio::task::spawn_local(async move { logging.access_log.run().await });
     let mut sweep = tokio::time::interval(SWEEP);
+    let mut sweeps = 0;
     loop {
         tokio::select! {
             command = commands.recv() => match command {
                 Some(Command::Listen(listen)) => worker.spawn(listener::accept(Rc::clone(&worker), listen)),
                 Some(Command::Refresh(done)) => {
                     drop(worker.snapshot());
-                    worker.pool.sweep();
+                    worker.pool.sweep_all();
+                    worker.links.sweep();
                     let _ = done.send(());
                 }
                 None => return,
             },
-            _ = sweep.tick() => worker.pool.sweep(),
+            _ = sweep.tick() => {
+                sweeps += 1;
+                if sweeps % SWEEPS == 0 { worker.pool.sweep_all() } else { worker.pool.sweep() }
+                worker.links.sweep();
+            }
+            endpoints = worker.pool.serve_waiting() => worker.links.serve_waiting(&endpoints),
         }
     }
 }

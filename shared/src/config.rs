@@ -6,6 +6,7 @@
 mod breaker;
 mod ip_rule;
 mod listener;
+mod pool;
 mod route;
 mod settings;
 mod upstream;
@@ -15,13 +16,10 @@ use serde::{Deserialize, Serialize};
 pub use breaker::{Breaker, SlidingWindowType};
 pub use ip_rule::{IpRule, IpRuleAction};
 pub use listener::{EncodedSlashes, Listener, ListenerLimits, ListenerTimeouts, PathStyle};
-pub use route::{
-    Action, Forward, HeaderRules, Maintenance, PathMatch, PathRewrite, QueryRewrite, Redirect, RegexRewrite,
-    ReplacePrefix, Respond, ResponseHeaderRules, Rewrite, Route, RouteLimits, RouteMatch, RouteTimeouts,
-    SecurityHeaders, SplitBy, SplitTarget, SplitWhen, ValueMatch,
-};
+pub use pool::Pool;
+pub use route::{Action, Forward, PathMatch, Route, RouteMatch, RouteTimeouts, ValueMatch};
 pub use settings::{AccessLog, AccessLogFormat, Settings};
-pub use upstream::{Backend, Balance, BalancePolicy, Upstream, Weight};
+pub use upstream::{Backend, Balance, BalancePolicy, Upstream, UpstreamProtocol, Weight};
 
 use crate::value::{Name, TimeSpan};
 

@@ -8,6 +8,7 @@ mod breaker;
 mod ip_rules;
 pub mod limits;
 mod listeners;
+mod pool;
 mod routes;
 mod settings;
 mod shadow;
@@ -22,7 +23,7 @@ use hashbrown::{HashMap, HashSet, hash_map::Entry};
 
 use crate::{
     Findings,
-    config::Config,
+    config::{Config, UpstreamProtocol},
     value::{Name, TimeSpan, Timestamp},
 };
 
@@ -60,6 +61,8 @@ struct References<'a> {
     routes: HashSet<&'a Name>,
     /// Upstreams that a route names.
     used_upstreams: HashSet<&'a Name>,
+    /// Upstreams that speak HTTP/2.
+    h2_upstreams: HashSet<&'a Name>,
 }
 
 impl<'a> References<'a> {
@@ -68,6 +71,12 @@ impl<'a> References<'a> {
             listeners: config.listeners.iter().map(|listener| &listener.name).collect(),
             upstreams: config.upstreams.iter().map(|upstream| &upstream.name).collect(),
             routes: config.routes.iter().map(|route| &route.name).collect(),
+            h2_upstreams: config
+                .upstreams
+                .iter()
+                .filter(|upstream| upstream.protocol == UpstreamProtocol::H2c)
+                .map(|upstream| &upstream.name)
+                .collect(),
             used_upstreams: config.routes.iter().map(|route| routes::upstream_of(&route.action)).collect(),
         }
     }

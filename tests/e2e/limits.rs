@@ -2,7 +2,7 @@
 
 use std::{io::Write, net::TcpListener, sync::mpsc, time::Duration};
 
-use harness::{Connection, DEADLINE, Origin, RawClient, Reply, wait_for};
+use harness::{Connection, DEADLINE, Origin, RawClient, Reply, rest, wait_for};
 use serde_json::{Value, json};
 
 use crate::site::{Site, one_upstream};
@@ -238,7 +238,11 @@ fn a_body_that_stops_or_trickles_is_answered_408() {
     let mut trickle = site.client();
     trickle.send("POST /trickle HTTP/1.1\r\nHost: h\r\nContent-Length: 100000000\r\n\r\n").unwrap();
     let mut sender = trickle.try_clone().unwrap();
-    let sending = std::thread::spawn(move || while sender.send("x").is_ok() {});
+    let sending = std::thread::spawn(move || {
+        while sender.send("x").is_ok() {
+            rest(Duration::from_millis(5));
+        }
+    });
     assert_eq!(trickle.read_response().unwrap().status, 408);
     drop(trickle);
     sending.join().unwrap();

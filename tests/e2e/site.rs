@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use harness::{DEADLINE, DataPlane, Origin, RawClient, free_port, wait_for};
+use harness::{DEADLINE, DataPlane, Origin, RawClient, free_port, h2::H2Client, wait_for};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -18,7 +18,12 @@ pub(crate) struct Site {
 
 impl Site {
     /// A data plane with one listener and the rest of `config`. Its access log is `access.log` in its directory.
-    pub(crate) fn start(mut config: Value) -> Self {
+    pub(crate) fn start(config: Value) -> Self {
+        Self::with_workers(2, config)
+    }
+
+    /// The same with so many workers.
+    pub(crate) fn with_workers(workers: u16, mut config: Value) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let address = format!("127.0.0.1:{}", free_port());
         if config.get("listeners").is_none() {
@@ -29,7 +34,7 @@ impl Site {
         config["settings"] = json!({ "access_log": { "file": directory.path().join("access.log") } });
         let file = directory.path().join("config.json");
         fs::write(&file, config.to_string()).unwrap();
-        let plane = DataPlane::of_file(&file, &["--workers", "2"]);
+        let plane = DataPlane::of_file(&file, &["--workers", &workers.to_string()]);
         Self { plane, address, directory }
     }
 
@@ -38,8 +43,19 @@ impl Site {
         Self::start(one_upstream(origins.iter().map(|origin| (origin.address(), 1)), route))
     }
 
+    /// The same with a listener that takes HTTP/2.
+    pub(crate) fn of_h2(origins: &[&Origin], route: Value) -> Self {
+        let mut config = one_upstream(origins.iter().map(|origin| (origin.address(), 1)), route);
+        config["listeners"] = json!([{ "name": "web", "allow_h2c": true }]);
+        Self::start(config)
+    }
+
     pub(crate) fn client(&self) -> RawClient {
         RawClient::connect(&self.address).unwrap()
+    }
+
+    pub(crate) fn h2_client(&self) -> H2Client {
+        H2Client::connect(&self.address).unwrap()
     }
 
     /// The line of the access log whose path is `path`; lines come after the response.

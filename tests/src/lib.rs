@@ -2,11 +2,15 @@
 //!
 //! Everything here is synchronous and on threads, so a test reads from top to bottom. Start with [`Up`], which runs
 //! `tidegate up` in a directory of its own, [`Api`] for the REST API and [`RawClient`] for bytes on the wire. [`Origin`] is a
-//! scripted backend, [`Nginx`] a real one, [`Load`] sends requests all the time while a test changes something. Whatever a
+//! scripted backend, [`FastOrigin`] one for very many requests, [`h2`] has both sides for HTTP/2, [`Nginx`] is a real one, [`Load`] sends
+//! requests all the time while a test changes something. Whatever a
 //! test starts ends with the value that stands for it.
 
 mod api;
 mod binary;
+mod fast_client;
+mod fast_origin;
+pub mod h2;
 mod http1;
 mod load;
 mod nginx;
@@ -20,6 +24,8 @@ mod wait;
 
 pub use api::{Answer, Api};
 pub use binary::binary;
+pub use fast_client::FastClient;
+pub use fast_origin::{FastOrigin, Habits};
 pub use http1::Head;
 pub use load::{Load, LoadFailure, Plan, Tally, rest};
 pub use nginx::Nginx;
@@ -29,4 +35,4 @@ pub use port::free_port;
 pub use process::{Process, children_of, is_alive};
 pub use raw_client::{Connection, RawClient, RawResponse, fetch, get};
 pub use up::{Up, UpSettings};
-pub use wait::{DEADLINE, wait_for};
+pub use wait::{DEADLINE, wait_for, within};

@@ -122,6 +122,16 @@ impl RawClient {
         Ok(bytes)
     }
 
+    /// Reads until the peer ends the connection.
+    ///
+    /// # Errors
+    /// It resets it, or does not end it in time.
+    pub fn read_to_end(&mut self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        io::Read::read_to_end(&mut self.reader, &mut bytes)?;
+        Ok(bytes)
+    }
+
     /// Sends `request` and reads the response to it.
     ///
     /// # Errors

@@ -12,13 +12,20 @@ pub const DEADLINE: Duration = Duration::from_secs(20);
 ///
 /// # Panics
 /// With `what`, when `deadline` has passed.
-pub fn wait_for<T>(what: &str, deadline: Duration, mut condition: impl FnMut() -> Option<T>) -> T {
+pub fn wait_for<T>(what: &str, deadline: Duration, condition: impl FnMut() -> Option<T>) -> T {
+    within(deadline, condition).unwrap_or_else(|| panic!("waited {deadline:?} in vain: {what}"))
+}
+
+/// Asks `condition` again and again until it gives a value; none when `deadline` has passed.
+pub fn within<T>(deadline: Duration, mut condition: impl FnMut() -> Option<T>) -> Option<T> {
     let end = Instant::now() + deadline;
     loop {
         if let Some(value) = condition() {
-            return value;
+            return Some(value);
         }
-        assert!(Instant::now() < end, "waited {deadline:?} in vain: {what}");
+        if Instant::now() >= end {
+            return None;
+        }
         pause();
     }
 }

@@ -160,6 +160,13 @@ impl Field {
         HOP_BY_HOP & self.bit() != 0
     }
 
+    /// Whether a field with this name, which must be a token, may stand in a trailer section. As for the trailers of chunked
+    /// bodies, names that only resemble those that may not are out too.
+    #[must_use]
+    pub fn is_trailer(name: &[u8]) -> bool {
+        !Self::classify(name).0.is_barred_from_trailers()
+    }
+
     /// Whether the field must not stand in a trailer section (RFC 9110 §6.5.1).
     #[must_use]
     pub fn is_barred_from_trailers(self) -> bool {

@@ -45,9 +45,42 @@ impl Method {
         }
     }
 
+    /// Its name, if it is one of those above.
+    #[inline]
+    #[must_use]
+    pub fn name(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+            Self::Connect => "CONNECT",
+            Self::Options => "OPTIONS",
+            Self::Trace => "TRACE",
+            Self::Patch => "PATCH",
+            Self::Other => return None,
+        })
+    }
+
     /// Whether a second delivery has the effect of one (RFC 9110 §9.2.2).
     #[must_use]
     pub fn is_idempotent(self) -> bool {
         matches!(self, Self::Get | Self::Head | Self::Options | Self::Trace | Self::Put | Self::Delete)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_method_has_the_name_that_it_is_read_from() {
+        for name in ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"] {
+            assert_eq!(Method::of(name.as_bytes()).name(), Some(name));
+        }
+        for name in ["get", "PURGE", ""] {
+            assert_eq!((Method::of(name.as_bytes()), Method::of(name.as_bytes()).name()), (Method::Other, None));
+        }
     }
 }

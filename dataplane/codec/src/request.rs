@@ -86,7 +86,7 @@ impl RequestHead {
             Err(Stop::Fault(fault)) => Err(fault),
             Err(Stop::Partial) if is_full => Err(Fault::HeadTooLarge),
             Err(Stop::Partial) => {
-                self.scan.was_partial(head.len());
+                self.scan.was_partial(head);
                 Ok(Progress::Partial)
             }
             // The fast parser takes whatever the slow one takes; should it not, then refusing is the safe reading.

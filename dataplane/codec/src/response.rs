@@ -50,6 +50,8 @@ pub struct ResponseHead {
     pub keep_alive: bool,
     /// How many seconds the origin says that it keeps an idle connection (`Keep-Alive: timeout=`).
     pub keep_alive_timeout: Option<u32>,
+    /// How many requests the origin says that the connection takes (`Keep-Alive: max=`).
+    pub keep_alive_max: Option<u32>,
     /// The protocol to which the origin switches, with 101, or would (426).
     pub upgrade: Upgrade,
     /// How many bytes of the buffer the head takes.
@@ -83,7 +85,7 @@ impl ResponseHead {
             Err(Stop::Fault(fault)) => Err(fault),
             Err(Stop::Partial) if is_full => Err(Fault::HeadTooLarge),
             Err(Stop::Partial) => {
-                self.scan.was_partial(head.len());
+                self.scan.was_partial(head);
                 Ok(Progress::Partial)
             }
             // The fast parser takes whatever the slow one takes; should it not, then refusing is the safe reading.
@@ -146,7 +148,9 @@ impl ResponseHead {
         let declared = framing::declared(&self.fields, head, self.version)?;
         self.body = framing::of_response(declared, asked.method, self.status);
         self.keep_alive = options.keeps_alive(self.version) && self.body != ResponseBody::UntilClose;
-        self.keep_alive_timeout = self.fields.value(Field::KeepAlive, head).and_then(keep_alive_timeout);
+        let keep_alive = self.fields.value(Field::KeepAlive, head);
+        self.keep_alive_timeout = keep_alive.and_then(|value| keep_alive_parameter(value, b"timeout"));
+        self.keep_alive_max = keep_alive.and_then(|value| keep_alive_parameter(value, b"max"));
         if matches!(self.status, 100..=199 | 204) {
             // They must not have one (RFC 9110 §8.6), and a reader who believed it would wait for a body.
             self.fields.remove_where(|line| line.field == Field::ContentLength);
@@ -155,13 +159,13 @@ impl ResponseHead {
     }
 }
 
-/// The `timeout` of `Keep-Alive: timeout=5, max=100`; more than `u32` holds is `u32::MAX`.
-fn keep_alive_timeout(value: &[u8]) -> Option<u32> {
+/// The number behind `name` in `Keep-Alive: timeout=5, max=100`; more than `u32` holds is `u32::MAX`.
+fn keep_alive_parameter(value: &[u8], name: &'static [u8]) -> Option<u32> {
     grammar::list(value).find_map(|member| {
         let at = member.iter().position(|byte| *byte == b'=')?;
-        if !caseless::is(grammar::trim(&member[..at]), b"timeout") {
+        if !caseless::is(grammar::trim(&member[..at]), name) {
             return None;
         }
-        grammar::number(grammar::trim(&member[at + 1..])).map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX))
+        grammar::number(grammar::trim(&member[at + 1..])).map(|number| u32::try_from(number).unwrap_or(u32::MAX))
     })
 }

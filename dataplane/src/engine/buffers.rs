@@ -12,7 +12,7 @@ use std::{
 /// Bytes of a buffer for a client connection: a head of the largest size that is allowed by default fits twice over.
 pub(crate) const SMALL: usize = 16 << 10;
 
-/// Bytes of a buffer for an upstream connection: 64 KiB of body and a head arrive in one read.
+/// Bytes of a buffer for an upstream connection and for bodies: 64 KiB of body and a head arrive in one read.
 pub(crate) const LARGE: usize = 68 << 10;
 
 /// Bytes of a buffer for a large body that cannot be spliced.

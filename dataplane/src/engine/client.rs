@@ -71,11 +71,12 @@ impl Client {
     pub(crate) async fn read_head(
         &mut self,
         worker: &Worker,
-        scratch: &mut Option<Scratch>,
+        scratch: &mut Option<Box<Scratch>>,
         idle: Duration,
         limits: impl Fn() -> (HeadLimits, Duration),
     ) -> Read {
-        self.deadline.arm(Instant::now(), idle);
+        // A request ended, or the connection was accepted, a moment ago.
+        self.deadline.arm(worker.clock.recent(), idle);
         let mut begun: Option<HeadLimits> = None;
         let read = std::future::poll_fn(|context| {
             self.deadline.wakes(context.waker());

@@ -1,19 +1,35 @@
-use std::{io, time::Duration};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use shared::value::BackendAddress;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     net::{TcpStream, UnixStream},
     time::timeout,
 };
 
-use super::stream::{Stream, Upstream};
+use super::{
+    capacity::Permit,
+    stream::{Stream, Upstream},
+};
 use crate::error::Reason;
 
-/// Opens a connection to `address` within `time`, resolving included.
+/// A backend that vanished without a word is noticed after 90 s: the first probe after 60 s of silence, then every 10 s, and the
+/// third without an answer ends the connection.
+const KEEPALIVE: TcpKeepalive =
+    TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(10)).with_retries(3);
+
+/// Opens a connection to `address` within `limit`, resolving included; it takes the place of `permit`.
 ///
-/// A DNS name is resolved by the system for each new connection.
-pub(crate) async fn connect(address: &BackendAddress, time: Duration) -> Result<Upstream, Reason> {
-    let connected = timeout(time, async {
+/// A DNS name is resolved by the system for each new connection. Dropping the future gives the attempt up.
+pub(crate) async fn connect(
+    address: &BackendAddress,
+    permit: Permit<Upstream>,
+    limit: Duration,
+) -> Result<Upstream, Reason> {
+    let connected = timeout(limit, async {
         Ok::<_, io::Error>(match address {
             BackendAddress::Ip(address) => Stream::Tcp(prepared(TcpStream::connect(address).await?)?),
             BackendAddress::Dns(host, port) => {
@@ -23,7 +39,7 @@ pub(crate) async fn connect(address: &BackendAddress, time: Duration) -> Result<
         })
     });
     match connected.await {
-        Ok(Ok(stream)) => Ok(Upstream::new(stream)),
+        Ok(Ok(stream)) => Ok(Upstream::new(stream, permit, Instant::now())),
         Ok(Err(error)) => {
             tracing::debug!(backend = %address, %error, "connecting to a backend failed");
             Err(Reason::ConnectFailed)
@@ -34,5 +50,22 @@ pub(crate) async fn connect(address: &BackendAddress, time: Duration) -> Result<
 
 fn prepared(stream: TcpStream) -> io::Result<TcpStream> {
     stream.set_nodelay(true)?;
+    SockRef::from(&stream).set_tcp_keepalive(&KEEPALIVE)?;
     Ok(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_sends_at_once_and_probes_a_silent_backend() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = prepared(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap()).unwrap();
+        let socket = SockRef::from(&stream);
+        assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(60));
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(10));
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), 3);
+    }
 }

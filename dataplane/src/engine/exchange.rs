@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use http1::{Asked, ChunkLimits, RequestBody, ResponseBody, ResponseHead, Version};
+use http1::{Asked, ChunkLimits, Fault, RequestBody, ResponseBody, ResponseHead, Version};
 use tokio::io::AsyncWrite;
 
 use super::{
@@ -23,6 +23,9 @@ use super::{
     upload::{self, Upload},
 };
 use crate::{error::Reason, worker::Worker};
+
+/// The most interim responses before the final one: each keeps the request from its time-out.
+const MAX_INTERIM: u8 = 32;
 
 /// A request under way.
 pub(crate) struct Exchange<'a> {
@@ -40,6 +43,14 @@ pub(crate) struct Exchange<'a> {
     /// Lines for the response's head.
     appended: &'a mut Vec<u8>,
     asked: Asked,
+    /// How many interim responses came.
+    interim: u8,
+    /// What exactly was wrong, when one side broke its framing.
+    detail: Option<&'static str>,
+    /// When the head of the final response was read.
+    answered_at: Option<Instant>,
+    /// Whether the deadline is that of this exchange.
+    is_armed: bool,
     /// Whether the client's connection is to be kept after this request, as far as the client is concerned.
     client_keeps: bool,
     /// Whether the client waits for 100 before it sends its body.
@@ -69,16 +80,20 @@ pub(crate) struct Terms {
 
 /// How an exchange ended.
 pub(crate) struct Ended {
-    /// The status that the client was told, once a response began.
-    pub(crate) status: Option<u16>,
+    /// The status that the client was told, and when its head was read, once a response began.
+    pub(crate) answered: Option<(u16, Instant)>,
     /// What went wrong.
     pub(crate) failure: Option<Reason>,
+    /// What exactly was wrong, if a message was broken.
+    pub(crate) detail: Option<&'static str>,
     /// Whether the client's connection can take another request.
     pub(crate) keeps_client: bool,
     /// Whether nothing of the request is left to read.
     pub(crate) was_read: bool,
     /// Whether the backend's connection can take another request.
     pub(crate) keeps_upstream: bool,
+    /// Whether nothing was sent to the backend and nothing came from it.
+    pub(crate) is_untouched: bool,
     /// Whether both sides switched to another protocol.
     pub(crate) is_upgraded: bool,
     /// What the backend sent behind the head of an upgrade.
@@ -132,31 +147,37 @@ impl<'a> Exchange<'a> {
             asked: terms.asked,
             client_keeps: terms.keeps,
             expects_continue: terms.expects_continue,
-            pace: Pace::new(terms.timeouts, terms.total, Instant::now()),
+            pace: Pace::new(terms.timeouts, terms.total, worker.clock.recent()),
             overdue: Reason::UpstreamTimeout,
+            interim: 0,
+            detail: None,
+            answered_at: None,
+            is_armed: false,
         }
     }
 
     /// Carries the request out.
-    pub(crate) async fn run(mut self) -> Ended {
+    pub(crate) async fn run(&mut self) -> Ended {
         let stop = std::future::poll_fn(|context| self.poll(context)).await;
         self.client.deadline.disarm();
         self.ended(stop)
     }
 
-    fn ended(self, stop: Stop) -> Ended {
+    fn ended(&self, stop: Stop) -> Ended {
         let is_upgraded = matches!(stop, Stop::Upgraded);
         let is_complete = matches!(stop, Stop::Complete);
         let uploaded = self.is_uploaded();
         Ended {
-            status: self.download.is_answered().then_some(self.response.status),
+            answered: self.answered_at.filter(|_| self.download.is_answered()).map(|at| (self.response.status, at)),
             failure: match stop {
                 Stop::Failed(reason) => Some(reason),
                 Stop::Complete | Stop::Upgraded => None,
             },
+            detail: self.detail,
             keeps_client: is_complete && uploaded && self.client_keeps && !self.client.has_ended,
             was_read: uploaded,
             keeps_upstream: is_complete && uploaded && self.response.keep_alive && self.download.rest().is_empty(),
+            is_untouched: self.head_written == 0 && !self.download.has_begun(),
             rest: if is_upgraded { self.download.rest().to_vec() } else { Vec::new() },
             is_upgraded,
             was_sent: self.head_written > 0,
@@ -173,20 +194,12 @@ impl<'a> Exchange<'a> {
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Stop> {
-        let (mut has_moved, mut has_uploaded) = (false, false);
-        let (upload, download) = loop {
-            let advanced = self.advance_upload(context).and_then(|up| Ok((up, self.advance_download(context)?)));
-            let ((up, upload), (down, download)) = match advanced {
-                Ok(advanced) => advanced,
-                Err(stop) => return Poll::Ready(stop),
-            };
-            has_moved |= up || down;
-            has_uploaded |= up;
-            if !up && !down {
-                break (upload, download);
-            }
+        let advanced = self.advance(context);
+        let (has_uploaded, upload, has_downloaded, download) = match advanced {
+            Ok(advanced) => advanced,
+            Err(stop) => return Poll::Ready(stop),
         };
-        if !has_moved {
+        if !has_uploaded && !has_downloaded && self.is_armed {
             let passed = self.client.deadline.has_passed();
             return if passed { Poll::Ready(Stop::Failed(self.overdue)) } else { Poll::Pending };
         }
@@ -198,7 +211,8 @@ impl<'a> Exchange<'a> {
             expects_continue: self.expects_continue && self.upload.moved() == 0,
             received: self.upload.moved(),
         };
-        let now = Instant::now();
+        let now = self.worker.clock.now();
+        self.is_armed = true;
         self.pace.moved(now, has_uploaded, &standing);
         let (due, reason) = self.pace.due(&standing);
         // What moves all the time, but too slowly, never lets a deadline pass.
@@ -208,6 +222,16 @@ impl<'a> Exchange<'a> {
         self.overdue = reason;
         self.client.deadline.arm(now, due - now);
         Poll::Pending
+    }
+
+    /// Moves what can be moved now, in both directions. Each direction goes on until it waits for its socket, and neither waits
+    /// for the other, so that once through is all.
+    fn advance(&mut self, context: &mut Context<'_>) -> Result<(bool, Waits, bool, Waits), Stop> {
+        let (up, upload) = self.advance_upload(context)?;
+        let (down, download) = self.advance_download(context)?;
+        // Last: most responses are over by now, and then the client is asked by whoever takes the next request.
+        let has_left = upload == Waits::Nobody && self.watch_client(context)?;
+        Ok((up || has_left, upload, down, download))
     }
 
     fn advance_upload(&mut self, context: &mut Context<'_>) -> Progress {
@@ -238,7 +262,7 @@ impl<'a> Exchange<'a> {
                 continue;
             }
             let step = self.upload.step(self.client.input.bytes());
-            match step.map_err(|fault| Stop::Failed(Reason::of_request(fault)))? {
+            match step.map_err(|fault| self.broken(Reason::of_request(fault), fault))? {
                 upload::Step::Write(range) => {
                     let bytes = &self.client.input.bytes()[range];
                     match Pin::new(&mut self.upstream.stream).poll_write(context, bytes) {
@@ -281,7 +305,7 @@ impl<'a> Exchange<'a> {
                 upload::Step::Done => {
                     let used = self.upload.used();
                     self.client.input.consume(used);
-                    return Ok((self.watch_client(context)? || moved, Waits::Nobody));
+                    return Ok((moved, Waits::Nobody));
                 }
             }
             moved = true;
@@ -290,9 +314,10 @@ impl<'a> Exchange<'a> {
 
     /// Writes of the head, and in the same call of the body that is there. An inner error is one of the backend's socket.
     fn write_head(&mut self, context: &mut Context<'_>) -> Result<Poll<Result<(), ()>>, Stop> {
-        let head = &self.head[self.head_written..];
         let step = self.upload.step(self.client.input.bytes());
-        let body = match step.map_err(|fault| Stop::Failed(Reason::of_request(fault)))? {
+        let step = step.map_err(|fault| self.broken(Reason::of_request(fault), fault))?;
+        let head = &self.head[self.head_written..];
+        let body = match step {
             upload::Step::Write(range) => &self.client.input.bytes()[range],
             _ => &[],
         };
@@ -364,7 +389,7 @@ impl<'a> Exchange<'a> {
                 continue;
             }
             let step = self.download.step(self.response, self.asked);
-            match step.map_err(|_| Stop::Failed(Reason::BadResponse))? {
+            match step.map_err(|fault| self.broken(Reason::BadResponse, fault))? {
                 download::Step::Head => self.answer()?,
                 download::Step::Write => {
                     match Pin::new(&mut self.client.stream).poll_write(context, self.download.waiting()) {
@@ -403,6 +428,11 @@ impl<'a> Exchange<'a> {
     fn answer(&mut self) -> Result<(), Stop> {
         self.expects_continue = false;
         if self.response.is_interim() {
+            if self.interim == MAX_INTERIM {
+                self.detail = Some("too_many_interim");
+                return Err(Stop::Failed(Reason::BadResponse));
+            }
+            self.interim += 1;
             if self.client.version == Version::Http11 {
                 self.download.pass_interim(self.response);
             } else {
@@ -414,10 +444,17 @@ impl<'a> Exchange<'a> {
         let is_delimited = !matches!(self.response.body, ResponseBody::UntilClose | ResponseBody::Chunked);
         // A request that is still coming may never end: what follows it on the connection could not be told from it.
         self.client_keeps &= (is_http11 || is_delimited) && self.is_uploaded() && !self.client.stop.is_cancelled();
+        self.answered_at = Some(self.worker.clock.now());
         self.appended.clear();
-        let delivery = response_head::Delivery { is_http11, keeps: self.client_keeps, date: &self.worker.clock.date() };
+        let delivery = response_head::Delivery { is_http11, keeps: self.client_keeps, clock: &self.worker.clock };
         response_head::append(self.appended, self.response, self.download.head(self.response), &delivery);
         let begun = self.download.begin(self.response, is_http11, self.appended);
-        begun.map_err(|_| Stop::Failed(Reason::BadResponse))
+        begun.map_err(|fault| self.broken(Reason::BadResponse, fault))
+    }
+
+    /// Ends the exchange for a message that cannot be read.
+    fn broken(&mut self, reason: Reason, fault: Fault) -> Stop {
+        self.detail = Some(fault.word());
+        Stop::Failed(reason)
     }
 }

@@ -2,14 +2,16 @@
 
 use http1::{Field, ResponseBody, ResponseHead, Upgrade, write};
 
+use crate::clock::Clock;
+
 /// How the client gets the response.
 pub(crate) struct Delivery<'a> {
     /// Whether the client speaks HTTP/1.1.
     pub(crate) is_http11: bool,
     /// Whether its connection is kept afterwards.
     pub(crate) keeps: bool,
-    /// The date now.
-    pub(crate) date: &'a [u8],
+    /// Knows the date.
+    pub(crate) clock: &'a Clock,
 }
 
 /// Writes the lines that come behind those of the backend; hop-by-hop lines of its own are left out already.
@@ -26,7 +28,12 @@ pub(crate) fn append(out: &mut Vec<u8>, head: &ResponseHead, bytes: &[u8], deliv
     }
     // A recipient with a clock adds what the origin left out (RFC 9110 §6.6.1).
     if !head.fields.has(Field::Date) {
-        write::line(out, b"Date", delivery.date);
+        write::line(out, b"Date", &delivery.clock.date());
+    }
+    // Whoever refuses to go on without another protocol must say which (RFC 9110 §15.5.22).
+    if let (426, Upgrade::To(protocols)) = (head.status, head.upgrade) {
+        write::line(out, b"Upgrade", protocols.of(bytes));
+        out.extend_from_slice(b"Connection: upgrade\r\n");
     }
     match (delivery.keeps, delivery.is_http11) {
         (true, true) => {}

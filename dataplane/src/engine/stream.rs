@@ -4,12 +4,17 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll, Waker},
+    time::Instant,
 };
+
+use rustix::net::{RecvFlags, recv};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
 };
+
+use super::capacity::Permit;
 
 /// A connected socket.
 pub(crate) enum Stream {
@@ -25,12 +30,36 @@ pub(crate) struct Upstream {
     pub(crate) stream: Stream,
     /// Whether the last read took all the room it had: then there may be more that nobody knows of.
     pub(crate) read_all_room: bool,
+    /// When it was opened.
+    pub(crate) opened: Instant,
+    /// Whole requests that it served.
+    pub(crate) requests: u32,
+    /// Its place among the connections to the endpoint that may be open.
+    pub(crate) permit: Permit<Self>,
+    /// Requests that it may serve, as far as the backend told.
+    allowed: u32,
 }
 
 impl Upstream {
     /// A connection that was opened just now.
-    pub(crate) fn new(stream: Stream) -> Self {
-        Self { stream, read_all_room: false }
+    pub(crate) fn new(stream: Stream, permit: Permit<Self>, opened: Instant) -> Self {
+        Self { stream, read_all_room: false, opened, requests: 0, permit, allowed: u32::MAX }
+    }
+
+    /// Counts a request that was answered whole; `max` is what the response's `Keep-Alive` said of their number.
+    ///
+    /// Some servers say with each response how many may follow, others how many the connection takes in all: the lower reading
+    /// of what was said at any time counts.
+    pub(crate) fn has_served(&mut self, max: Option<u32>) {
+        if let Some(max) = max {
+            self.allowed = self.allowed.min(self.requests.saturating_add(max));
+        }
+        self.requests += 1;
+    }
+
+    /// Whether it served as many requests as the backend takes on it.
+    pub(crate) fn is_used_up(&self) -> bool {
+        self.requests >= self.allowed
     }
 
     /// Whether an idle connection is open and nothing came on it that nobody asked for.
@@ -48,6 +77,17 @@ impl Upstream {
         self.read_all_room = false;
         let mut byte = [0];
         Pin::new(&mut self.stream).poll_read(&mut context, &mut ReadBuf::new(&mut byte)).is_pending()
+    }
+
+    /// Whether the kernel knows of nothing on an idle connection either: it may be ahead of what [`is_quiet`](Self::is_quiet)
+    /// sees. Costs a system call; for a request that cannot be sent twice.
+    pub(crate) fn is_quiet_now(&self) -> bool {
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        let peeked = match &self.stream {
+            Stream::Tcp(stream) => recv(stream, &mut [0; 1], flags),
+            Stream::Unix(stream) => recv(stream, &mut [0; 1], flags),
+        };
+        matches!(peeked, Err(rustix::io::Errno::AGAIN))
     }
 }
 
@@ -88,5 +128,48 @@ impl AsyncWrite for Stream {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(context),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::engine::Capacity;
+
+    #[tokio::test]
+    async fn the_backend_says_how_many_requests_a_connection_takes() {
+        // What each response says, and after how many the connection is used up.
+        let cases: [(&[Option<u32>], usize); 6] = [
+            (&[None; 5], usize::MAX),
+            (&[Some(3); 5], 3),
+            (&[Some(2), Some(1), Some(0)], 2),
+            (&[None, Some(1)], 2),
+            (&[Some(0)], 1),
+            (&[Some(u32::MAX), None], usize::MAX),
+        ];
+        for (said, expected) in cases {
+            let capacity = Arc::new(Capacity::new(1));
+            let (stream, _other) = UnixStream::pair().unwrap();
+            let permit = capacity.try_open().unwrap();
+            let mut upstream = Upstream::new(Stream::Unix(stream), permit, Instant::now());
+            let used_up = said.iter().position(|max| {
+                upstream.has_served(*max);
+                upstream.is_used_up()
+            });
+            assert_eq!(used_up.map_or(usize::MAX, |index| index + 1), expected, "{said:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_kernel_is_asked_when_it_matters() {
+        let capacity = Arc::new(Capacity::new(1));
+        let (stream, other) = UnixStream::pair().unwrap();
+        let mut upstream = Upstream::new(Stream::Unix(stream), capacity.try_open().unwrap(), Instant::now());
+        assert!(upstream.is_quiet() && upstream.is_quiet_now());
+        drop(other);
+        // The runtime has not looked since.
+        assert!(upstream.is_quiet() && !upstream.is_quiet_now());
     }
 }

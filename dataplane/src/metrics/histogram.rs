@@ -1,8 +1,11 @@
 //! A histogram whose buckets are atomic: workers that observe at the same time do not wait for one another.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use prometheus_client::{
@@ -10,8 +13,9 @@ use prometheus_client::{
     metrics::{MetricType, TypedMetric},
 };
 
-/// Upper bounds of the buckets, in seconds; one more bucket is above all.
-const BOUNDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+/// Upper bounds of the buckets, in microseconds; one more bucket is above all.
+const BOUNDS: [u64; 12] =
+    [1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 5_000_000, 30_000_000];
 
 /// A histogram of durations; clones share it.
 #[derive(Clone, Debug, Default)]
@@ -27,11 +31,13 @@ struct Inner {
 }
 
 impl Histogram {
-    /// Counts a duration of `seconds`.
-    pub(crate) fn observe(&self, seconds: f64) {
-        let bucket = BOUNDS.partition_point(|bound| *bound < seconds);
+    /// Counts `duration`.
+    pub(crate) fn observe(&self, duration: Duration) {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        // From below: most requests are quick.
+        let bucket = BOUNDS.iter().position(|bound| nanos <= bound * 1000).unwrap_or(BOUNDS.len());
         self.inner.buckets[bucket].fetch_add(1, Ordering::Relaxed);
-        self.inner.sum.fetch_add((seconds * 1e9) as u64, Ordering::Relaxed);
+        self.inner.sum.fetch_add(nanos, Ordering::Relaxed);
     }
 }
 
@@ -41,7 +47,7 @@ impl TypedMetric for Histogram {
 
 impl EncodeMetric for Histogram {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let bounds = BOUNDS.into_iter().chain([f64::INFINITY]);
+        let bounds = BOUNDS.into_iter().map(|micros| micros as f64 / 1e6).chain([f64::INFINITY]);
         let counts = self.inner.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed));
         let buckets: Vec<(f64, u64)> = bounds.zip(counts).collect();
         // From the buckets, so that the count is never below or above what they add up to.
@@ -66,8 +72,8 @@ mod tests {
         let histogram = Histogram::default();
         let mut registry = Registry::default();
         registry.register("d", "durations", histogram.clone());
-        for seconds in [0.0005, 0.001, 0.0011, 31.0] {
-            histogram.observe(seconds);
+        for micros in [500, 1_000, 1_100, 31_000_000] {
+            histogram.observe(Duration::from_micros(micros));
         }
         let mut text = String::new();
         encode(&mut text, &registry).unwrap();

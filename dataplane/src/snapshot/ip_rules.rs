@@ -11,6 +11,8 @@ use shared::{
 pub(crate) struct IpRules {
     v4: PrefixMap<ipnet::Ipv4Net, Decision>,
     v6: PrefixMap<ipnet::Ipv6Net, Decision>,
+    /// As of most scopes: then there is nothing to look up.
+    has_rules: bool,
 }
 
 /// What the rules of one range say. Each action holds until its own moment; `None` says nothing.
@@ -43,6 +45,7 @@ impl IpRules {
     }
 
     fn add(&mut self, rule: &IpRule) {
+        self.has_rules = true;
         let decision = match rule.cidr.net() {
             ipnet::IpNet::V4(net) => self.v4.entry(net).or_default(),
             ipnet::IpNet::V6(net) => self.v6.entry(net).or_default(),
@@ -56,6 +59,9 @@ impl IpRules {
 
     /// Whether `client` may come in now; `now` is asked for only if a rule names the client.
     pub(crate) fn verdict(&self, client: IpAddr, now: impl Fn() -> Timestamp) -> Verdict {
+        if !self.has_rules {
+            return Verdict::Allowed;
+        }
         let decide = |verdict: Verdict, decision: &Decision| {
             let now = now().as_millis();
             let acts = |until: Option<Until>| until.is_some_and(|until| now < until);

@@ -15,6 +15,8 @@ pub(crate) struct Listener {
     pub(crate) name: Name,
     /// Peers that are believed.
     pub(crate) trusted_proxies: Vec<Cidr>,
+    /// Whether connections may begin with HTTP/2 at once.
+    pub(crate) allow_h2c: bool,
     /// Limits of a request head.
     pub(crate) head: HeadLimits,
     /// From the first byte of a head to its last.
@@ -45,6 +47,7 @@ impl Listener {
         Self {
             name: listener.name.clone(),
             trusted_proxies: listener.trusted_proxies.clone(),
+            allow_h2c: listener.allow_h2c,
             head: HeadLimits { bytes: bytes(limits.head), fields: limits.fields, target_bytes: bytes(limits.target) },
             head_time: timeouts.request_head.duration(),
             idle: timeouts.keep_alive_idle.duration(),

@@ -21,6 +21,8 @@ pub(crate) struct Route {
     pub(crate) host: HostPolicy,
     /// How long each part of a request may take. The grace of half-closed clients is the listener's.
     pub(crate) timeouts: Timeouts,
+    /// Whether calls of gRPC-Web become calls of gRPC.
+    pub(crate) grpc_web: bool,
     /// The route's own IP rules.
     pub(crate) ip_rules: IpRules,
 }

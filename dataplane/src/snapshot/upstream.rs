@@ -43,9 +43,21 @@ impl Upstream {
         self.config == *config
     }
 
+    /// What its backends speak.
+    pub(crate) fn protocol(&self) -> config::UpstreamProtocol {
+        self.config.protocol
+    }
+
     /// The next backend by weight; `None` if there is none with a weight.
     pub(crate) fn pick(&self) -> Option<&Backend> {
         self.backends.get(self.schedule.at(self.live.next_turn())?)
+    }
+
+    /// Brings what the configuration says of connections to act on the live state of the backends.
+    pub(crate) fn configure_live(&self) {
+        for (backend, config) in self.backends.iter().zip(&self.config.backends) {
+            backend.live.configure(&self.config.pool, config.max_connections);
+        }
     }
 
     /// All backends.

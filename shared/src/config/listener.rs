@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use super::{Named, is, is_default, is_millis, is_true, yes};
 use crate::value::{ByteSize, Cidr, ListenAddress, Name, TimeSpan};
 
-/// A bound address that takes HTTP/1.1 connections.
+/// A bound address that takes HTTP/1.1 connections, and HTTP/2 ones where it is told to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -17,6 +17,10 @@ pub struct Listener {
     /// The client address is then found in `X-Forwarded-For` from right to left, past every trusted address.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trusted_proxies: Vec<Cidr>,
+    /// Whether a connection may begin with HTTP/2 at once, without TLS (prior knowledge, RFC 9113 §3.3). Otherwise it is
+    /// answered 505 `version_unsupported`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub allow_h2c: bool,
     /// How long clients may take.
     #[serde(default, skip_serializing_if = "is_default")]
     pub timeouts: ListenerTimeouts,
@@ -35,6 +39,7 @@ impl Listener {
             name,
             address,
             trusted_proxies: Vec::new(),
+            allow_h2c: false,
             timeouts: ListenerTimeouts::default(),
             limits: ListenerLimits::default(),
             paths: PathStyle::default(),

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Breaker, Named, is_default};
+use super::{Breaker, Named, Pool, is_default};
 use crate::value::{BackendAddress, Name};
 
 /// A named group of backends that serve the same thing.
@@ -10,15 +10,33 @@ use crate::value::{BackendAddress, Name};
 pub struct Upstream {
     /// Unique among upstreams.
     pub name: Name,
+    /// What its backends speak.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub protocol: UpstreamProtocol,
     /// How a backend is chosen.
     #[serde(default, skip_serializing_if = "is_default")]
     pub balance: Balance,
     /// The members. None, or none with a weight: requests are answered 503 `no_backend`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub backends: Vec<Backend>,
+    /// How long connections to the backends are kept.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub pool: Pool,
     /// The circuit breaker of each backend.
     #[serde(default, skip_serializing_if = "is_default")]
     pub breaker: Breaker,
+}
+
+/// What backends speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum UpstreamProtocol {
+    /// HTTP/1.1.
+    #[default]
+    H1,
+    /// HTTP/2 from the first byte, without TLS (prior knowledge): many requests share a connection, and gRPC works.
+    H2c,
 }
 
 /// How a backend is chosen.
@@ -53,6 +71,12 @@ pub struct Backend {
     /// Its share of the requests against the weights of the others, 0 to 1000; 0 takes none.
     #[serde(default, skip_serializing_if = "is_default")]
     pub weight: Weight,
+    /// Connections that may be open to it at the same time, 1 to 100000: busy and idle ones of all workers of a data plane. At
+    /// the cap a request waits for one as long as connecting may take, and is then answered 503 `connections_exhausted`.
+    /// None: no cap.
+    #[serde(default, skip_serializing_if = "is_default")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 100_000))]
+    pub max_connections: Option<u32>,
 }
 
 /// A backend's share of the requests: 0 to 1000, 1 unless said otherwise.

@@ -4,7 +4,7 @@
 //! Texts have limits of their own where they are parsed ([`value`](crate::value)); the whole document has
 //! [`MAX_DOCUMENT`](crate::document::MAX_DOCUMENT).
 
-use crate::config::Weight;
+use crate::{config::Weight, value::TimeSpan};
 
 /// Listeners: each is one socket per worker.
 pub const LISTENERS: usize = 1_000;
@@ -36,6 +36,16 @@ pub const UPSTREAMS: usize = 10_000;
 pub const BACKENDS_PER_UPSTREAM: usize = 1_000;
 /// The sum of the weights of one upstream: the schedule of the round robin has a place for each.
 pub const WEIGHTS_PER_UPSTREAM: usize = 1_000_000;
+/// Connections that a cap of a backend may allow; more do not fit between two addresses anyway.
+pub const CONNECTIONS_PER_BACKEND: u32 = 100_000;
+/// Idle connections of one worker to one backend.
+pub const IDLE_CONNECTIONS: u32 = 100_000;
+/// How long a connection to a backend may lie idle.
+pub const IDLE_TIMEOUT: TimeSpan = TimeSpan::from_secs(86_400);
+/// The longest age after which a connection to a backend is not used again.
+pub const CONNECTION_AGE: TimeSpan = TimeSpan::from_secs(30 * 86_400);
+/// The most requests after which a connection to a backend is not used again.
+pub const REQUESTS_PER_CONNECTION: u32 = 1_000_000;
 /// Statuses or ranges of them that a breaker counts as failures; there are 500 statuses.
 pub const FAILURE_STATUSES: usize = 500;
 /// IP rules.

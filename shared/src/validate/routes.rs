@@ -21,6 +21,14 @@ pub(super) fn check(routes: &[Route], references: &References, findings: &mut Fi
                 format!("/routes/{index}/action/forward/upstream"),
                 format!("there is no upstream \"{upstream}\": create it first, or name an existing one"),
             );
+        } else if route.grpc_web && !references.h2_upstreams.contains(upstream) {
+            findings.error(
+                format!("/routes/{index}/grpc_web"),
+                format!(
+                    "gRPC needs HTTP/2, and the upstream \"{upstream}\" speaks HTTP/1.1: set its protocol to h2c, or leave \
+                     grpc_web out"
+                ),
+            );
         }
         check_match(&route.matches, format_args!("/routes/{index}/match"), references, findings);
         check_timeouts(&route.timeouts, &format!("/routes/{index}/timeouts"), findings);

@@ -122,6 +122,17 @@ fn references_exist() {
 }
 
 #[test]
+fn grpc_web_needs_an_upstream_that_speaks_http_2() {
+    let with = |protocol| {
+        sound_but(json!({
+            "upstreams": [{"name": "u", "protocol": protocol, "backends": [{"name": "a", "address": "a:1"}]}],
+            "routes": [{"name": "r", "action": {"forward": {"upstream": "u"}}, "grpc_web": true}],
+        }))
+    };
+    expect(&[(with("h1"), &[(Error, "/routes/0/grpc_web", "set its protocol to h2c")]), (with("h2c"), &[])]);
+}
+
+#[test]
 fn listeners_do_not_share_an_address() {
     let conflict: &[_] = &[(Error, "/listeners/1/address", "/listeners/0")];
     expect(&[
@@ -207,6 +218,39 @@ fn paths_are_canonical() {
             &[(Error, "/routes/0/match/path/prefix", "two hexadecimal digits")],
         ),
         (routes(&[json!({"path": {"prefix": "/a%2Fb"}})]), &[]),
+    ]);
+}
+
+#[test]
+fn pools_and_caps_stay_within_their_ranges() {
+    let pool = |pool: Value| {
+        sound_but(
+            json!({"upstreams": [{"name": "u", "backends": [{"name": "a", "address": "unix:/a"}], "pool": pool}]}),
+        )
+    };
+    let cap = |cap: u32| backends(json!([{"name": "a", "address": "unix:/a", "max_connections": cap}]));
+    expect(&[
+        (
+            pool(json!({"idle_timeout": "0s", "max_idle": 100_001, "max_age": "0s", "max_requests": 0})),
+            &[
+                (Error, "/upstreams/0/pool/idle_timeout", "write max_idle: 0"),
+                (Error, "/upstreams/0/pool/max_idle", "write 0 to 100000"),
+                (Error, "/upstreams/0/pool/max_age", "longer than 0"),
+                (Error, "/upstreams/0/pool/max_requests", "write 1 to 1000000"),
+            ],
+        ),
+        (
+            pool(json!({"idle_timeout": "25h", "max_age": "31d", "max_requests": 1_000_001})),
+            &[
+                (Error, "/upstreams/0/pool/idle_timeout", "at most 1d"),
+                (Error, "/upstreams/0/pool/max_age", "at most 30d"),
+                (Error, "/upstreams/0/pool/max_requests", "write 1 to 1000000"),
+            ],
+        ),
+        (pool(json!({"idle_timeout": "1d", "max_idle": 0, "max_age": "30d", "max_requests": 1})), &[]),
+        (cap(0), &[(Error, "/upstreams/0/backends/0/max_connections", "write 1 to 100000")]),
+        (cap(100_001), &[(Error, "/upstreams/0/backends/0/max_connections", "write 1 to 100000")]),
+        (cap(1), &[]),
     ]);
 }
 

@@ -2,7 +2,7 @@ use std::fmt::Display;
 
 use hashbrown::HashMap;
 
-use super::{References, at_most, breaker, limits, unique_names};
+use super::{References, at_most, breaker, limits, pool, unique_names};
 use crate::{Findings, config::Upstream};
 
 pub(super) fn check(upstreams: &[Upstream], references: &References, findings: &mut Findings) {
@@ -16,6 +16,7 @@ pub(super) fn check(upstreams: &[Upstream], references: &References, findings: &
             );
         }
         check_backends(upstream, format_args!("/upstreams/{index}/backends"), findings);
+        pool::check(&upstream.pool, format_args!("/upstreams/{index}/pool"), findings);
         breaker::check(&upstream.breaker, format_args!("/upstreams/{index}/breaker"), findings);
     }
 }
@@ -40,6 +41,17 @@ fn check_backends(upstream: &Upstream, pointer: impl Display + Copy, findings: &
     }
     let mut by_address = HashMap::with_capacity(backends.len());
     for (index, backend) in backends.iter().enumerate() {
+        if let Some(cap) = backend.max_connections
+            && !(1..=limits::CONNECTIONS_PER_BACKEND).contains(&cap)
+        {
+            findings.error(
+                format!("{pointer}/{index}/max_connections"),
+                format!(
+                    "{cap} is out of range: write 1 to {}, or leave it out for no cap; weight: 0 sends no requests",
+                    limits::CONNECTIONS_PER_BACKEND
+                ),
+            );
+        }
         if let Some(first) = by_address.get(&backend.address) {
             findings.warning(
                 format!("{pointer}/{index}/address"),

@@ -141,18 +141,19 @@ fn connections_are_kept_as_version_and_connection_say() {
 }
 
 #[test]
-fn keep_alive_tells_how_long() {
-    for (value, timeout) in [
-        ("timeout=5", Some(5)),
-        ("max=100, Timeout = 7", Some(7)),
-        ("timeout=99999999999", Some(u32::MAX)),
-        ("timeout=x", None),
-        ("timeout", None),
-        ("max=5", None),
-        ("", None),
+fn keep_alive_tells_how_long_and_how_often() {
+    for (value, timeout, max) in [
+        ("timeout=5", Some(5), None),
+        ("max=100, Timeout = 7", Some(7), Some(100)),
+        ("timeout=99999999999", Some(u32::MAX), None),
+        ("timeout=x, max=0", None, Some(0)),
+        ("timeout, max", None, None),
+        ("max=5", None, Some(5)),
+        ("", None, None),
     ] {
         let bytes = format!("HTTP/1.1 200 OK\r\nKeep-Alive: {value}\r\nContent-Length: 0\r\n\r\n");
-        assert_eq!(parse(bytes.as_bytes(), GET).unwrap().keep_alive_timeout, timeout, "{value}");
+        let head = parse(bytes.as_bytes(), GET).unwrap();
+        assert_eq!((head.keep_alive_timeout, head.keep_alive_max), (timeout, max), "{value}");
     }
 }
 

@@ -1,0 +1,67 @@
+//! How a request comes by a connection to its endpoint when the pool has none: a new one, or at the cap whatever is free next.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{capacity::Grant, client::Client, connect::connect, exchange::Terms, stream::Upstream};
+use crate::{error::Reason, live::EndpointLive, worker::Worker};
+
+/// Which connections will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// Any: at the cap also one that falls idle.
+    Any,
+    /// One that served nothing yet: a pooled one turned out stale, and another one might, too.
+    Fresh,
+}
+
+/// Has a connection to `endpoint` that is not idle now. Waiting at the endpoint's cap and connecting may take `limit` each.
+///
+/// A client that goes away meanwhile ends the attempt. Dropping the future does, too.
+///
+/// # Errors
+/// [`Reason::ConnectFailed`], [`Reason::ConnectTimeout`], [`Reason::ConnectionsExhausted`], [`Reason::ClientGone`].
+pub(crate) async fn acquire(
+    worker: &Worker,
+    endpoint: &Arc<EndpointLive>,
+    client: &mut Client,
+    terms: &Terms,
+    wanted: Wanted,
+    limit: Duration,
+) -> Result<Upstream, Reason> {
+    tokio::select! {
+        biased;
+        obtained = obtain(worker, endpoint, wanted, limit) => obtained,
+        () = client.gone(&worker.buffers, terms) => Err(Reason::ClientGone),
+    }
+}
+
+/// As [`acquire`], whatever becomes of the client.
+pub(crate) async fn obtain(
+    worker: &Worker,
+    endpoint: &Arc<EndpointLive>,
+    wanted: Wanted,
+    limit: Duration,
+) -> Result<Upstream, Reason> {
+    let capacity = &endpoint.capacity;
+    let permit = match capacity.try_open() {
+        Some(permit) => permit,
+        None => {
+            endpoint.metrics.cap_waits.inc();
+            let bell = (wanted == Wanted::Any).then(|| worker.pool.bell());
+            match tokio::time::timeout(limit, capacity.wait(bell)).await {
+                Ok(Grant::Open(permit)) => permit,
+                Ok(Grant::Use(upstream)) => {
+                    endpoint.metrics.reused.inc();
+                    return Ok(upstream);
+                }
+                Err(_) => {
+                    endpoint.metrics.cap_timeouts.inc();
+                    return Err(Reason::ConnectionsExhausted);
+                }
+            }
+        }
+    };
+    let upstream = connect(&endpoint.address, permit, limit).await?;
+    endpoint.metrics.connections.inc();
+    Ok(upstream)
+}

@@ -1,0 +1,117 @@
+mod stress;
+
+use futures_util::FutureExt;
+
+use super::*;
+
+/// A connection that is nothing but its place.
+struct Connection(Permit<Self>);
+
+fn capacity(cap: Option<u32>) -> Arc<Capacity<Connection>> {
+    let capacity = Arc::new(Capacity::new(1));
+    capacity.set_cap(cap);
+    capacity
+}
+
+fn granted(waiting: &mut Waiting<Connection>) -> Option<Grant<Connection>> {
+    waiting.now_or_never()
+}
+
+#[test]
+fn without_a_cap_everybody_gets_a_place() {
+    let capacity = capacity(None);
+    let permits: Vec<_> = (0..1000).map(|_| capacity.try_open().unwrap()).collect();
+    assert!(!capacity.is_capped() && capacity.open() == 1000);
+    drop(permits);
+    assert_eq!(capacity.open(), 0);
+}
+
+#[test]
+fn places_go_to_who_came_first_and_past_who_left() {
+    let capacity = capacity(Some(1));
+    let first = capacity.try_open().unwrap();
+    assert!(capacity.try_open().is_none());
+    let mut waiting: Vec<_> = (0..4).map(|_| capacity.wait(None)).collect();
+    // Who leaves the queue, and who was granted a place and leaves before seeing it.
+    drop(waiting.remove(0));
+    drop(first);
+    assert!(capacity.try_open().is_none(), "nobody overtakes the queue");
+    drop(waiting.remove(0));
+    let Some(Grant::Open(permit)) = granted(&mut waiting[0]) else { panic!("the third is next") };
+    assert!(granted(&mut waiting[1]).is_none());
+    drop(permit);
+    let Some(Grant::Open(last)) = granted(&mut waiting[1]) else { panic!("the fourth is next") };
+    drop((waiting, last));
+    assert_eq!((capacity.open(), capacity.waiting.load(SeqCst)), (0, 0));
+}
+
+#[test]
+fn an_idle_connection_is_given_to_its_own_worker_and_closed_for_another() {
+    let capacity = capacity(Some(2));
+    let (mine, other) = (Arc::new(Bell::default()), Arc::new(Bell::default()));
+    let [one, two] = [(); 2].map(|()| Connection(capacity.try_open().unwrap()));
+    assert!(matches!(capacity.turn_of_idle(&mine), Turn::Keep));
+
+    let mut waiting = [&other, &mine, &mine].map(|bell| capacity.wait(Some(bell)));
+    let Turn::Close = capacity.turn_of_idle(&mine) else { panic!("the first is of another worker") };
+    // While that one closes, the next connection is for the second in the queue.
+    let Turn::Give(waiter) = capacity.turn_of_idle(&mine) else { panic!("the second is of this worker") };
+    assert!(waiter.send(Grant::Use(two)).is_ok());
+    let Some(Grant::Use(two)) = granted(&mut waiting[1]) else { panic!("it was given") };
+    let mut closing = one.0;
+    closing.closes();
+    drop(closing);
+    let Some(Grant::Open(place)) = granted(&mut waiting[0]) else { panic!("the place of the closed one") };
+    // Only a new connection does for somebody whose pooled one was stale.
+    let mut fresh = capacity.wait(None);
+    drop(waiting);
+    assert!(matches!(capacity.turn_of_idle(&mine), Turn::Close));
+    let mut closing = two.0;
+    closing.closes();
+    drop(closing);
+    assert!(matches!(granted(&mut fresh), Some(Grant::Open(_))));
+    drop((place, fresh));
+    assert_eq!(capacity.open(), 0);
+}
+
+#[tokio::test]
+async fn workers_with_idle_connections_are_told() {
+    let capacity = capacity(Some(1));
+    let (idle, none) = (Arc::new(Bell::default()), Arc::new(Bell::default()));
+    let shelves = [capacity.count_idle_of(&idle), capacity.count_idle_of(&none)];
+    let permit = capacity.try_open().unwrap();
+    shelves[0].set(1, true);
+    let _waiting = [capacity.wait(Some(&none)), capacity.wait(Some(&none))];
+    assert_eq!(idle.heard().now_or_never(), Some(vec![1]));
+    assert_eq!(none.heard().now_or_never(), None);
+    assert_eq!(capacity.idle(), 1);
+    capacity.forget(&shelves[0]);
+    assert_eq!(capacity.idle(), 0);
+    drop(permit);
+}
+
+#[test]
+fn a_changed_cap_acts_at_once_and_surplus_goes_as_it_falls_idle() {
+    let capacity = capacity(Some(1));
+    let bell = Arc::new(Bell::default());
+    let mut permits = vec![capacity.try_open().unwrap()];
+    let mut waiting: Vec<_> = (0..3).map(|_| capacity.wait(Some(&bell))).collect();
+    capacity.set_cap(Some(3));
+    for waiting in &mut waiting[..2] {
+        let Some(Grant::Open(permit)) = granted(waiting) else { panic!("there is room for two more") };
+        permits.push(permit);
+    }
+    assert!(granted(&mut waiting[2]).is_none());
+    drop(waiting);
+    capacity.set_cap(Some(1));
+    for _ in 0..2 {
+        assert!(matches!(capacity.turn_of_idle(&bell), Turn::Close));
+        let mut permit = permits.pop().unwrap();
+        permit.closes();
+        drop(permit);
+    }
+    assert!(matches!(capacity.turn_of_idle(&bell), Turn::Keep));
+    assert!(capacity.try_open().is_none());
+    capacity.set_cap(None);
+    assert!(capacity.try_open().is_some());
+}

@@ -1,0 +1,42 @@
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use tokio::sync::oneshot;
+
+use super::{Capacity, Grant};
+
+/// Somebody in the queue. Dropping it leaves the queue; what it was granted meanwhile goes to the next.
+pub(crate) struct Waiting<C> {
+    capacity: Arc<Capacity<C>>,
+    id: u64,
+    receiver: oneshot::Receiver<Grant<C>>,
+    is_granted: bool,
+}
+
+impl<C> Waiting<C> {
+    pub(super) fn new(capacity: &Arc<Capacity<C>>, id: u64, receiver: oneshot::Receiver<Grant<C>>) -> Self {
+        Self { capacity: Arc::clone(capacity), id, receiver, is_granted: false }
+    }
+}
+
+impl<C> Future for Waiting<C> {
+    type Output = Grant<C>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Grant<C>> {
+        let granted = std::task::ready!(Pin::new(&mut self.receiver).poll(context));
+        self.is_granted = true;
+        Poll::Ready(granted.expect("who is taken out of the queue is granted something"))
+    }
+}
+
+impl<C> Drop for Waiting<C> {
+    fn drop(&mut self) {
+        if !self.is_granted {
+            self.capacity.leave(self.id);
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! gRPC over HTTP/2: how long a call may take, and the proxy's own answers as a status that gRPC clients read.
+//!
+//! Source: "gRPC over HTTP2" of the gRPC documentation (`PROTOCOL-HTTP2.md`, `http-grpc-status-mapping.md`).
+
+use std::{fmt::Write, time::Duration};
+
+use http::{HeaderMap, HeaderValue, Response, header};
+
+use crate::error::Reason;
+
+/// What a request says that is a gRPC call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Call {
+    /// How long its client waits.
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl Call {
+    /// The call that a request with these fields makes: its type is `application/grpc`, maybe with `+proto` or a parameter.
+    pub(crate) fn of(fields: &HeaderMap) -> Option<Self> {
+        let rest = fields.get(header::CONTENT_TYPE)?.as_bytes().strip_prefix(b"application/grpc")?;
+        matches!(rest.first(), None | Some(b'+' | b';')).then(|| Self { timeout: timeout(fields) })
+    }
+}
+
+/// How long the client waits for the whole call, as `grpc-timeout` says: at most eight digits and a unit.
+///
+/// One that is malformed says nothing; the backend refuses it.
+fn timeout(fields: &HeaderMap) -> Option<Duration> {
+    let value = fields.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let count: u64 = digits.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(count * 3600),
+        "M" => Duration::from_secs(count * 60),
+        "S" => Duration::from_secs(count),
+        "m" => Duration::from_millis(count),
+        "u" => Duration::from_micros(count),
+        "n" => Duration::from_nanos(count),
+        _ => return None,
+    })
+}
+
+/// The code of the status that stands for `reason`.
+const fn code(reason: Reason) -> u8 {
+    const CANCELLED: u8 = 1;
+    const DEADLINE_EXCEEDED: u8 = 4;
+    const PERMISSION_DENIED: u8 = 7;
+    const RESOURCE_EXHAUSTED: u8 = 8;
+    const UNIMPLEMENTED: u8 = 12;
+    const INTERNAL: u8 = 13;
+    const UNAVAILABLE: u8 = 14;
+    match reason {
+        Reason::ClientGone | Reason::ClientTooSlow => CANCELLED,
+        Reason::TotalTimeout => DEADLINE_EXCEEDED,
+        Reason::IpDenied => PERMISSION_DENIED,
+        Reason::HeadTooLarge | Reason::BodyTooLarge | Reason::TargetTooLong => RESOURCE_EXHAUSTED,
+        Reason::NoRoute | Reason::MethodRefused | Reason::NotImplemented => UNIMPLEMENTED,
+        Reason::NoBackend
+        | Reason::ConnectFailed
+        | Reason::ConnectTimeout
+        | Reason::UpstreamReset
+        | Reason::UpstreamTimeout
+        | Reason::RequestTimeout => UNAVAILABLE,
+        _ => INTERNAL,
+    }
+}
+
+/// A response of trailers only: what a gRPC client is told that no backend answers.
+pub(crate) fn refusal(reason: Reason) -> Response<()> {
+    let mut response = Response::new(());
+    let fields = response.headers_mut();
+    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    fields.insert("grpc-status", HeaderValue::from(u16::from(code(reason))));
+    let message = percent_encoded(&format!("{}: {}", reason.word(), reason.sentence()));
+    if let Ok(message) = HeaderValue::from_str(&message) {
+        fields.insert("grpc-message", message);
+    }
+    response
+}
+
+/// As `grpc-message` is written: visible ASCII but `%`.
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if matches!(byte, b' '..=b'~') && byte != b'%' {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(name: &'static str, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(header::HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())])
+    }
+
+    #[test]
+    fn calls_are_told_by_their_content_type() {
+        for (kind, is) in [
+            ("application/grpc", true),
+            ("application/grpc+proto", true),
+            ("application/grpc;charset=x", true),
+            ("application/grpc-web", false),
+            ("application/json", false),
+        ] {
+            assert_eq!(Call::of(&fields("content-type", kind)).is_some(), is, "{kind}");
+        }
+        assert_eq!(Call::of(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn timeouts_are_read_in_every_unit_and_malformed_ones_are_none() {
+        for (text, expected) in [
+            ("1H", Some(Duration::from_secs(3600))),
+            ("2M", Some(Duration::from_secs(120))),
+            ("3S", Some(Duration::from_secs(3))),
+            ("250m", Some(Duration::from_millis(250))),
+            ("10u", Some(Duration::from_micros(10))),
+            ("99999999n", Some(Duration::from_nanos(99_999_999))),
+            ("0S", Some(Duration::ZERO)),
+            ("100000000S", None),
+            ("S", None),
+            ("", None),
+            ("1", None),
+            ("-1S", None),
+            ("1x", None),
+            ("1 S", None),
+        ] {
+            assert_eq!(timeout(&fields("grpc-timeout", text)), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn every_reason_is_a_status() {
+        for reason in Reason::ALL {
+            let response = refusal(reason);
+            assert_ne!(response.headers()["grpc-status"], "0", "{reason:?}");
+            assert!(response.headers()["grpc-message"].to_str().unwrap().starts_with(reason.word()));
+        }
+        assert_eq!(percent_encoded("a% b\u{e9}\n"), "a%25 b%C3%A9%0A");
+    }
+}

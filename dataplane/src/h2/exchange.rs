@@ -1,0 +1,144 @@
+//! One request of an HTTP/2 client on one connection to an HTTP/1.1 backend.
+//!
+//! Both directions are driven by one poll, so that an early response passes a request that is still coming.
+
+use std::task::{Context, Poll};
+
+use http1::ResponseHead;
+
+use super::{
+    downstream::Downstream,
+    pacer::Pacer,
+    response_head,
+    response_reader::{ResponseReader, Step},
+    upload::Upload,
+};
+use crate::{
+    engine::{Standing, Terms, Upstream, Waits},
+    error::Reason,
+    worker::Worker,
+};
+
+/// A request under way.
+pub(super) struct Exchange<'a, 'b> {
+    pub(super) worker: &'a Worker,
+    pub(super) upstream: &'a mut Upstream,
+    pub(super) upload: &'a mut Upload<'b>,
+    pub(super) client: &'a mut Downstream,
+    pub(super) response: &'a mut ResponseHead,
+    pub(super) terms: &'a Terms,
+}
+
+/// How an exchange ended.
+pub(super) struct Ended {
+    /// What went wrong.
+    pub(super) failure: Option<Reason>,
+    /// Whether the backend's connection can take another request.
+    pub(super) keeps_upstream: bool,
+    /// Whether any byte of a response came.
+    pub(super) response_began: bool,
+    /// Bytes of the response's body.
+    pub(super) bytes_out: u64,
+}
+
+impl Exchange<'_, '_> {
+    /// Carries the request out; `on_head` is called when the response has begun.
+    pub(super) async fn run(mut self, mut on_head: impl FnMut(u16)) -> Ended {
+        let mut reader = ResponseReader::new(self.terms.expects_continue);
+        let mut pacer = Pacer::new(self.worker, self.terms);
+        self.response.forget();
+        let result = std::future::poll_fn(|context| self.poll(&mut reader, &mut pacer, &mut on_head, context)).await;
+        let keeps = result.is_ok() && self.upload.is_complete() && self.response.keep_alive && reader.is_clean();
+        Ended {
+            failure: result.err(),
+            keeps_upstream: keeps,
+            response_began: reader.has_begun(),
+            bytes_out: reader.moved(),
+        }
+    }
+
+    fn poll(
+        &mut self,
+        reader: &mut ResponseReader,
+        pacer: &mut Pacer,
+        on_head: &mut impl FnMut(u16),
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), Reason>> {
+        pacer.wakes(context.waker());
+        let (mut has_moved, mut has_uploaded) = (false, false);
+        let (upload, download) = loop {
+            let (up, upload) = self.upload.advance(self.upstream, context)?;
+            if self.client.is_gone(context) {
+                return Poll::Ready(Err(Reason::ClientGone));
+            }
+            let (down, download) = self.advance_download(reader, on_head, context)?;
+            if self.client.is_ended() {
+                return Poll::Ready(Ok(()));
+            }
+            has_moved |= up || down;
+            has_uploaded |= up;
+            if !up && !down {
+                break (upload, download);
+            }
+        };
+        let standing = Standing {
+            upload,
+            download,
+            is_answered: self.client.has_begun(),
+            is_half_closed: false,
+            expects_continue: reader.awaits_continue() && self.upload.moved() == 0,
+            received: self.upload.moved(),
+        };
+        match pacer.settle(has_moved, has_uploaded, &standing) {
+            Some(reason) => Poll::Ready(Err(reason)),
+            None => Poll::Pending,
+        }
+    }
+
+    fn advance_download(
+        &mut self,
+        reader: &mut ResponseReader,
+        on_head: &mut impl FnMut(u16),
+        context: &mut Context<'_>,
+    ) -> Result<(bool, Waits), Reason> {
+        let mut has_moved = false;
+        loop {
+            match self.client.poll_sent(context) {
+                Poll::Ready(sent) => sent?,
+                Poll::Pending => return Ok((has_moved, Waits::Client)),
+            }
+            if self.client.is_ended() {
+                return Ok((true, Waits::Nobody));
+            }
+            match reader.step(self.response, self.terms.asked)? {
+                Step::Head => self.answer(reader, on_head)?,
+                Step::Data(chunk) => self.client.push(chunk, reader.is_last()),
+                Step::Read => {
+                    let buffers = &self.worker.buffers;
+                    match reader.poll_read(self.upstream, || buffers.large(), context) {
+                        Poll::Ready(Ok(0)) if reader.closed() => {}
+                        Poll::Ready(Ok(0) | Err(_)) => return Err(Reason::UpstreamReset),
+                        Poll::Ready(Ok(_)) => {}
+                        Poll::Pending => return Ok((has_moved, Waits::Upstream)),
+                    }
+                }
+                Step::Done => self.client.end(reader.take_trailers())?,
+            }
+            has_moved = true;
+        }
+    }
+
+    /// Acts on a complete head: interim ones are passed on, the final one begins the response.
+    fn answer(&mut self, reader: &mut ResponseReader, on_head: &mut impl FnMut(u16)) -> Result<(), Reason> {
+        let response = response_head::of(self.response, reader.head(self.response), || self.worker.clock.date())?;
+        if self.response.is_interim() {
+            self.client.interim(response);
+            reader.skip(self.response);
+            return Ok(());
+        }
+        reader.begin(self.response);
+        self.client.begin(response, reader.is_last())?;
+        on_head(self.response.status);
+        Ok(())
+    }
+}

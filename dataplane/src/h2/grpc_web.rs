@@ -1,0 +1,173 @@
+//! gRPC-Web, as browsers speak it: a gRPC call whose trailers travel in its body, and whose body may be base64.
+//!
+//! Source: "gRPC Web" of the gRPC documentation (`PROTOCOL-WEB.md`).
+
+use std::task::{Context, Poll, ready};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::{BufMut, Bytes, BytesMut};
+use h2::Reason as Code;
+use http::{HeaderMap, HeaderValue, Request, Response, header};
+
+use super::peer::{Peer, Piece};
+use crate::error::Reason;
+
+/// The first byte of a frame that holds trailers and no message.
+const TRAILERS: u8 = 0x80;
+
+/// How the client writes the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Binary,
+    /// Base64.
+    Text,
+}
+
+/// The client of a gRPC-Web call, as a client of a gRPC call.
+pub(super) struct WebPeer<'a, P> {
+    inner: &'a mut P,
+    form: Form,
+    /// Less than four characters of base64 that came last.
+    rest: Vec<u8>,
+    /// Whether the response is one of gRPC, and so translated.
+    is_translated: bool,
+}
+
+impl<'a, P: Peer> WebPeer<'a, P> {
+    /// Makes a gRPC call of `request`, if it is one of gRPC-Web; else there is nothing to translate.
+    pub(super) fn of(request: &mut Request<()>, inner: &'a mut P) -> Result<Self, &'a mut P> {
+        let fields = request.headers_mut();
+        let kind = fields.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+        let forms = [(&b"application/grpc-web-text"[..], Form::Text), (b"application/grpc-web", Form::Binary)];
+        let found = forms.iter().find_map(|(name, form)| Some((kind.strip_prefix(*name)?, *form)));
+        let Some((suffix, form)) = found.filter(|(suffix, _)| matches!(suffix.first(), None | Some(b'+' | b';')))
+        else {
+            return Err(inner);
+        };
+        let Ok(kind) = HeaderValue::from_bytes(&[b"application/grpc", suffix].concat()) else { return Err(inner) };
+        fields.insert(header::CONTENT_TYPE, kind);
+        fields.insert(header::TE, HeaderValue::from_static("trailers"));
+        // The body has another one now.
+        fields.remove(header::CONTENT_LENGTH);
+        Ok(Self { inner, form, rest: Vec::new(), is_translated: false })
+    }
+
+    /// Decodes all that can be. Each group of four stands for itself: padding may come in the middle.
+    fn decoded(&mut self, data: &[u8]) -> Result<Bytes, Reason> {
+        self.rest.extend_from_slice(data);
+        let mut decoded = Vec::with_capacity(self.rest.len() / 4 * 3);
+        let (groups, rest) = self.rest.as_chunks::<4>();
+        for group in groups {
+            STANDARD.decode_vec(group, &mut decoded).map_err(|_| Reason::BadRequest)?;
+        }
+        let rest = rest.to_vec();
+        self.rest = rest;
+        Ok(decoded.into())
+    }
+
+    fn encoded(&self, data: Bytes) -> Bytes {
+        match self.form {
+            Form::Binary => data,
+            // Padded each time: the client must not wait for the end of a message until the next one comes.
+            Form::Text => STANDARD.encode(data).into(),
+        }
+    }
+}
+
+impl<P: Peer> Peer for WebPeer<'_, P> {
+    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Result<Piece, Reason>> {
+        loop {
+            let piece = ready!(self.inner.poll_piece(context))?;
+            if self.form == Form::Binary {
+                return Poll::Ready(Ok(piece));
+            }
+            let (data, is_last) = match piece {
+                Piece::Data(data, is_last) => (self.decoded(&data)?, is_last),
+                Piece::End(_) => (Bytes::new(), true),
+            };
+            return Poll::Ready(match (is_last, self.rest.is_empty()) {
+                (true, false) => Err(Reason::BadRequest),
+                (true, true) => Ok(Piece::Data(data, true)),
+                (false, _) if data.is_empty() => continue,
+                (false, _) => Ok(Piece::Data(data, false)),
+            });
+        }
+    }
+
+    fn is_gone(&mut self, context: &mut Context<'_>) -> bool {
+        self.inner.is_gone(context)
+    }
+
+    fn is_half_closed(&self) -> bool {
+        self.inner.is_half_closed()
+    }
+
+    fn interim(&mut self, response: Response<()>) {
+        self.inner.interim(response);
+    }
+
+    fn begin(&mut self, mut response: Response<()>, is_end: bool) -> Result<(), Reason> {
+        let fields = response.headers_mut();
+        let kind = fields.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+        if let Some(suffix) = kind.strip_prefix(b"application/grpc") {
+            let name: &[u8] = match self.form {
+                Form::Binary => b"application/grpc-web",
+                Form::Text => b"application/grpc-web-text",
+            };
+            let kind = HeaderValue::from_bytes(&[name, suffix].concat()).map_err(|_| Reason::BadResponse)?;
+            fields.insert(header::CONTENT_TYPE, kind);
+            fields.remove(header::CONTENT_LENGTH);
+            fields.remove(header::TRAILER);
+            self.is_translated = true;
+        }
+        self.inner.begin(response, is_end)
+    }
+
+    fn push(&mut self, data: Bytes, is_end: bool) {
+        let data = if self.is_translated { self.encoded(data) } else { data };
+        self.inner.push(data, is_end);
+    }
+
+    fn end(&mut self, trailers: Option<HeaderMap>) -> Result<(), Reason> {
+        match trailers {
+            Some(trailers) if self.is_translated => {
+                self.inner.push(self.encoded(frame(&trailers)), true);
+                Ok(())
+            }
+            trailers => self.inner.end(trailers),
+        }
+    }
+
+    fn poll_sent(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Reason>> {
+        self.inner.poll_sent(context)
+    }
+
+    fn has_begun(&self) -> bool {
+        self.inner.has_begun()
+    }
+
+    fn is_ended(&self) -> bool {
+        self.inner.is_ended()
+    }
+
+    async fn settled(&self) {
+        self.inner.settled().await;
+    }
+
+    fn abort(&mut self, code: Code) {
+        self.inner.abort(code);
+    }
+}
+
+/// Trailers as the last frame of a body.
+fn frame(trailers: &HeaderMap) -> Bytes {
+    let mut lines = Vec::new();
+    for (name, value) in trailers {
+        http1::write::line(&mut lines, name.as_str().as_bytes(), value.as_bytes());
+    }
+    let mut frame = BytesMut::with_capacity(lines.len() + 5);
+    frame.put_u8(TRAILERS);
+    frame.put_u32(lines.len() as u32);
+    frame.put_slice(&lines);
+    frame.freeze()
+}

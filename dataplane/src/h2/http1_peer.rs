@@ -1,0 +1,277 @@
+//! A client that speaks HTTP/1 and is answered by an HTTP/2 backend.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use h2::Reason as Code;
+use http::{HeaderMap, Response, StatusCode, header};
+use http1::{
+    ChunkHead, ChunkLimits, ChunkedDecoder, LAST_CHUNK, LengthDecoder, Method, Part, RequestBody, Version, write,
+};
+use tokio::io::AsyncWrite;
+
+use super::{
+    peer::{Peer, Piece},
+    trailers,
+};
+use crate::{
+    engine::{Client, Terms},
+    error::Reason,
+    worker::Worker,
+};
+
+/// The client of one request.
+pub(super) struct Http1Peer<'a> {
+    worker: &'a Worker,
+    client: &'a mut Client,
+    body: Body,
+    method: Method,
+    /// What is to be written.
+    out: Vec<u8>,
+    written: usize,
+    framing: Framing,
+    /// Whether the connection takes another request after this one.
+    keeps: bool,
+    has_begun: bool,
+    is_ended: bool,
+}
+
+/// What of the request's body is still to come.
+enum Body {
+    Ended,
+    Length(LengthDecoder),
+    Chunked(Box<ChunkedDecoder>),
+}
+
+/// How the response's body is delimited.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Framing {
+    /// There is none.
+    None,
+    /// By its length, or by the end of the connection.
+    Plain,
+    Chunked,
+}
+
+impl<'a> Http1Peer<'a> {
+    /// The client of a request for which `terms` hold.
+    pub(super) fn new(worker: &'a Worker, client: &'a mut Client, terms: &Terms) -> Self {
+        let limits = ChunkLimits { body_bytes: terms.body_limit, ..ChunkLimits::default() };
+        let body = match terms.body {
+            RequestBody::None | RequestBody::Length(0) => Body::Ended,
+            RequestBody::Length(length) => Body::Length(LengthDecoder::new(length)),
+            RequestBody::Chunked => Body::Chunked(Box::new(ChunkedDecoder::new(limits))),
+        };
+        Self {
+            worker,
+            client,
+            body,
+            method: terms.asked.method,
+            out: Vec::new(),
+            written: 0,
+            framing: Framing::None,
+            keeps: terms.keeps,
+            has_begun: false,
+            is_ended: false,
+        }
+    }
+
+    /// Whether the client's connection can take another request, after a response that reached its end.
+    pub(super) fn keeps(&self) -> bool {
+        self.keeps && self.was_read() && !self.client.has_ended
+    }
+
+    /// Whether nothing of the request is left to read.
+    pub(super) fn was_read(&self) -> bool {
+        matches!(self.body, Body::Ended)
+    }
+
+    /// The next part of what was read; none if more must be read.
+    fn piece(&mut self) -> Result<Option<Piece>, Reason> {
+        let input = self.client.input.bytes();
+        match &mut self.body {
+            Body::Ended => Ok(Some(Piece::End(None))),
+            Body::Length(decoder) => {
+                let count = decoder.take(input.len());
+                let data = Bytes::copy_from_slice(&input[..count]);
+                self.client.input.consume(count);
+                let is_done = decoder.is_done();
+                if is_done {
+                    self.body = Body::Ended;
+                }
+                Ok((count > 0).then_some(Piece::Data(data, is_done)))
+            }
+            Body::Chunked(decoder) => {
+                let mut at = 0;
+                let part = decoder.data(input, &mut at).map_err(Reason::of_request)?;
+                let piece = match part {
+                    Part::Bytes(range) => Some(Piece::Data(Bytes::copy_from_slice(&input[range]), false)),
+                    Part::More => None,
+                    Part::End => {
+                        let trailers = trailers::of_chunked(decoder).map_err(|_| Reason::BadRequest)?;
+                        self.body = Body::Ended;
+                        Some(Piece::End(trailers))
+                    }
+                };
+                self.client.input.consume(at);
+                Ok(piece)
+            }
+        }
+    }
+
+    /// Writes the lines of a head, without those that frame the body.
+    fn lines(&mut self, fields: &HeaderMap) {
+        for (name, value) in fields {
+            if *name != header::CONTENT_LENGTH {
+                write::line(&mut self.out, name.as_str().as_bytes(), value.as_bytes());
+            }
+        }
+    }
+
+    /// Decides how the body is framed, and says so.
+    fn frame(&mut self, response: &Response<()>, is_end: bool) {
+        let status = response.status();
+        let length = response.headers().get(header::CONTENT_LENGTH);
+        let is_bodyless =
+            status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED || self.method == Method::Head;
+        // A length leaves no place for the trailers that are announced.
+        let length = length.filter(|_| is_bodyless || is_end || !response.headers().contains_key(header::TRAILER));
+        let is_http11 = self.client.version == Version::Http11;
+        if let Some(length) = length.filter(|_| status != StatusCode::NO_CONTENT) {
+            write::line(&mut self.out, b"content-length", length.as_bytes());
+        }
+        self.framing = match length {
+            _ if is_bodyless => Framing::None,
+            Some(_) => Framing::Plain,
+            None if is_end => {
+                self.out.extend_from_slice(b"content-length: 0\r\n");
+                Framing::None
+            }
+            None if is_http11 => {
+                self.out.extend_from_slice(b"transfer-encoding: chunked\r\n");
+                Framing::Chunked
+            }
+            None => {
+                self.keeps = false;
+                Framing::Plain
+            }
+        };
+    }
+}
+
+impl Peer for Http1Peer<'_> {
+    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Result<Piece, Reason>> {
+        loop {
+            if let Some(piece) = self.piece()? {
+                return Poll::Ready(Ok(piece));
+            }
+            match ready!(self.client.poll_read(&self.worker.buffers, context)) {
+                Ok(0) | Err(_) => return Poll::Ready(Err(Reason::ClientGone)),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    fn is_gone(&mut self, context: &mut Context<'_>) -> bool {
+        if !self.was_read() || self.client.has_ended || !self.client.input.is_empty() {
+            return false;
+        }
+        match self.client.poll_read(&self.worker.buffers, context) {
+            Poll::Ready(Ok(0)) => {
+                self.client.has_ended = true;
+                false
+            }
+            Poll::Ready(Err(_)) => true,
+            Poll::Ready(Ok(_)) | Poll::Pending => false,
+        }
+    }
+
+    fn is_half_closed(&self) -> bool {
+        self.client.has_ended
+    }
+
+    fn interim(&mut self, response: Response<()>) {
+        if self.client.version == Version::Http11 {
+            write::status_line(&mut self.out, response.status().as_u16(), phrase(response.status()));
+            self.lines(response.headers());
+            write::end(&mut self.out);
+        }
+    }
+
+    fn begin(&mut self, response: Response<()>, is_end: bool) -> Result<(), Reason> {
+        self.has_begun = true;
+        self.is_ended = is_end;
+        write::status_line(&mut self.out, response.status().as_u16(), phrase(response.status()));
+        self.lines(response.headers());
+        // What follows a request that is still coming could not be told from it.
+        self.keeps &= self.was_read() && !self.client.stop.is_cancelled();
+        self.frame(&response, is_end);
+        match (self.keeps, self.client.version) {
+            (true, Version::Http11) => {}
+            (true, Version::Http10) => self.out.extend_from_slice(b"connection: keep-alive\r\n"),
+            (false, _) => self.out.extend_from_slice(b"connection: close\r\n"),
+        }
+        write::end(&mut self.out);
+        Ok(())
+    }
+
+    fn push(&mut self, data: Bytes, is_end: bool) {
+        match self.framing {
+            Framing::None => {}
+            Framing::Plain => self.out.extend_from_slice(&data),
+            Framing::Chunked => {
+                if !data.is_empty() {
+                    self.out.extend_from_slice(ChunkHead::new(data.len() as u64).as_bytes());
+                    self.out.extend_from_slice(&data);
+                    self.out.extend_from_slice(b"\r\n");
+                }
+                if is_end {
+                    self.out.extend_from_slice(LAST_CHUNK);
+                }
+            }
+        }
+        self.is_ended = is_end;
+    }
+
+    fn end(&mut self, trailers: Option<HeaderMap>) -> Result<(), Reason> {
+        self.is_ended = true;
+        if self.framing != Framing::Chunked {
+            return Ok(());
+        }
+        trailers::write_chunked(&mut self.out, &trailers.unwrap_or_default()).map_err(|_| Reason::BadResponse)
+    }
+
+    fn poll_sent(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Reason>> {
+        while self.written < self.out.len() {
+            match ready!(Pin::new(&mut self.client.stream).poll_write(context, &self.out[self.written..])) {
+                Ok(count) if count > 0 => self.written += count,
+                _ => return Poll::Ready(Err(Reason::ClientGone)),
+            }
+        }
+        self.out.clear();
+        self.written = 0;
+        Poll::Ready(Ok(()))
+    }
+
+    fn has_begun(&self) -> bool {
+        self.has_begun
+    }
+
+    fn is_ended(&self) -> bool {
+        self.is_ended
+    }
+
+    async fn settled(&self) {}
+
+    fn abort(&mut self, _: Code) {
+        // The connection is closed, and the framing shows that something is missing.
+        self.keeps = false;
+    }
+}
+
+fn phrase(status: StatusCode) -> &'static [u8] {
+    status.canonical_reason().unwrap_or_default().as_bytes()
+}

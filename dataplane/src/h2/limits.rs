@@ -1,0 +1,97 @@
+//! What a peer may do on an HTTP/2 connection, in numbers. `ARCHITECTURE.md` has the same table.
+
+use std::time::Duration;
+
+use http1::HeadLimits;
+
+use super::watch::Allowance;
+
+/// Requests of one connection at a time; more are answered `REFUSED_STREAM`.
+pub(super) const STREAMS: u32 = 100;
+
+/// The header list as HPACK counts it, 32 bytes more a field: whatever fits the listener's limits fits here. `h2` answers 431
+/// above it, and ends the connection at four times as much or at CONTINUATION frames that could not have been needed.
+pub(super) const fn header_list(head: HeadLimits) -> u32 {
+    head.bytes.saturating_add(40 * head.fields as u32)
+}
+
+/// Payload of one frame that a peer may send.
+pub(super) const FRAME: u32 = 16 << 10;
+
+/// What a client may send of one body before it is passed on. A stalled stream takes so much of [`CONNECTION_WINDOW`].
+pub(super) const STREAM_WINDOW: u32 = 128 << 10;
+
+/// What a client may send of all bodies of a connection before they are passed on.
+pub(super) const CONNECTION_WINDOW: u32 = 1 << 20;
+
+/// What waits for one stream's peer to take it, besides the chunk that reached this.
+pub(super) const SEND_BUFFER: usize = 64 << 10;
+
+/// What waits for the socket; past it nothing more is taken from the streams.
+pub(super) const GATHERED: usize = 64 << 10;
+
+/// What of its buffer a connection keeps that has sent all.
+pub(super) const KEPT_GATHERED: usize = 4 << 10;
+
+/// Streams that the client has reset and we have not looked at: `h2` ends the connection.
+pub(super) const PENDING_RESETS: usize = 20;
+
+/// Resets that the client provoked by breaking the protocol on a stream: `h2` ends the connection.
+pub(super) const PROVOKED_RESETS: usize = 100;
+
+/// Small DATA frames that wait: `h2` ends the connection when the bytes that they fall short of 256 exceed this.
+pub(super) const SMALL_DATA: usize = 128 << 10;
+
+/// How often a connection is looked at, at least.
+pub(super) const CHECK: Duration = Duration::from_secs(25);
+
+/// After how long without a byte on a connection that has streams a PING is sent, and after how long its peer counts as gone.
+pub(super) const QUIET: (Duration, Duration) = (Duration::from_secs(25), Duration::from_secs(50));
+
+/// Streams that were reset whose late frames are passed over, and not taken for a breach of the protocol.
+pub(super) const REMEMBERED_RESETS: usize = 100;
+
+/// How long a peer may take to read the last frames of a connection.
+pub(super) const CLOSE: Duration = Duration::from_secs(5);
+
+/// What of a closed connection is still read, so that the peer reads GOAWAY and not a reset.
+pub(super) const LINGER: (u64, Duration) = (1 << 20, Duration::from_secs(2));
+
+/// PING without ACK. Clients that measure the path send one for each batch of DATA.
+pub(super) const PINGS: Allowance = Allowance { burst: 200, per_second: 10, per_frame_sent: 1 };
+
+/// SETTINGS without ACK.
+pub(super) const SETTINGS: Allowance = Allowance { burst: 20, per_second: 1, per_frame_sent: 0 };
+
+/// `WINDOW_UPDATE`: some clients send two for each DATA frame they get.
+pub(super) const WINDOW_UPDATES: Allowance = Allowance { burst: 1000, per_second: 100, per_frame_sent: 4 };
+
+/// DATA without bytes that does not end its stream.
+pub(super) const EMPTY_DATA: Allowance = Allowance { burst: 100, per_second: 10, per_frame_sent: 0 };
+
+/// PRIORITY, and frames of unknown types, which are passed over.
+pub(super) const PASSED_OVER: Allowance = Allowance { burst: 500, per_second: 50, per_frame_sent: 1 };
+
+/// `RST_STREAM`: a client may give up as many requests as it lets end, and so many more.
+pub(super) const RESETS: Allowance = Allowance { burst: 200, per_second: 20, per_frame_sent: 0 };
+
+/// Malformed requests, which are answered with a reset.
+pub(super) const MALFORMED: Allowance = Allowance { burst: 100, per_second: 1, per_frame_sent: 0 };
+
+/// Requests at a time on a connection to a backend, if its SETTINGS allow so many.
+pub(super) const UPSTREAM_STREAMS: usize = 100;
+
+/// Connections to one endpoint that a worker opens at a time.
+pub(super) const OPENING: usize = 4;
+
+/// A response's header list: 64 KiB and 256 fields, as from HTTP/1.1 backends.
+pub(super) const UPSTREAM_HEADER_LIST: u32 = (64 << 10) + 40 * 256;
+
+/// What a backend may send of all bodies of a connection before clients take them: all its streams can stall but one.
+pub(super) const UPSTREAM_CONNECTION_WINDOW: u32 = UPSTREAM_STREAMS as u32 * STREAM_WINDOW;
+
+/// Resets beyond the requests that ended which one connection to a backend is to bear; then another one is opened.
+pub(super) const RELAYED_RESETS: u32 = 100;
+
+/// How often a request is sent that backends say they have not looked at.
+pub(super) const SENDS: u32 = 3;

@@ -1,0 +1,239 @@
+//! A connection to an HTTP/2 backend, which many requests share.
+
+use std::{
+    cell::Cell,
+    future::Future,
+    pin::Pin,
+    rc::{Rc, Weak},
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use h2::{
+    PingPong,
+    client::{self, SendRequest},
+};
+use tracing::debug;
+
+use super::{heartbeat::Heartbeat, limits, links::Group, transport::Transport};
+use crate::{
+    engine::{self, Deadline, Permit, PoolSettings, Stream, Upstream, Wanted},
+    error::Reason,
+    worker::Worker,
+};
+
+/// A connection, to ask for places on it.
+pub(super) struct Link {
+    send: SendRequest<Bytes>,
+    state: Rc<State>,
+}
+
+/// What is known of a connection.
+struct State {
+    /// Requests that are on their way.
+    open: Cell<u32>,
+    /// Requests that reached their end.
+    served: Cell<u32>,
+    /// Requests that were given up.
+    cancelled: Cell<u32>,
+    /// Whether it takes no further request.
+    is_retired: Cell<bool>,
+    /// When it last had a request.
+    used: Cell<Instant>,
+    opened: Instant,
+    /// Told when there may be a place.
+    group: Weak<Group>,
+}
+
+/// A place for one request.
+pub(super) struct Place {
+    /// To send the request by.
+    pub(super) send: SendRequest<Bytes>,
+    /// Whether the connection had a request before.
+    pub(super) is_reused: bool,
+    state: Rc<State>,
+    is_served: bool,
+}
+
+impl State {
+    /// No further request goes to this connection.
+    fn retire(&self) {
+        if !self.is_retired.replace(true)
+            && let Some(group) = self.group.upgrade()
+        {
+            group.has_place();
+        }
+    }
+}
+
+impl Place {
+    /// Notes that the request reached its end.
+    pub(super) fn served(&mut self) {
+        self.is_served = true;
+    }
+
+    /// No further request goes to this connection.
+    pub(super) fn retire(&self) {
+        self.state.retire();
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let State { open, served, cancelled, is_retired, used, group, .. } = &*self.state;
+        open.set(open.get() - 1);
+        used.set(Instant::now());
+        let count = if self.is_served { served } else { cancelled };
+        count.set(count.get().saturating_add(1));
+        if cancelled.get() > served.get().saturating_add(limits::RELAYED_RESETS) {
+            // Resets of some clients must not make the backend end the connection under the requests of others.
+            is_retired.set(true);
+        }
+        if let Some(group) = group.upgrade() {
+            group.has_place();
+        }
+    }
+}
+
+impl Link {
+    /// Opens a connection for `group` within `time`, and waits until its SETTINGS say how many requests it takes.
+    pub(super) async fn open(worker: &Rc<Worker>, group: &Rc<Group>, time: Duration) -> Result<Self, Reason> {
+        let until = Instant::now() + time;
+        let upstream = engine::obtain(worker, group.endpoint(), Wanted::Fresh, time).await?;
+        let Upstream { stream, permit, opened, .. } = upstream;
+        let transport = Transport::new(stream, Vec::new(), 0, worker.metrics.http2.upstream.clone());
+        transport.watch().trust();
+        let left = until.saturating_duration_since(Instant::now());
+        let greeted = tokio::time::timeout(left, greeted(&transport)).await;
+        let (send, mut connection) = greeted.unwrap_or(Err(Reason::ConnectTimeout))?;
+        let state = Rc::new(State {
+            open: Cell::new(0),
+            served: Cell::new(0),
+            cancelled: Cell::new(0),
+            is_retired: Cell::new(false),
+            used: Cell::new(opened),
+            opened,
+            group: Rc::downgrade(group),
+        });
+        let mut driver = Driver {
+            heartbeat: Heartbeat::default(),
+            pings: connection.ping_pong(),
+            connection,
+            transport,
+            state: Rc::clone(&state),
+            deadline: worker.deadlines.deadline(),
+            _permit: permit,
+        };
+        driver.deadline.arm(Instant::now(), limits::CHECK);
+        worker.spawn(async move {
+            std::future::poll_fn(|context| driver.poll(context)).await;
+            driver.state.retire();
+        });
+        Ok(Self { send, state })
+    }
+
+    /// Whether it has no request.
+    pub(super) fn is_idle(&self) -> bool {
+        self.state.open.get() == 0
+    }
+
+    /// Whether it takes no further request: it has ended, or by the settings of the endpoint's pool.
+    pub(super) fn is_over(&self, pool: &PoolSettings) -> bool {
+        let State { open, served, cancelled, is_retired, used, opened, .. } = &*self.state;
+        let requests = served.get().saturating_add(cancelled.get()).saturating_add(open.get());
+        is_retired.get()
+            || requests >= pool.max_requests()
+            || pool.max_age().is_some_and(|age| opened.elapsed() >= age)
+            || (self.is_idle() && used.get().elapsed() >= pool.idle_timeout())
+    }
+
+    /// A place on it, if it has one.
+    pub(super) fn place(&self) -> Option<Place> {
+        let most = self.send.current_max_send_streams().min(limits::UPSTREAM_STREAMS);
+        let State { open, served, cancelled, is_retired, .. } = &*self.state;
+        if is_retired.get() || open.get() as usize >= most {
+            return None;
+        }
+        open.set(open.get() + 1);
+        Some(Place {
+            send: self.send.clone(),
+            is_reused: served.get() + cancelled.get() > 0 || open.get() > 1,
+            state: Rc::clone(&self.state),
+            is_served: false,
+        })
+    }
+}
+
+type Connection = client::Connection<Transport<Stream>, Bytes>;
+
+/// Says hello and waits for the backend's SETTINGS.
+async fn greeted(transport: &Transport<Stream>) -> Result<(SendRequest<Bytes>, Connection), Reason> {
+    let mut builder = client::Builder::new();
+    builder
+        .enable_push(false)
+        .max_concurrent_streams(0)
+        .max_header_list_size(limits::UPSTREAM_HEADER_LIST)
+        .max_frame_size(limits::FRAME)
+        .initial_window_size(limits::STREAM_WINDOW)
+        .initial_connection_window_size(limits::UPSTREAM_CONNECTION_WINDOW)
+        .max_send_buffer_size(limits::SEND_BUFFER)
+        .max_concurrent_reset_streams(limits::REMEMBERED_RESETS);
+    let shaken = builder.handshake::<_, Bytes>(transport.clone()).await;
+    let (send, mut connection) = shaken.map_err(|_| Reason::ConnectFailed)?;
+    std::future::poll_fn(|context| {
+        let polled = Pin::new(&mut connection).poll(context);
+        if let Poll::Ready(Err(_)) = transport.poll_send(context) {
+            return Poll::Ready(Err(Reason::ConnectFailed));
+        }
+        match polled {
+            // What it speaks is no HTTP/2, or it hung up.
+            Poll::Ready(Err(error)) if error.is_io() => Poll::Ready(Err(Reason::ConnectFailed)),
+            Poll::Ready(_) => Poll::Ready(Err(Reason::BadResponse)),
+            Poll::Pending if transport.watch().has_settings() => Poll::Ready(Ok(())),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await?;
+    Ok((send, connection))
+}
+
+/// Drives a connection.
+struct Driver {
+    connection: Connection,
+    transport: Transport<Stream>,
+    state: Rc<State>,
+    deadline: Deadline,
+    pings: Option<PingPong>,
+    heartbeat: Heartbeat,
+    /// The connection's place among those to the endpoint that may be open.
+    _permit: Permit<Upstream>,
+}
+
+impl Driver {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.deadline.wakes(context.waker());
+        loop {
+            let polled = Pin::new(&mut self.connection).poll(context);
+            if let Poll::Ready(Err(error)) = &polled {
+                debug!(%error, "an HTTP/2 connection to a backend failed");
+            }
+            let sent = self.transport.poll_send(context);
+            if polled.is_ready() || matches!(sent, Poll::Ready(Err(_))) {
+                return Poll::Ready(());
+            }
+            if self.transport.watch().has_goaway() {
+                self.state.retire();
+            }
+            if !self.deadline.has_passed() {
+                return Poll::Pending;
+            }
+            let has_read = self.transport.take_has_read();
+            let has_streams = self.state.open.get() > 0;
+            if self.heartbeat.beat(limits::CHECK, has_streams, has_read, self.pings.as_mut(), context) {
+                return Poll::Ready(());
+            }
+            self.deadline.arm(Instant::now(), limits::CHECK);
+        }
+    }
+}

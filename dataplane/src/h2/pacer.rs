@@ -1,0 +1,54 @@
+//! The time-outs of one request, while nothing of it can be moved.
+
+use std::{task::Waker, time::Instant};
+
+use crate::{
+    engine::{Deadline, Pace, Standing, Terms},
+    error::Reason,
+    worker::Worker,
+};
+
+/// The clock of one request, and what wakes it.
+pub(super) struct Pacer {
+    deadline: Deadline,
+    pace: Pace,
+    /// What is wrong when the deadline passes.
+    overdue: Reason,
+    /// Whether nothing is armed yet.
+    is_new: bool,
+}
+
+impl Pacer {
+    /// The clock of a request that begins now.
+    pub(super) fn new(worker: &Worker, terms: &Terms) -> Self {
+        Self {
+            deadline: worker.deadlines.deadline(),
+            pace: Pace::new(terms.timeouts, terms.total, Instant::now()),
+            overdue: Reason::UpstreamTimeout,
+            is_new: true,
+        }
+    }
+
+    /// Says which task is woken.
+    pub(super) fn wakes(&self, waker: &Waker) {
+        self.deadline.wakes(waker);
+    }
+
+    /// To be called when nothing can be moved any more, with what was moved since the last call. Why the request ends here, if it
+    /// is overdue.
+    pub(super) fn settle(&mut self, has_moved: bool, has_uploaded: bool, standing: &Standing) -> Option<Reason> {
+        if !has_moved && !std::mem::take(&mut self.is_new) {
+            return self.deadline.has_passed().then_some(self.overdue);
+        }
+        let now = Instant::now();
+        self.pace.moved(now, has_uploaded, standing);
+        let (due, reason) = self.pace.due(standing);
+        // What moves all the time, but too slowly, never lets a deadline pass.
+        if due <= now {
+            return Some(reason);
+        }
+        self.overdue = reason;
+        self.deadline.arm(now, due - now);
+        None
+    }
+}

@@ -1,0 +1,356 @@
+//! One request on a shared connection to an HTTP/2 backend.
+//!
+//! Both directions are driven by one poll, so that an early response passes a request that is still coming, and a stream of
+//! messages goes both ways at once.
+
+use std::{
+    collections::VecDeque,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use h2::{Reason as Code, RecvStream, SendStream, client::ResponseFuture};
+use http::{HeaderMap, Request};
+
+use super::{
+    backend_head,
+    link::Place,
+    pacer::Pacer,
+    peer::{Peer, Piece},
+};
+use crate::{
+    engine::{Standing, Terms, Waits},
+    error::Reason,
+    worker::Worker,
+};
+
+/// What of a request's body is kept until there is a response, so that the request can be sent again.
+const KEPT: usize = 64 << 10;
+
+/// The body of a request, as far as it came.
+#[derive(Default)]
+pub(super) struct Body {
+    /// What came, unless that was too much.
+    kept: Vec<Bytes>,
+    size: usize,
+    /// What of it is to be sent (again) before more is taken from the client.
+    again: VecDeque<Bytes>,
+    trailers: Option<HeaderMap>,
+    is_ended: bool,
+    /// Bytes that came.
+    pub(super) moved: u64,
+}
+
+impl Body {
+    /// A body that has `is_ended` before its first byte.
+    pub(super) fn new(is_ended: bool) -> Self {
+        Self { is_ended, ..Self::default() }
+    }
+
+    /// Whether all that came is still there.
+    pub(super) fn is_whole(&self) -> bool {
+        self.size <= KEPT
+    }
+
+    /// Starts over on another connection; only while [`is_whole`](Self::is_whole).
+    pub(super) fn rewind(&mut self) {
+        self.again = self.kept.iter().cloned().collect();
+    }
+
+    fn take(&mut self, data: &Bytes) {
+        self.moved += data.len() as u64;
+        self.size = self.size.saturating_add(data.len());
+        if self.is_whole() {
+            self.kept.push(data.clone());
+        } else {
+            self.kept = Vec::new();
+        }
+    }
+
+    fn is_sent(&self) -> bool {
+        self.is_ended && self.again.is_empty()
+    }
+}
+
+/// How a relay ended.
+pub(super) struct Ended {
+    /// What went wrong.
+    pub(super) failure: Option<Reason>,
+    /// Whether the backend has not looked at the request.
+    pub(super) is_unprocessed: bool,
+    /// Whether the connection ended under it.
+    pub(super) is_cut: bool,
+    /// The code with which the backend reset the stream.
+    pub(super) code: Option<Code>,
+    /// Bytes of the response's body.
+    pub(super) bytes_out: u64,
+}
+
+/// Why there is nothing more from the backend.
+struct Lost {
+    reason: Reason,
+    is_unprocessed: bool,
+    is_cut: bool,
+    code: Option<Code>,
+}
+
+impl From<Reason> for Lost {
+    fn from(reason: Reason) -> Self {
+        Self { reason, is_unprocessed: false, is_cut: false, code: None }
+    }
+}
+
+impl From<h2::Error> for Lost {
+    fn from(error: h2::Error) -> Self {
+        let code = error.reason().filter(|_| error.is_reset() && error.is_remote());
+        Self {
+            // What the library refuses breaks the protocol.
+            reason: if error.is_library() { Reason::BadResponse } else { Reason::UpstreamReset },
+            // A stream above the last one that GOAWAY names ends with the error of a GOAWAY (RFC 9113 §8.7).
+            is_unprocessed: code == Some(Code::REFUSED_STREAM) || (error.is_go_away() && error.is_remote()),
+            is_cut: error.is_io() || error.is_go_away(),
+            code,
+        }
+    }
+}
+
+/// A request under way.
+pub(super) struct Relay<'a, P> {
+    pub(super) worker: &'a Worker,
+    pub(super) peer: &'a mut P,
+    pub(super) body: &'a mut Body,
+    pub(super) terms: &'a Terms,
+}
+
+/// The backend's side of a request under way.
+struct Upstream {
+    send: SendStream<Bytes>,
+    /// What waits for the backend's window, and whether it is the last.
+    pending: Option<(Bytes, bool)>,
+    is_uploaded: bool,
+    response: ResponseFuture,
+    download: Option<RecvStream>,
+    moved: u64,
+}
+
+impl<P: Peer> Relay<'_, P> {
+    /// Carries the request out in `place`; `on_head` is called when the response has begun.
+    pub(super) async fn run(mut self, place: &mut Place, request: Request<()>, mut on_head: impl FnMut(u16)) -> Ended {
+        let mut moved = 0;
+        let ended = async {
+            let mut upstream = self.start(place, request).await?;
+            let mut pacer = Pacer::new(self.worker, self.terms);
+            let ended =
+                std::future::poll_fn(|context| self.poll(&mut upstream, &mut pacer, &mut on_head, context)).await;
+            moved = upstream.moved;
+            ended
+        };
+        let lost = ended.await.err();
+        Ended {
+            is_unprocessed: lost.as_ref().is_some_and(|lost| lost.is_unprocessed),
+            is_cut: lost.as_ref().is_some_and(|lost| lost.is_cut),
+            code: lost.as_ref().and_then(|lost| lost.code),
+            failure: lost.map(|lost| lost.reason),
+            bytes_out: moved,
+        }
+    }
+
+    /// Sends the head.
+    async fn start(&mut self, place: &mut Place, request: Request<()>) -> Result<Upstream, Lost> {
+        let ready = std::future::poll_fn(|context| match place.send.poll_ready(context) {
+            Poll::Ready(ready) => Poll::Ready(ready.map_err(unsent)),
+            Poll::Pending if self.peer.is_gone(context) => Poll::Ready(Err(Reason::ClientGone.into())),
+            Poll::Pending => Poll::Pending,
+        });
+        match tokio::time::timeout(self.terms.timeouts.connect, ready).await {
+            Ok(ready) => ready?,
+            Err(_) => return Err(Reason::ConnectTimeout.into()),
+        }
+        let is_end = self.body.is_sent() && self.body.trailers.is_none();
+        let (response, send) = place.send.send_request(request, is_end).map_err(unsent)?;
+        Ok(Upstream { send, pending: None, is_uploaded: is_end, response, download: None, moved: 0 })
+    }
+
+    fn poll(
+        &mut self,
+        upstream: &mut Upstream,
+        pacer: &mut Pacer,
+        on_head: &mut impl FnMut(u16),
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), Lost>> {
+        pacer.wakes(context.waker());
+        let (mut has_moved, mut has_uploaded) = (false, false);
+        let (upload, download) = loop {
+            let (up, upload) = self.advance_upload(upstream, context)?;
+            if self.peer.is_gone(context) {
+                return Poll::Ready(Err(Reason::ClientGone.into()));
+            }
+            let (down, download) = self.advance_download(upstream, on_head, context)?;
+            if download == Waits::Nobody {
+                return Poll::Ready(Ok(()));
+            }
+            has_moved |= up || down;
+            has_uploaded |= up;
+            if !up && !down {
+                break (upload, download);
+            }
+        };
+        let standing = Standing {
+            upload,
+            download,
+            is_answered: self.peer.has_begun(),
+            is_half_closed: self.peer.is_half_closed(),
+            expects_continue: self.terms.expects_continue && self.body.moved == 0,
+            received: self.body.moved,
+        };
+        match pacer.settle(has_moved, has_uploaded, &standing) {
+            Some(reason) => Poll::Ready(Err(reason.into())),
+            None => Poll::Pending,
+        }
+    }
+
+    fn advance_upload(&mut self, upstream: &mut Upstream, context: &mut Context<'_>) -> Result<(bool, Waits), Lost> {
+        let mut has_moved = false;
+        while !upstream.is_uploaded {
+            if let Some((data, is_last)) = upstream.pending.take() {
+                match poll_capacity(&mut upstream.send, context) {
+                    Poll::Ready(true) => {
+                        upstream.is_uploaded = is_last;
+                        // It fails only when the stream is gone, of which the response tells more.
+                        upstream.is_uploaded |= upstream.send.send_data(data, is_last).is_err();
+                    }
+                    // The backend takes no more. It may have answered all the same.
+                    Poll::Ready(false) => upstream.is_uploaded = true,
+                    Poll::Pending => {
+                        upstream.pending = Some((data, is_last));
+                        return Ok((has_moved, Waits::Upstream));
+                    }
+                }
+                has_moved = true;
+                continue;
+            }
+            if let Some(data) = self.body.again.pop_front() {
+                let is_last = self.body.is_sent() && self.body.trailers.is_none();
+                upstream.send.reserve_capacity(1);
+                upstream.pending = Some((data, is_last));
+            } else if self.body.is_ended {
+                upstream.is_uploaded = true;
+                let _ = match self.body.trailers.clone() {
+                    Some(trailers) => upstream.send.send_trailers(trailers),
+                    None => upstream.send.send_data(Bytes::new(), true),
+                };
+                has_moved = true;
+            } else {
+                match self.peer.poll_piece(context) {
+                    Poll::Ready(piece) => match piece? {
+                        Piece::Data(data, is_last) => {
+                            self.body.take(&data);
+                            self.body.is_ended = is_last;
+                            if !data.is_empty() || is_last {
+                                self.body.again.push_back(data);
+                            }
+                        }
+                        Piece::End(trailers) => {
+                            self.body.is_ended = true;
+                            self.body.trailers = trailers.and_then(backend_head::trailers);
+                        }
+                    },
+                    Poll::Pending => return Ok((has_moved, Waits::Client)),
+                }
+                has_moved = true;
+            }
+        }
+        Ok((has_moved, Waits::Nobody))
+    }
+
+    fn advance_download(
+        &mut self,
+        upstream: &mut Upstream,
+        on_head: &mut impl FnMut(u16),
+        context: &mut Context<'_>,
+    ) -> Result<(bool, Waits), Lost> {
+        let mut has_moved = false;
+        loop {
+            match self.peer.poll_sent(context) {
+                Poll::Ready(sent) => sent?,
+                Poll::Pending => return Ok((has_moved, Waits::Client)),
+            }
+            if self.peer.is_ended() {
+                return Ok((true, Waits::Nobody));
+            }
+            let polled = match &mut upstream.download {
+                None => self.poll_head(upstream, on_head, context),
+                Some(body) => poll_body(self.peer, body, &mut upstream.moved, context),
+            };
+            match polled {
+                Poll::Ready(moved) => moved?,
+                Poll::Pending => return Ok((has_moved, Waits::Upstream)),
+            }
+            has_moved = true;
+        }
+    }
+
+    fn poll_head(
+        &mut self,
+        upstream: &mut Upstream,
+        on_head: &mut impl FnMut(u16),
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), Lost>> {
+        let date = || self.worker.clock.date();
+        if let Poll::Ready(Some(Ok(interim))) = upstream.response.poll_informational(context) {
+            self.peer.interim(backend_head::response(interim.into_parts().0, date));
+            return Poll::Ready(Ok(()));
+        }
+        let (head, body) = std::task::ready!(Pin::new(&mut upstream.response).poll(context))?.into_parts();
+        let status = head.status.as_u16();
+        let is_end = body.is_end_stream();
+        self.peer.begin(backend_head::response(head, date), is_end)?;
+        upstream.download = Some(body);
+        on_head(status);
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Moves the next part of the response's body to `peer`.
+fn poll_body(
+    peer: &mut impl Peer,
+    body: &mut RecvStream,
+    moved: &mut u64,
+    context: &mut Context<'_>,
+) -> Poll<Result<(), Lost>> {
+    match std::task::ready!(body.poll_data(context)) {
+        Some(data) => {
+            let data = data?;
+            // Only this one is held until the client takes it: the backend is told to send on as it would be by the client.
+            body.flow_control().release_capacity(data.len())?;
+            *moved += data.len() as u64;
+            peer.push(data, body.is_end_stream());
+        }
+        None => {
+            let trailers = std::task::ready!(body.poll_trailers(context))?;
+            peer.end(trailers.and_then(backend_head::trailers))?;
+        }
+    }
+    Poll::Ready(Ok(()))
+}
+
+/// Waits until the backend takes something; false if it takes nothing more.
+fn poll_capacity(send: &mut SendStream<Bytes>, context: &mut Context<'_>) -> Poll<bool> {
+    if send.poll_reset(context).is_ready() {
+        return Poll::Ready(false);
+    }
+    while send.capacity() == 0 {
+        match std::task::ready!(send.poll_capacity(context)) {
+            Some(Ok(_)) => {}
+            _ => return Poll::Ready(false),
+        }
+    }
+    Poll::Ready(true)
+}
+
+/// Nothing was sent: the connection ended before.
+fn unsent(error: h2::Error) -> Lost {
+    Lost { is_unprocessed: true, ..Lost::from(error) }
+}

@@ -1,0 +1,255 @@
+//! The life of a request that came by HTTP/2. The steps are those of [`proxy`](mod@crate::proxy).
+
+use std::{net::IpAddr, rc::Rc};
+
+use bytes::Bytes;
+use h2::{Reason as Code, RecvStream, server::SendResponse};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, request::Parts};
+use http1::{Asked, HeadLimits, Method, Progress, RequestBody, RequestHead};
+use shared::config::UpstreamProtocol;
+
+use super::{
+    chunk::Chunk,
+    connection::Shared,
+    downstream::Downstream,
+    exchange::Exchange,
+    forward::{self, unless},
+    limits, request_head,
+    upload::Upload,
+};
+use crate::{
+    answer::Answer,
+    client_address,
+    engine::{self, Scratch, Terms, Wanted},
+    error::Reason,
+    grpc::{self, Call},
+    protocol::Protocol,
+    proxy::{self, Chosen},
+    record::AccessRecord,
+    snapshot::Snapshot,
+    worker::Worker,
+};
+
+/// Why a head is not served.
+enum Refusal {
+    /// The stream is reset.
+    Malformed,
+    /// It is answered.
+    Answered(Reason),
+}
+
+/// One request and the way back.
+struct Stream {
+    client: Downstream,
+    body: RecvStream,
+    /// If it is one of gRPC.
+    call: Option<Call>,
+}
+
+/// Serves one request.
+pub(super) async fn serve(
+    worker: &Rc<Worker>,
+    shared: &Shared,
+    request: Request<RecvStream>,
+    respond: SendResponse<Chunk>,
+) {
+    let (parts, body) = request.into_parts();
+    let mut scratch = worker.scratch();
+    // The lines of responses, which this memory is for, are written elsewhere for HTTP/2.
+    let mut bytes = std::mem::take(&mut scratch.appended);
+    bytes.clear();
+    let call = Call::of(&parts.headers);
+    let stream = Stream { client: Downstream::new(respond), body, call };
+    let (limits, _) = shared.connection.limits(worker);
+    match read(&mut scratch.request, &mut bytes, &parts, &stream.body, &limits) {
+        Ok(()) => handle(worker, shared, stream, &mut scratch, &bytes).await,
+        Err(refusal) => refuse(worker, shared, stream, &parts, refusal),
+    }
+    scratch.appended = bytes;
+    scratch.out.shrink_to(limits::KEPT_GATHERED);
+    worker.give_back(scratch);
+}
+
+/// Reads the head by way of `bytes`, into which it is written.
+fn read(
+    head: &mut RequestHead,
+    bytes: &mut Vec<u8>,
+    parts: &Parts,
+    body: &RecvStream,
+    limits: &HeadLimits,
+) -> Result<(), Refusal> {
+    request_head::write(bytes, parts, body).map_err(|_| Refusal::Malformed)?;
+    match head.parse(bytes, limits) {
+        Ok(Progress::Complete(_)) => Ok(()),
+        // Its end was written, so this is never the case.
+        Ok(Progress::Partial) => Err(Refusal::Malformed),
+        Err(fault) => Err(match Reason::of_request(fault) {
+            Reason::BadRequest => Refusal::Malformed,
+            reason => Refusal::Answered(reason),
+        }),
+    }
+}
+
+/// Answers one request whose head was read from `bytes`.
+async fn handle(worker: &Rc<Worker>, shared: &Shared, mut stream: Stream, scratch: &mut Scratch, bytes: &[u8]) {
+    // One snapshot for the whole request: a publish in the middle must not mix two configurations.
+    // A long request keeps the few things it needs of it.
+    let (mut record, chosen) = worker.with_snapshot(|snapshot| {
+        let connection = &shared.connection;
+        let listener = connection.listener(snapshot);
+        let from = client_address::of(connection.peer, &scratch.request.fields, bytes, &listener.trusted_proxies);
+        let mut record = start(worker, shared, snapshot, from.address);
+        let chosen = proxy::choose(snapshot, &listener, connection, from, scratch, bytes, &mut record);
+        (record, chosen)
+    });
+
+    let failed = match chosen {
+        Ok(chosen) => forward(worker, &chosen, &mut stream, scratch, &mut record).await.err(),
+        Err(reason) => Some(reason),
+    };
+    match failed {
+        None => {}
+        Some(reason @ (Reason::ClientGone | Reason::ClientTooSlow)) => record.refused(reason.status(), reason),
+        Some(reason) => answer(worker, stream, scratch.request.method, &scratch.appended, reason, record),
+    }
+}
+
+fn start<'a>(worker: &'a Worker, shared: &'a Shared, snapshot: &Snapshot, client: IpAddr) -> AccessRecord<'a> {
+    shared.connection.listener(snapshot);
+    AccessRecord::start(worker, &shared.connection, snapshot, client, Protocol::Http2)
+}
+
+/// Sends the request to the chosen endpoint and its response to the client. A stale pooled connection is replaced once, as for HTTP/1.1.
+///
+/// # Errors
+/// Why there was no response; nothing was sent to the client then.
+async fn forward(
+    worker: &Rc<Worker>,
+    chosen: &Chosen,
+    stream: &mut Stream,
+    scratch: &mut Scratch,
+    record: &mut AccessRecord<'_>,
+) -> Result<(), Reason> {
+    let Chosen { endpoint, timeouts, body_limit, .. } = chosen;
+    let Stream { client, body, call } = stream;
+    record.tries_endpoint(endpoint);
+    let request = &scratch.request;
+    // The client of a gRPC call says how long it waits: beyond that nobody wants the answer.
+    let total = timeouts.total.into_iter().chain(call.and_then(|call| call.timeout)).min();
+    let terms = Terms {
+        body: request.body,
+        asked: Asked { method: request.method, upgrade: false },
+        expects_continue: request.expects_continue,
+        keeps: true,
+        body_limit: *body_limit,
+        timeouts: *timeouts,
+        total: total.map(|total| record.started() + total),
+    };
+    if chosen.protocol == UpstreamProtocol::H2c {
+        return forward::from_http2(worker, chosen, client, body, scratch, &terms, record).await;
+    }
+    let Scratch { request, response, out, .. } = scratch;
+    let mut upload = Upload::new(out, body, terms.body, terms.body_limit);
+    let is_repeatable = request.method.is_idempotent() && request.body == RequestBody::None;
+    let mut wanted = Wanted::Any;
+    let (ended, upstream) = loop {
+        let mut upstream = match proxy::pooled(worker, endpoint, wanted, is_repeatable) {
+            Some(upstream) => upstream,
+            None => {
+                let time = proxy::connect_time(timeouts.connect, terms.total)?;
+                unless(|context| client.is_gone(context), engine::obtain(worker, endpoint, wanted, time))
+                    .await
+                    .inspect_err(|reason| proxy::count_failure(endpoint, *reason))?
+            }
+        };
+        let is_pooled = upstream.requests > 0;
+        let exchange = Exchange {
+            worker,
+            upstream: &mut upstream,
+            upload: &mut upload,
+            client: &mut *client,
+            response: &mut *response,
+            terms: &terms,
+        };
+        let ended = exchange.run(|status| record.answered(status, worker.clock.now())).await;
+        let is_stale = is_pooled && ended.failure == Some(Reason::UpstreamReset) && !ended.response_began;
+        if is_stale && upload.is_whole() && (request.method.is_idempotent() || !upload.was_sent()) {
+            endpoint.metrics.stale.inc();
+            wanted = Wanted::Fresh;
+            upload.rewind();
+            continue;
+        }
+        break (ended, upstream);
+    };
+    record.bytes_in = upload.moved();
+    record.bytes_out = ended.bytes_out;
+    match ended.failure {
+        None if ended.keeps_upstream => worker.pool.put(endpoint, upstream, response),
+        None => engine::retire(endpoint, upstream),
+        Some(reason) => {
+            proxy::count_failure(endpoint, reason);
+            if !client.has_begun() {
+                return Err(reason);
+            }
+            record.aborted(reason);
+            // What was cut off must not look complete.
+            client.settled().await;
+            client.reset(if reason == Reason::ClientGone { Code::CANCEL } else { Code::INTERNAL_ERROR });
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a head that could not be read.
+fn refuse(worker: &Worker, shared: &Shared, mut stream: Stream, parts: &Parts, refusal: Refusal) {
+    let snapshot = worker.snapshot();
+    let mut record = start(worker, shared, &snapshot, shared.connection.peer);
+    let host = parts.uri.authority().map_or("", |authority| authority.as_str());
+    record.asked(parts.method.as_str(), host, parts.uri.path());
+    match refusal {
+        Refusal::Malformed => {
+            snapshot.count_generated(Reason::BadRequest);
+            record.refused(Reason::BadRequest.status(), Reason::BadRequest);
+            shared.malformed();
+            stream.client.reset(Code::PROTOCOL_ERROR);
+        }
+        Refusal::Answered(reason) => {
+            let method = Method::of(parts.method.as_str().as_bytes());
+            answer(worker, stream, method, b"", reason, record);
+        }
+    }
+}
+
+/// Sends the proxy's own answer. It is small: what the client's window does not take waits in the connection.
+fn answer(
+    worker: &Worker,
+    stream: Stream,
+    method: Method,
+    reflection: &[u8],
+    reason: Reason,
+    mut record: AccessRecord<'_>,
+) {
+    let answer = Answer::new(worker, reason, record.request_id(), method, reflection);
+    let Stream { mut client, body: _body, call } = stream;
+    // A gRPC client reads no other status than its own.
+    let (status, mut response) = match call {
+        Some(_) => (StatusCode::OK, grpc::refusal(reason)),
+        None => {
+            let status = StatusCode::from_u16(answer.status).expect("reasons have statuses of three digits");
+            (status, Response::new(()))
+        }
+    };
+    record.refused(status.as_u16(), reason);
+    *response.status_mut() = status;
+    let is_call = call.is_some();
+    for (name, value) in answer.fields.iter().filter(|(name, _)| !(is_call && name.starts_with("Content-"))) {
+        let name = HeaderName::from_bytes(name.as_bytes()).expect("our own names are tokens");
+        let value = HeaderValue::from_str(value).expect("our own values are visible ASCII");
+        response.headers_mut().insert(name, value);
+    }
+    let is_bodyless = is_call || method == Method::Head || answer.body.is_empty();
+    if client.begin(response, is_bodyless).is_ok() && !is_bodyless {
+        record.bytes_out = answer.body.len() as u64;
+        client.finish(Chunk::Bytes(Bytes::from(answer.body.into_owned())));
+    }
+}

@@ -1,0 +1,171 @@
+//! The body of a request on its way from an HTTP/2 client to an HTTP/1.1 backend.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use h2::RecvStream;
+use http1::{ChunkHead, RequestBody};
+use tokio::io::AsyncWrite;
+
+use super::trailers;
+use crate::{
+    engine::{Upstream, Waits},
+    error::Reason,
+};
+
+/// What is taken from the client before the backend has taken what came before. A request that fits can be sent again.
+const STAGED: usize = 64 << 10;
+
+/// A request on its way to the backend: its head and what of the body is staged behind it.
+pub(super) struct Upload<'a> {
+    /// The head, then the body as it is framed.
+    staged: &'a mut Vec<u8>,
+    head: usize,
+    written: usize,
+    /// Whether all that was staged is still there.
+    is_whole: bool,
+    body: &'a mut RecvStream,
+    framing: RequestBody,
+    /// Bytes that the body may have.
+    limit: u64,
+    is_ended: bool,
+    is_stopped: bool,
+    moved: u64,
+}
+
+impl<'a> Upload<'a> {
+    /// The upload of the request whose head is `staged` and whose body is framed like `framing`.
+    pub(super) fn new(staged: &'a mut Vec<u8>, body: &'a mut RecvStream, framing: RequestBody, limit: u64) -> Self {
+        Self {
+            head: staged.len(),
+            staged,
+            written: 0,
+            is_whole: true,
+            body,
+            is_ended: framing.is_empty(),
+            framing,
+            limit,
+            is_stopped: false,
+            moved: 0,
+        }
+    }
+
+    /// Starts over on another connection; only while [`is_whole`](Self::is_whole).
+    pub(super) fn rewind(&mut self) {
+        self.written = 0;
+        self.is_stopped = false;
+    }
+
+    /// Moves what can be moved; whether anything did, and what it waits for now.
+    ///
+    /// # Errors
+    /// The request ends here: its client is gone or broke the protocol, or the backend did not take its head.
+    pub(super) fn advance(
+        &mut self,
+        upstream: &mut Upstream,
+        context: &mut Context<'_>,
+    ) -> Result<(bool, Waits), Reason> {
+        let mut has_moved = false;
+        while !self.is_stopped {
+            has_moved |= self.stage(context)?;
+            if self.written == self.staged.len() {
+                return Ok((has_moved, if self.is_ended { Waits::Nobody } else { Waits::Client }));
+            }
+            match Pin::new(&mut upstream.stream).poll_write(context, &self.staged[self.written..]) {
+                Poll::Ready(Ok(count)) => self.written += count,
+                // A head that was never written whole has no answer that could be read.
+                Poll::Ready(Err(_)) if self.is_whole && self.written < self.head => return Err(Reason::UpstreamReset),
+                Poll::Ready(Err(_)) => self.is_stopped = true,
+                Poll::Pending => return Ok((has_moved, Waits::Upstream)),
+            }
+            has_moved = true;
+        }
+        Ok((has_moved, Waits::Nobody))
+    }
+
+    /// Takes what has come from the client.
+    fn stage(&mut self, context: &mut Context<'_>) -> Result<bool, Reason> {
+        let mut has_staged = false;
+        while !self.is_ended && self.staged.len() - self.written < STAGED {
+            match self.body.poll_data(context) {
+                Poll::Ready(Some(Ok(data))) => {
+                    let released = self.body.flow_control().release_capacity(data.len());
+                    released.map_err(|error| ended_by(&error))?;
+                    self.make_room();
+                    self.moved += data.len() as u64;
+                    if self.moved > self.limit {
+                        return Err(Reason::BodyTooLarge);
+                    }
+                    match self.framing {
+                        RequestBody::Chunked if data.is_empty() => {}
+                        RequestBody::Chunked => {
+                            self.staged.extend_from_slice(ChunkHead::new(data.len() as u64).as_bytes());
+                            self.staged.extend_from_slice(&data);
+                            self.staged.extend_from_slice(b"\r\n");
+                        }
+                        _ => self.staged.extend_from_slice(&data),
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => return Err(ended_by(&error)),
+                Poll::Ready(None) => match self.body.poll_trailers(context) {
+                    Poll::Ready(Ok(trailers)) => self.end(&trailers.unwrap_or_default())?,
+                    Poll::Ready(Err(error)) => return Err(ended_by(&error)),
+                    Poll::Pending => break,
+                },
+                Poll::Pending => break,
+            }
+            has_staged = true;
+        }
+        Ok(has_staged)
+    }
+
+    fn end(&mut self, trailers: &http::HeaderMap) -> Result<(), Reason> {
+        self.is_ended = true;
+        match self.framing {
+            RequestBody::Chunked => {
+                self.make_room();
+                trailers::write_chunked(self.staged, trailers)
+            }
+            // What came is checked by `h2`; less must never look like the whole.
+            RequestBody::Length(length) if length != self.moved => Err(Reason::BadRequest),
+            _ => Ok(()),
+        }
+    }
+
+    /// Forgets what was written, once that is much.
+    fn make_room(&mut self) {
+        if self.written == self.staged.len() && self.written >= STAGED {
+            self.staged.clear();
+            self.written = 0;
+            self.is_whole = false;
+        }
+    }
+
+    /// Whether all of the request so far could be sent again.
+    pub(super) fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+
+    /// Whether the backend may have seen any of it.
+    pub(super) fn was_sent(&self) -> bool {
+        self.written > 0 || !self.is_whole
+    }
+
+    /// Whether all of the request was written.
+    pub(super) fn is_complete(&self) -> bool {
+        self.is_ended && self.written == self.staged.len() && !self.is_stopped
+    }
+
+    /// Bytes of the body that came.
+    pub(super) fn moved(&self) -> u64 {
+        self.moved
+    }
+}
+
+/// Why the body ended before its end.
+pub(super) fn ended_by(error: &h2::Error) -> Reason {
+    // The library ends a stream whose client breaks the protocol, such as by a body of another length than declared.
+    if error.is_library() { Reason::BadRequest } else { Reason::ClientGone }
+}

@@ -1,0 +1,381 @@
+//! Counts the frames of a connection by their headers, as they pass between `h2` and the socket.
+//!
+//! `h2` bounds what its peers make it remember, but not how often they make it work: PING, SETTINGS, `WINDOW_UPDATE`, empty
+//! DATA and `RST_STREAM` cost a peer a few bytes each. Each has an allowance that refills with time and with honest use.
+
+use std::time::Instant;
+
+use super::limits;
+use crate::metrics::Http2Side;
+
+/// Bytes of a frame's header (RFC 9113 §4.1).
+const HEADER: usize = 9;
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
+const CONTINUATION: u8 = 9;
+
+/// `ACK` of SETTINGS and PING, `END_STREAM` of DATA and HEADERS.
+const FIRST_FLAG: u8 = 1;
+
+/// What a connection was ended for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Guard {
+    /// PING frames.
+    Ping,
+    /// SETTINGS frames.
+    Settings,
+    /// `WINDOW_UPDATE` frames.
+    WindowUpdate,
+    /// DATA frames without data.
+    EmptyData,
+    /// PRIORITY frames and frames of unknown types.
+    PassedOver,
+    /// Requests that were reset by who sent them.
+    RapidReset,
+    /// Malformed requests.
+    Malformed,
+    /// One of the guards within `h2`: CONTINUATION, header lists, pending or provoked resets, small DATA frames.
+    Library,
+}
+
+impl Guard {
+    /// All guards, for metrics.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Ping,
+        Self::Settings,
+        Self::WindowUpdate,
+        Self::EmptyData,
+        Self::PassedOver,
+        Self::RapidReset,
+        Self::Malformed,
+        Self::Library,
+    ];
+
+    /// The word in logs and metrics.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Ping => "ping",
+            Self::Settings => "settings",
+            Self::WindowUpdate => "window_update",
+            Self::EmptyData => "empty_data",
+            Self::PassedOver => "passed_over",
+            Self::RapidReset => "rapid_reset",
+            Self::Malformed => "malformed",
+            Self::Library => "h2_library",
+        }
+    }
+}
+
+/// How often something may happen on one connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Allowance {
+    /// At once.
+    pub(super) burst: u32,
+    /// Refilled with time.
+    pub(super) per_second: u32,
+    /// Refilled by each DATA or HEADERS frame that the peer got.
+    pub(super) per_frame_sent: u32,
+}
+
+/// What is left of an allowance.
+struct Bucket {
+    allowance: Allowance,
+    left: u32,
+    filled: Instant,
+}
+
+impl Bucket {
+    fn new(allowance: Allowance) -> Self {
+        Self { allowance, left: allowance.burst, filled: Instant::now() }
+    }
+
+    /// Takes one; false if none is left.
+    fn take(&mut self) -> bool {
+        if self.left == 0 {
+            let now = Instant::now();
+            let refill =
+                now.saturating_duration_since(self.filled).as_secs_f64() * f64::from(self.allowance.per_second);
+            if refill < 1.0 {
+                return false;
+            }
+            self.filled = now;
+            self.refill(refill as u32);
+        }
+        self.left -= 1;
+        true
+    }
+
+    fn refill(&mut self, count: u32) {
+        self.left = self.left.saturating_add(count).min(self.allowance.burst.max(count));
+    }
+}
+
+/// A frame's header.
+#[derive(Clone, Copy)]
+struct Frame {
+    length: u32,
+    kind: u8,
+    flags: u8,
+    stream: u32,
+}
+
+/// Finds frame headers in bytes that come in pieces.
+#[derive(Default)]
+struct Frames {
+    header: [u8; HEADER],
+    filled: usize,
+    /// Bytes of the payload, or of the preface, that are still to be passed over.
+    skip: usize,
+}
+
+impl Frames {
+    /// Calls `on_frame` for each header that is completed by `bytes`.
+    fn pass(&mut self, mut bytes: &[u8], mut on_frame: impl FnMut(Frame)) {
+        loop {
+            let skipped = self.skip.min(bytes.len());
+            self.skip -= skipped;
+            bytes = &bytes[skipped..];
+            let taken = (HEADER - self.filled).min(bytes.len());
+            if self.skip > 0 || taken == 0 {
+                return;
+            }
+            self.header[self.filled..self.filled + taken].copy_from_slice(&bytes[..taken]);
+            self.filled += taken;
+            bytes = &bytes[taken..];
+            if self.filled < HEADER {
+                return;
+            }
+            self.filled = 0;
+            let [a, b, c, kind, flags, id @ ..] = self.header;
+            let length = u32::from_be_bytes([0, a, b, c]);
+            self.skip = length as usize;
+            on_frame(Frame { length, kind, flags, stream: u32::from_be_bytes(id) & (u32::MAX >> 1) });
+        }
+    }
+
+    /// Whether the bytes so far end with a frame.
+    fn is_between(&self) -> bool {
+        self.filled == 0 && self.skip == 0
+    }
+}
+
+/// Watches both directions of a connection.
+pub(super) struct Watch {
+    inbound: Frames,
+    outbound: Frames,
+    /// By guard; those within `h2` need none.
+    buckets: [Bucket; Guard::Library as usize],
+    fired: Option<Guard>,
+    last_stream: u32,
+    has_settings: bool,
+    has_goaway: bool,
+    /// Whether nothing fires.
+    is_trusted: bool,
+    metrics: Http2Side,
+}
+
+impl Watch {
+    /// A connection whose peer begins with `preface` bytes that are no frame.
+    pub(super) fn new(preface: usize, metrics: Http2Side) -> Self {
+        Self {
+            inbound: Frames { skip: preface, ..Frames::default() },
+            outbound: Frames::default(),
+            // In the order of `Guard`.
+            buckets: [
+                limits::PINGS,
+                limits::SETTINGS,
+                limits::WINDOW_UPDATES,
+                limits::EMPTY_DATA,
+                limits::PASSED_OVER,
+                limits::RESETS,
+                limits::MALFORMED,
+            ]
+            .map(Bucket::new),
+            fired: None,
+            last_stream: 0,
+            has_settings: false,
+            has_goaway: false,
+            is_trusted: false,
+            metrics,
+        }
+    }
+
+    /// Has no guard fire: the peer is one of our own backends, and only the counts are wanted.
+    pub(super) fn trust(&mut self) {
+        self.is_trusted = true;
+    }
+
+    /// Whether the peer has sent its SETTINGS.
+    pub(super) fn has_settings(&self) -> bool {
+        self.has_settings
+    }
+
+    /// Whether the peer takes no further streams.
+    pub(super) fn has_goaway(&self) -> bool {
+        self.has_goaway
+    }
+
+    /// Looks at bytes from the peer.
+    pub(super) fn received(&mut self, bytes: &[u8]) {
+        let Self { inbound, buckets, fired, last_stream, has_settings, has_goaway, is_trusted, metrics, .. } = self;
+        inbound.pass(bytes, |frame| {
+            let is_flagged = frame.flags & FIRST_FLAG != 0;
+            let spent = match frame.kind {
+                DATA if frame.length == 0 && !is_flagged => Some(Guard::EmptyData),
+                DATA | CONTINUATION => None,
+                GOAWAY => {
+                    *has_goaway = true;
+                    metrics.goaways_received.inc();
+                    None
+                }
+                HEADERS => {
+                    *last_stream = frame.stream.max(*last_stream);
+                    None
+                }
+                SETTINGS if is_flagged => None,
+                SETTINGS => {
+                    *has_settings = true;
+                    Some(Guard::Settings)
+                }
+                PING if is_flagged => None,
+                PING => Some(Guard::Ping),
+                WINDOW_UPDATE => Some(Guard::WindowUpdate),
+                RST_STREAM => {
+                    metrics.resets.inc();
+                    Some(Guard::RapidReset)
+                }
+                _ => Some(Guard::PassedOver),
+            };
+            if let Some(guard) = spent
+                && !*is_trusted
+                && !buckets[guard as usize].take()
+            {
+                fired.get_or_insert(guard);
+            }
+        });
+    }
+
+    /// Looks at bytes for the peer.
+    pub(super) fn sent(&mut self, bytes: &[u8]) {
+        let Self { outbound, buckets, metrics, .. } = self;
+        outbound.pass(bytes, |frame| match frame.kind {
+            DATA | HEADERS => {
+                for guard in [Guard::Ping, Guard::WindowUpdate, Guard::PassedOver] {
+                    let bucket = &mut buckets[guard as usize];
+                    bucket.refill(bucket.allowance.per_frame_sent);
+                }
+                if frame.flags & FIRST_FLAG != 0 {
+                    buckets[Guard::RapidReset as usize].refill(1);
+                }
+            }
+            GOAWAY => drop(metrics.goaways_sent.inc()),
+            _ => {}
+        });
+    }
+
+    /// Counts a malformed request.
+    pub(super) fn malformed(&mut self) {
+        if !self.buckets[Guard::Malformed as usize].take() {
+            self.fired.get_or_insert(Guard::Malformed);
+        }
+    }
+
+    /// The guard that fired first.
+    pub(super) fn fired(&self) -> Option<Guard> {
+        self.fired
+    }
+
+    /// GOAWAY with `ENHANCE_YOUR_CALM`, if the bytes so far leave room for a frame.
+    pub(super) fn farewell(&self) -> Option<[u8; HEADER + 8]> {
+        const ENHANCE_YOUR_CALM: u8 = 11;
+        let [a, b, c, d] = self.last_stream.to_be_bytes();
+        let frame = [0, 0, 8, GOAWAY, 0, 0, 0, 0, 0, a, b, c, d, 0, 0, 0, ENHANCE_YOUR_CALM];
+        self.outbound.is_between().then_some(frame)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+    use crate::metrics::Http2Metrics;
+
+    fn watch(preface: usize) -> Watch {
+        Watch::new(preface, Http2Metrics::new(&mut Registry::default()).downstream)
+    }
+
+    fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = (payload.len() as u32).to_be_bytes()[1..].to_vec();
+        bytes.extend([kind, flags]);
+        bytes.extend(stream.to_be_bytes());
+        bytes.extend(payload);
+        bytes
+    }
+
+    #[test]
+    fn frames_are_found_however_the_bytes_are_cut() {
+        let mut bytes = b"preface".to_vec();
+        bytes.extend(frame(HEADERS, 5, 7, b"abc"));
+        bytes.extend(frame(PING, 0, 0, &[0; 8]));
+        bytes.extend(frame(RST_STREAM, 0, 7, &[0; 4]));
+        for size in 1..bytes.len() {
+            let mut watch = watch(7);
+            bytes.chunks(size).for_each(|piece| watch.received(piece));
+            assert_eq!((watch.last_stream, watch.metrics.resets.get()), (7, 1), "pieces of {size}");
+            assert_eq!(watch.buckets[Guard::Ping as usize].left, limits::PINGS.burst - 1);
+            assert!(watch.inbound.is_between() && watch.fired().is_none());
+        }
+    }
+
+    #[test]
+    fn each_flood_fires_its_guard_and_honest_use_does_not() {
+        for (bytes, guard, burst) in [
+            (frame(PING, 0, 0, &[0; 8]), Guard::Ping, limits::PINGS.burst),
+            (frame(SETTINGS, 0, 0, &[]), Guard::Settings, limits::SETTINGS.burst),
+            (frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]), Guard::WindowUpdate, limits::WINDOW_UPDATES.burst),
+            (frame(DATA, 0, 1, &[]), Guard::EmptyData, limits::EMPTY_DATA.burst),
+            (frame(2, 0, 1, &[0; 5]), Guard::PassedOver, limits::PASSED_OVER.burst),
+            (frame(RST_STREAM, 0, 1, &[0; 4]), Guard::RapidReset, limits::RESETS.burst),
+        ] {
+            let mut watch = watch(0);
+            for _ in 0..burst {
+                watch.received(&bytes);
+            }
+            assert_eq!(watch.fired(), None, "{guard:?}");
+            // Time may have refilled a few.
+            for _ in 0..20 {
+                watch.received(&bytes);
+            }
+            assert_eq!(watch.fired(), Some(guard));
+        }
+        let mut watch = watch(0);
+        for _ in 0..10_000 {
+            watch.sent(&frame(HEADERS, 5, 1, b"x"));
+            watch.received(&frame(PING, 0, 0, &[0; 8]));
+            watch.received(&frame(RST_STREAM, 0, 1, &[0; 4]));
+            watch.received(&frame(DATA, 1, 1, &[]));
+            watch.received(&frame(PING, 1, 0, &[0; 8]));
+        }
+        assert_eq!(watch.fired(), None);
+    }
+
+    #[test]
+    fn a_farewell_does_not_cut_a_frame_in_two() {
+        let mut watch = watch(0);
+        watch.received(&frame(HEADERS, 5, 9, b"abc"));
+        let farewell = watch.farewell().expect("nothing was sent");
+        assert_eq!(farewell[9..], [0, 0, 0, 9, 0, 0, 0, 11]);
+        let data = frame(DATA, 0, 9, b"abcdef");
+        watch.sent(&data[..11]);
+        assert!(watch.farewell().is_none());
+        watch.sent(&data[11..]);
+        assert!(watch.farewell().is_some());
+    }
+}

@@ -1,0 +1,180 @@
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+use shared::value::Name;
+
+use super::sampled::SampledGauge;
+use crate::engine::{Capacity, Upstream};
+
+/// Counters of all backends; clones share them.
+#[derive(Clone, Default)]
+pub(super) struct Backends {
+    requests: Family<BackendLabels, Counter>,
+    failures: Family<FailureLabels, Counter>,
+    in_flight: Family<BackendLabels, Gauge>,
+    connections: Family<BackendLabels, Counter>,
+    connections_open: Family<StateLabels, SampledGauge>,
+    reused: Family<BackendLabels, Counter>,
+    stale: Family<BackendLabels, Counter>,
+    cap_waits: Family<BackendLabels, Counter>,
+    cap_timeouts: Family<BackendLabels, Counter>,
+    named: Arc<Mutex<HashSet<(Name, Name)>>>,
+}
+
+/// Handles of one backend.
+#[derive(Debug)]
+pub(crate) struct EndpointMetrics {
+    /// Tries that were sent.
+    pub(crate) requests: Counter,
+    /// Tries that got no response head: no connection.
+    pub(crate) connect_failures: Counter,
+    /// Tries that got no response head in time.
+    pub(crate) timeouts: Counter,
+    /// Tries whose connection ended before a response head.
+    pub(crate) resets: Counter,
+    /// Requests on their way, until the last byte of the response.
+    pub(crate) in_flight: Gauge,
+    /// Connections that were made.
+    pub(crate) connections: Counter,
+    /// Tries on a connection that served another request before.
+    pub(crate) reused: Counter,
+    /// Pooled connections that turned out closed when a request was sent, which was sent again then: no failures.
+    pub(crate) stale: Counter,
+    /// Requests that waited for a connection, for there were as many as may be.
+    pub(crate) cap_waits: Counter,
+    /// Those that waited in vain.
+    pub(crate) cap_timeouts: Counter,
+    busy: SampledGauge,
+    idle: SampledGauge,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BackendLabels {
+    upstream: String,
+    backend: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FailureLabels {
+    upstream: String,
+    backend: String,
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabels {
+    upstream: String,
+    backend: String,
+    state: &'static str,
+}
+
+const FAILURES: [&str; 3] = ["connect", "timeout", "reset"];
+const STATES: [&str; 2] = ["busy", "idle"];
+
+impl EndpointMetrics {
+    /// Shows how many connections `capacity` counts, as long as it lives.
+    pub(crate) fn watch_connections(&self, capacity: &Arc<Capacity<Upstream>>) {
+        let (busy, idle) = (Arc::downgrade(capacity), Arc::downgrade(capacity));
+        self.busy.add(move || busy.upgrade().map(|capacity| capacity.open().saturating_sub(capacity.idle())));
+        self.idle.add(move || idle.upgrade().map(|capacity| capacity.idle()));
+    }
+}
+
+impl Backends {
+    /// Registers all of them.
+    pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register("backend_requests", "Tries sent to a backend", self.requests.clone());
+        registry.register("backend_failures", "Tries that got no response head, by kind", self.failures.clone());
+        registry.register("backend_in_flight", "Requests on their way to or from a backend", self.in_flight.clone());
+        registry.register("backend_connections", "Connections made to a backend", self.connections.clone());
+        registry.register(
+            "backend_connections_open",
+            "Connections open to a backend, by state",
+            self.connections_open.clone(),
+        );
+        registry.register(
+            "backend_connections_reused",
+            "Tries on a connection that served another request before",
+            self.reused.clone(),
+        );
+        registry.register(
+            "backend_connections_stale",
+            "Pooled connections that turned out closed; their requests were sent again on a new one",
+            self.stale.clone(),
+        );
+        registry.register(
+            "backend_connection_waits",
+            "Requests that waited because a backend had as many connections as it may",
+            self.cap_waits.clone(),
+        );
+        registry.register(
+            "backend_connection_wait_timeouts",
+            "Requests that waited for a connection in vain",
+            self.cap_timeouts.clone(),
+        );
+    }
+
+    /// Handles of a backend.
+    pub(super) fn endpoint(&self, upstream: &Name, backend: &Name) -> EndpointMetrics {
+        self.named.lock().unwrap_or_else(PoisonError::into_inner).insert((upstream.clone(), backend.clone()));
+        let labels = BackendLabels { upstream: upstream.to_string(), backend: backend.to_string() };
+        let [connect_failures, timeouts, resets] =
+            FAILURES.map(|kind| self.failures.get_or_create_owned(&labels.failure(kind)));
+        let [busy, idle] = STATES.map(|state| self.connections_open.get_or_create_owned(&labels.state(state)));
+        EndpointMetrics {
+            requests: self.requests.get_or_create_owned(&labels),
+            connect_failures,
+            timeouts,
+            resets,
+            in_flight: self.in_flight.get_or_create_owned(&labels),
+            connections: self.connections.get_or_create_owned(&labels),
+            reused: self.reused.get_or_create_owned(&labels),
+            stale: self.stale.get_or_create_owned(&labels),
+            cap_waits: self.cap_waits.get_or_create_owned(&labels),
+            cap_timeouts: self.cap_timeouts.get_or_create_owned(&labels),
+            busy,
+            idle,
+        }
+    }
+
+    /// Forgets all but `kept` (upstream and backend).
+    pub(super) fn retain(&self, kept: &HashSet<(Name, Name)>) {
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        named.retain(|(upstream, backend)| {
+            if kept.contains(&(upstream.clone(), backend.clone())) {
+                return true;
+            }
+            let labels = BackendLabels { upstream: upstream.to_string(), backend: backend.to_string() };
+            let counters =
+                [&self.requests, &self.connections, &self.reused, &self.stale, &self.cap_waits, &self.cap_timeouts];
+            for family in counters {
+                family.remove(&labels);
+            }
+            self.in_flight.remove(&labels);
+            for kind in FAILURES {
+                self.failures.remove(&labels.failure(kind));
+            }
+            for state in STATES {
+                self.connections_open.remove(&labels.state(state));
+            }
+            false
+        });
+    }
+}
+
+impl BackendLabels {
+    fn failure(&self, kind: &'static str) -> FailureLabels {
+        FailureLabels { upstream: self.upstream.clone(), backend: self.backend.clone(), kind }
+    }
+
+    fn state(&self, state: &'static str) -> StateLabels {
+        StateLabels { upstream: self.upstream.clone(), backend: self.backend.clone(), state }
+    }
+}

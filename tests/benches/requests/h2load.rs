@@ -1,0 +1,41 @@
+//! The load of workloads over HTTP/2: h2load, with one thread.
+
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+
+use crate::{workload::Workload, wrk::Done};
+
+/// Says what to install if h2load is missing.
+pub(crate) fn check() -> anyhow::Result<()> {
+    Command::new("h2load")
+        .arg("--version")
+        .output()
+        .context("h2load makes the load over HTTP/2, and does not run: apt-get install nghttp2-client")?;
+    Ok(())
+}
+
+/// Sends the requests of `workload`, `streams` at a time on each connection, to `address` for `seconds`.
+pub(crate) fn run(workload: &Workload, streams: u32, address: &str, seconds: u64) -> anyhow::Result<Done> {
+    let mut command = Command::new("h2load");
+    command.args([
+        "-t1",
+        "-c",
+        &workload.connections.to_string(),
+        "-m",
+        &streams.to_string(),
+        "-D",
+        &seconds.to_string(),
+    ]);
+    let output = command.arg(format!("http://{address}{}", workload.path)).output().context("h2load does not run")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line =
+        text.lines().find_map(|line| line.strip_prefix("requests: ")).with_context(|| format!("h2load said {text}"))?;
+    let count =
+        |what: &str| -> Option<u64> { line.split(", ").find_map(|part| part.strip_suffix(what)?.trim().parse().ok()) };
+    let (requests, failed) = (count("succeeded").unwrap_or(0), count("failed").unwrap_or(u64::MAX));
+    ensure!(failed == 0 && requests > 0, "h2load said {line}");
+    let traffic = text.lines().find_map(|line| line.strip_prefix("traffic: ")).unwrap_or_default();
+    let bytes = traffic.split(['(', ')']).nth(1).and_then(|bytes| bytes.parse().ok()).unwrap_or(0);
+    Ok(Done { requests, bytes })
+}
