@@ -24,6 +24,7 @@ mod forwarding;
 mod grpc;
 mod h2;
 mod head;
+mod header_rules;
 mod listener;
 mod listener_set;
 mod live;
@@ -35,6 +36,7 @@ mod proxy;
 mod record;
 mod snapshot;
 mod state;
+mod template;
 mod worker;
 
 pub use options::Options;

@@ -129,6 +129,12 @@ impl<'a> AccessRecord<'a> {
         self.reason = Some(reason);
     }
 
+    /// Notes the status of an answer of the proxy's own, and what was wrong if something was.
+    pub(crate) fn generated(&mut self, status: u16, reason: Option<Reason>) {
+        self.status = Some(status);
+        self.reason = reason;
+    }
+
     /// Notes why a response that had begun did not reach its end.
     pub(crate) fn aborted(&mut self, reason: Reason) {
         self.reason = Some(reason);

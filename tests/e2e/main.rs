@@ -1,6 +1,7 @@
 //! End-to-end tests: the real binary, real sockets, real servers. One module per behaviour.
 #![expect(clippy::unwrap_used, reason = "a test that unwraps fails with the line, which is what it is for")]
 
+mod actions;
 mod cli;
 mod descriptors;
 mod forwarding;

@@ -24,7 +24,7 @@ pub(crate) async fn acquire(
     worker: &Worker,
     endpoint: &Arc<EndpointLive>,
     client: &mut Client,
-    terms: &Terms,
+    terms: &Terms<'_>,
     wanted: Wanted,
     limit: Duration,
 ) -> Result<Upstream, Reason> {

@@ -20,7 +20,7 @@ impl Client {
     ///
     /// A reset counts at once. The end of what it sends counts at once if the body of its request is not whole; else it
     /// may be a half-close, and counts after the grace.
-    pub(crate) async fn gone(&mut self, buffers: &Buffers, terms: &Terms) {
+    pub(crate) async fn gone(&mut self, buffers: &Buffers, terms: &Terms<'_>) {
         if !self.has_ended && !self.reads_ahead(buffers).await {
             return;
         }

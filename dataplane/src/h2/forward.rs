@@ -46,7 +46,7 @@ pub(crate) async fn from_http1(
     chosen: &Chosen,
     client: &mut Client,
     scratch: &mut Scratch,
-    terms: &Terms,
+    terms: &Terms<'_>,
     record: &mut AccessRecord<'_>,
 ) -> Result<Finished, Reason> {
     let mut peer = Http1Peer::new(worker, client, terms);
@@ -64,7 +64,7 @@ pub(super) async fn from_http2(
     client: &mut Downstream,
     body: &mut RecvStream,
     scratch: &mut Scratch,
-    terms: &Terms,
+    terms: &Terms<'_>,
     record: &mut AccessRecord<'_>,
 ) -> Result<(), Reason> {
     let mut peer = Http2Peer::new(client, body, terms.body_limit);
@@ -81,7 +81,7 @@ async fn forward(
     chosen: &Chosen,
     peer: &mut impl Peer,
     scratch: &mut Scratch,
-    terms: &Terms,
+    terms: &Terms<'_>,
     record: &mut AccessRecord<'_>,
 ) -> Result<bool, Reason> {
     let mut request = backend_head::request(&mut scratch.request, &scratch.out)?;
@@ -99,7 +99,7 @@ async fn send(
     chosen: &Chosen,
     peer: &mut impl Peer,
     request: &Request<()>,
-    terms: &Terms,
+    terms: &Terms<'_>,
     record: &mut AccessRecord<'_>,
 ) -> Result<bool, Reason> {
     let mut body = Body::new(terms.body.is_empty());

@@ -20,7 +20,7 @@ pub(super) struct Pacer {
 
 impl Pacer {
     /// The clock of a request that begins now.
-    pub(super) fn new(worker: &Worker, terms: &Terms) -> Self {
+    pub(super) fn new(worker: &Worker, terms: &Terms<'_>) -> Self {
         Self {
             deadline: worker.deadlines.deadline(),
             pace: Pace::new(terms.timeouts, terms.total, Instant::now()),

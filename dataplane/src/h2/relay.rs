@@ -121,7 +121,7 @@ pub(super) struct Relay<'a, P> {
     pub(super) worker: &'a Worker,
     pub(super) peer: &'a mut P,
     pub(super) body: &'a mut Body,
-    pub(super) terms: &'a Terms,
+    pub(super) terms: &'a Terms<'a>,
 }
 
 /// The backend's side of a request under way.
@@ -306,7 +306,11 @@ impl<P: Peer> Relay<'_, P> {
         let (head, body) = std::task::ready!(Pin::new(&mut upstream.response).poll(context))?.into_parts();
         let status = head.status.as_u16();
         let is_end = body.is_end_stream();
-        self.peer.begin(backend_head::response(head, date), is_end)?;
+        let mut response = backend_head::response(head, date);
+        if let Some(edits) = self.terms.response_headers {
+            edits.act_on_map(status, response.headers_mut());
+        }
+        self.peer.begin(response, is_end)?;
         upstream.download = Some(body);
         on_head(status);
         Poll::Ready(Ok(()))

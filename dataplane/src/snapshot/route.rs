@@ -1,11 +1,16 @@
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use regex::Regex;
 use shared::{
-    config,
-    value::{HostPolicy, TimeSpan},
+    config::{self, PathMatch},
+    value::{HostPolicy, Name, Template, TimeSpan, Variable},
 };
 
-use super::{IpRules, Upstream};
+use super::{
+    IpRules, Upstream,
+    action::{Action, Answering},
+    transforms::{self, Transforms},
+};
 use crate::{
     engine::Timeouts,
     metrics::{Metrics, RouteMetrics},
@@ -15,8 +20,8 @@ use crate::{
 pub(crate) struct Route {
     /// Name and counters: all that a long stream keeps of the route.
     pub(crate) labels: Arc<RouteLabels>,
-    /// Where its requests go.
-    pub(crate) upstream: Arc<Upstream>,
+    /// What happens to them.
+    pub(crate) action: Action,
     /// Which `Host` the backend sees.
     pub(crate) host: HostPolicy,
     /// How long each part of a request may take. The grace of half-closed clients is the listener's.
@@ -25,10 +30,61 @@ pub(crate) struct Route {
     pub(crate) grpc_web: bool,
     /// The route's own IP rules.
     pub(crate) ip_rules: IpRules,
+    /// The regular expression of its path, if a template names what its groups match.
+    pub(crate) path: Option<Regex>,
+    /// What it changes of requests and responses that are forwarded; most routes change nothing.
+    pub(crate) transforms: Option<Box<Transforms>>,
+}
+
+impl Route {
+    /// Compiles `route`, which has passed validation.
+    pub(crate) fn compile(
+        route: &config::Route,
+        labels: Arc<RouteLabels>,
+        ip_rules: IpRules,
+        upstreams: &HashMap<Name, Arc<Upstream>>,
+    ) -> Self {
+        let path = regex_of_path(route);
+        let action = match &route.action {
+            config::Action::Forward(forward) => {
+                let upstream = upstreams.get(&forward.upstream).expect("validation found no dangling reference");
+                Action::Forward(Arc::clone(upstream))
+            }
+            config::Action::Redirect(redirect) => {
+                Action::Reply(Box::new(Answering::of_redirect(redirect, path.as_ref())))
+            }
+            config::Action::Respond(respond) => Action::Reply(Box::new(Answering::of_respond(respond, path.as_ref()))),
+        };
+        Self {
+            labels,
+            action,
+            host: route.host.clone(),
+            timeouts: timeouts(&route.timeouts),
+            grpc_web: route.grpc_web,
+            ip_rules,
+            transforms: Transforms::compile(route, path.as_ref()).map(Box::new),
+            path,
+        }
+    }
+}
+
+/// The regular expression of a route's path, if a template of the route names any of its groups.
+fn regex_of_path(route: &config::Route) -> Option<Regex> {
+    let Some(PathMatch::Regex(pattern)) = &route.matches.path else { return None };
+    let names_group = |template: &&Template| {
+        template.variables().any(|variable| matches!(variable, Variable::Capture(_)))
+    };
+    let of_action: Vec<&Template> = match &route.action {
+        config::Action::Forward(_) => Vec::new(),
+        config::Action::Redirect(redirect) => vec![&redirect.to],
+        config::Action::Respond(respond) => respond.headers.values().collect(),
+    };
+    let is_wanted = of_action.into_iter().chain(transforms::templates(route)).any(|template| names_group(&template));
+    is_wanted.then(|| pattern.compile_whole())
 }
 
 /// The time-outs of a route as the engine takes them.
-pub(crate) fn timeouts(route: &config::RouteTimeouts) -> Timeouts {
+fn timeouts(route: &config::RouteTimeouts) -> Timeouts {
     Timeouts {
         connect: route.connect.duration(),
         body_idle: route.request_body_idle.duration(),

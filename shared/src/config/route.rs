@@ -1,9 +1,15 @@
+mod action;
+mod headers;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Named, is_default, is_millis};
 use crate::value::{AbsolutePath, ByteSize, Cidr, FieldName, HostPattern, HostPolicy, Method, Name, Pattern, TimeSpan};
+
+pub use action::{Action, Forward, Redirect, Respond};
+pub use headers::{HeaderRules, ResponseHeaderRules, SecurityHeaders};
 
 /// What to do with which request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,6 +32,12 @@ pub struct Route {
     /// Whether calls of gRPC-Web, binary or text, become calls of gRPC. The upstream must speak `h2c`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub grpc_web: bool,
+    /// What becomes of the request's header fields on their way to a backend.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub request_headers: HeaderRules,
+    /// What becomes of the header fields of a backend's response on their way to the client.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub response_headers: ResponseHeaderRules,
 }
 
 /// How long each part of a request may take.
@@ -138,24 +150,6 @@ pub enum ValueMatch {
     Regex(Pattern),
     /// `true`: sent, whatever the value; `false`: not sent.
     Present(bool),
-}
-
-/// What a route does with a request.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// Sends it to a backend of an upstream.
-    Forward(Forward),
-}
-
-/// Where a forwarded request goes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Forward {
-    /// The upstream's name.
-    pub upstream: Name,
 }
 
 impl Named for Route {
