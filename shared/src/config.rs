@@ -17,7 +17,10 @@ pub use breaker::{Breaker, SlidingWindowType};
 pub use ip_rule::{IpRule, IpRuleAction};
 pub use listener::{EncodedSlashes, Listener, ListenerLimits, ListenerTimeouts, PathStyle};
 pub use pool::Pool;
-pub use route::{Action, Forward, HeaderRules, PathMatch, Redirect, Respond, ResponseHeaderRules, SecurityHeaders, Route, RouteMatch, RouteTimeouts, ValueMatch};
+pub use route::{
+    Action, Forward, HeaderRules, PathMatch, Redirect, Respond, ResponseHeaderRules, Route, RouteMatch, RouteTimeouts,
+    SecurityHeaders, ValueMatch,
+};
 pub use settings::{AccessLog, AccessLogFormat, Settings};
 pub use upstream::{Backend, Balance, BalancePolicy, Upstream, UpstreamProtocol, Weight};
 

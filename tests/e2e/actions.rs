@@ -3,42 +3,7 @@
 use harness::{Connection, DEADLINE, Origin, Reply, fetch};
 use serde_json::{Value, json};
 
-use crate::site::Site;
-
-/// A listener for both versions, an upstream `up` and these routes.
-fn site(origin: &Origin, routes: Value) -> Site {
-    Site::start(json!({
-        "listeners": [{ "name": "web", "allow_h2c": true }],
-        "upstreams": [{ "name": "up", "backends": [{ "name": "a", "address": origin.address() }] }],
-        "routes": routes,
-    }))
-}
-
-/// An answer, in whatever version it came.
-#[derive(Debug)]
-struct Told {
-    status: u16,
-    fields: Vec<(String, String)>,
-    body: String,
-}
-
-impl Told {
-    fn field(&self, name: &str) -> Option<&str> {
-        self.fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
-    }
-}
-
-/// The answers to one request of a client of HTTP/1.1 and of one of HTTP/2.
-fn ask(site: &Site, method: &str, target: &str, fields: &[(&str, &str)]) -> [Told; 2] {
-    let lines: String = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    let mut client = site.client();
-    client.send(format!("{method} {target} HTTP/1.1\r\nHost: h\r\n{lines}\r\n")).unwrap();
-    let answer = client.read_response_to(method).unwrap();
-    let first = Told { status: answer.status, body: answer.text(), fields: answer.head.fields };
-    let answer = site.h2_client().ask(method, target, fields, "").unwrap();
-    let second = Told { status: answer.status(), body: answer.text(), fields: answer.fields[1..].to_vec() };
-    [first, second]
-}
+use crate::both::{ask, site};
 
 #[test]
 fn redirects_lead_where_the_template_says() {

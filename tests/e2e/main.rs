@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that unwraps fails with the line, which is what it is for")]
 
 mod actions;
+mod both;
 mod cli;
 mod descriptors;
 mod forwarding;
@@ -20,5 +21,6 @@ mod raw;
 mod refusals;
 mod site;
 mod survival;
+mod transforms;
 mod up;
 mod upstream_connections;

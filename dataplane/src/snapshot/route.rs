@@ -71,9 +71,8 @@ impl Route {
 /// The regular expression of a route's path, if a template of the route names any of its groups.
 fn regex_of_path(route: &config::Route) -> Option<Regex> {
     let Some(PathMatch::Regex(pattern)) = &route.matches.path else { return None };
-    let names_group = |template: &&Template| {
-        template.variables().any(|variable| matches!(variable, Variable::Capture(_)))
-    };
+    let names_group =
+        |template: &&Template| template.variables().any(|variable| matches!(variable, Variable::Capture(_)));
     let of_action: Vec<&Template> = match &route.action {
         config::Action::Forward(_) => Vec::new(),
         config::Action::Redirect(redirect) => vec![&redirect.to],

@@ -1,6 +1,7 @@
 //! Each finding once, with its exact pointer.
 
 mod actions;
+mod headers;
 mod limits;
 
 use serde_json::{Value, json};

@@ -34,7 +34,9 @@ pub(super) fn check_name(name: &FieldName, message: Message, pointer: &str, find
         "expect" => "is a matter between the client and the proxy: leave it out",
         "via" | "date" => "is written by the proxy, as the standard asks: leave it out",
         "max-forwards" if message == Message::Request => "is counted down by the proxy: leave it out",
-        "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host" | "x-request-id" if message == Message::Request => {
+        "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host" | "x-request-id"
+            if message == Message::Request =>
+        {
             "is written by the proxy from what it knows of the client and its trusted proxies: choose another name"
         }
         _ => return,
