@@ -11,6 +11,8 @@ use crate::{error::Reason, worker::Worker};
 pub(crate) enum Instead {
     /// Something is wrong.
     Refused(Reason),
+    /// Something is wrong that will be right after so many seconds.
+    Later(Reason, u64),
     /// The route says what to answer.
     Replied(Box<Reply>),
 }
@@ -50,6 +52,11 @@ impl<'a> Answer<'a> {
     pub(crate) fn new(worker: &Worker, instead: Instead, id: &str, method: Method, reflection: &'a [u8]) -> Self {
         match instead {
             Instead::Refused(reason) => Self::of_reason(worker, reason, id, method, reflection),
+            Instead::Later(reason, seconds) => {
+                let mut answer = Self::of_reason(worker, reason, id, method, reflection);
+                answer.fields.push(field("Retry-After", seconds.to_string()));
+                answer
+            }
             Instead::Replied(reply) => Self::of_reply(worker, *reply),
         }
     }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http1::{Field, Fields, Line, RequestBody, Upgrade, write};
 use shared::value::HostPolicy;
 
-use crate::{head::Request, header_rules::HeaderRules, protocol::Protocol, template::Facts};
+use crate::{head::Request, header_rules::HeaderRules, protocol::Protocol, rewrite::Target, template::Facts};
 
 /// What the head says about this hop.
 pub(crate) struct Hop<'a> {
@@ -21,6 +21,8 @@ pub(crate) struct Hop<'a> {
     pub(crate) host: &'a HostPolicy,
     /// What a `Host` field that names the backend says.
     pub(crate) backend: &'a str,
+    /// Path and query, if they are not those that came.
+    pub(crate) target: Option<Target<'a>>,
     /// What the route makes of the header fields, and what is known of the request for it.
     pub(crate) rules: Option<(&'a HeaderRules, &'a Facts<'a>)>,
 }
@@ -43,7 +45,9 @@ const ABOUT_CLIENT: [Field; 7] = [
 pub(crate) fn write(out: &mut Vec<u8>, request: &Request<'_>, hop: &Hop<'_>) {
     out.clear();
     let Request { head, bytes, .. } = request;
-    if request.line_is_canonical() {
+    if let Some(target) = &hop.target {
+        write::request_line(out, request.method.as_bytes(), target.path.as_bytes(), target.query.as_deref());
+    } else if request.line_is_canonical() {
         out.extend_from_slice(head.line.of(bytes));
     } else {
         write::request_line(out, request.method.as_bytes(), request.path.as_bytes(), request.query.map(str::as_bytes));
@@ -183,6 +187,7 @@ mod tests {
             request_id: "id",
             host: &HostPolicy::Preserve,
             backend: "127.0.0.1:9001",
+            target: None,
             rules: None,
         };
         let mut out = Vec::new();

@@ -34,6 +34,7 @@ mod process;
 mod protocol;
 mod proxy;
 mod record;
+mod rewrite;
 mod snapshot;
 mod state;
 mod template;

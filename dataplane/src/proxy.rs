@@ -246,6 +246,12 @@ pub(crate) fn choose(
         return Err(Reason::IpDenied.into());
     }
 
+    if let Some(maintenance) = &route.maintenance
+        && !maintenance.lets_in(from.address)
+    {
+        return Err(Instead::Later(Reason::Maintenance, maintenance.retry_after));
+    }
+
     if head.max_forwards == Some(0) {
         appended.clear();
         reflect(appended, &request);
@@ -253,12 +259,14 @@ pub(crate) fn choose(
     }
     let upstream = match &route.action {
         Action::Forward(upstream) => upstream,
+        Action::Split(split) => split.choose(&routed, || record.chance()).ok_or(Reason::NoBackend)?,
         Action::Reply(answering) => {
             let facts = facts(&request, route, listener, connection, from, record);
             return Err(Instead::Replied(Box::new(answering.reply(&facts)?)));
         }
     };
-    if matches!(head.body, RequestBody::Length(length) if length > listener.body) {
+    let body_limit = listener.body.min(route.body_limit);
+    if matches!(head.body, RequestBody::Length(length) if length > body_limit) {
         return Err(Reason::BodyTooLarge.into());
     }
     let backend = upstream.pick().ok_or(Reason::NoBackend)?;
@@ -268,6 +276,7 @@ pub(crate) fn choose(
         backend: backend.live.backend.as_str(),
         ..facts(&request, route, listener, connection, from, record)
     });
+    let rewrite = transforms.and_then(|transforms| transforms.rewrite.as_ref()).zip(facts.as_ref());
     let hop = Hop {
         peer: &connection.peer_text,
         peer_is_trusted: from.peer_is_trusted,
@@ -275,6 +284,10 @@ pub(crate) fn choose(
         request_id: record.request_id(),
         host: &route.host,
         backend: &backend.authority,
+        target: match rewrite {
+            Some((rewrite, facts)) => rewrite.target(facts, listener.paths)?,
+            None => None,
+        },
         rules: transforms.and_then(|transforms| transforms.request_headers.as_ref()).zip(facts.as_ref()),
     };
     forwarding::write(out, &request, &hop);
@@ -284,7 +297,7 @@ pub(crate) fn choose(
         protocol: upstream.protocol(),
         grpc_web: route.grpc_web,
         timeouts,
-        body_limit: listener.body,
+        body_limit,
         response_headers: transforms
             .and_then(|transforms| transforms.response_headers.as_ref())
             .zip(facts.as_ref())

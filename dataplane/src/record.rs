@@ -97,6 +97,11 @@ impl<'a> AccessRecord<'a> {
         std::str::from_utf8(&self.request_id).expect("a UUID is written in ASCII")
     }
 
+    /// A random number; no secret.
+    pub(crate) fn chance(&self) -> u64 {
+        self.worker.clock.next_random()
+    }
+
     /// Notes what was asked for; of a malformed request as much as could be read.
     pub(crate) fn asked(&mut self, method: &str, host: &str, path: &str) {
         let Some(line) = &mut self.line else { return };

@@ -3,7 +3,9 @@
 mod action;
 mod ip_rules;
 mod listener;
+mod maintenance;
 mod route;
+mod split;
 mod transforms;
 mod upstream;
 
@@ -15,6 +17,7 @@ pub(crate) use action::Action;
 pub(crate) use ip_rules::{IpRules, Verdict};
 pub(crate) use listener::Listener;
 pub(crate) use route::{Route, RouteLabels};
+pub(crate) use split::Split;
 pub(crate) use upstream::Upstream;
 
 use crate::{error::Reason, live::Live};

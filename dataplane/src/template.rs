@@ -37,6 +37,10 @@ pub(crate) struct Facts<'a> {
 pub(crate) enum Place {
     /// A header value: without control bytes.
     Value,
+    /// A path for a backend. What is no path is one segment of it, or a part of one.
+    Path,
+    /// The value of a query parameter, encoded.
+    Parameter,
     /// The URL of a redirect: percent-encoded where it must be.
     Url,
 }
@@ -64,7 +68,7 @@ impl Text {
         let parts = template.parts().iter().map(|part| match part {
             Part::Text(text) => {
                 let mut literal = Vec::new();
-                place.write(&mut literal, text.as_bytes());
+                place.write_literal(&mut literal, text.as_bytes());
                 Piece::Literal(literal.into())
             }
             Part::Variable(Variable::Capture(group)) => Piece::Capture(index_of(group, regex)),
@@ -76,10 +80,15 @@ impl Text {
 
     /// Writes the text behind what is in `out`.
     pub(crate) fn write(&self, out: &mut Vec<u8>, facts: &Facts<'_>) {
+        self.write_with(out, facts, facts.captures.as_ref());
+    }
+
+    /// The same with captures other than those of the route's path.
+    pub(crate) fn write_with(&self, out: &mut Vec<u8>, facts: &Facts<'_>, captures: Option<&regex::Captures<'_>>) {
         for piece in &self.parts {
             match piece {
                 Piece::Literal(text) => out.extend_from_slice(text),
-                Piece::Capture(index) => self.place.write(out, capture(facts.captures.as_ref(), *index)),
+                Piece::Capture(index) => self.place.write_path(out, capture(captures, *index)),
                 Piece::Header(name) => self.place.write(out, facts.header(name)),
                 Piece::Fact(variable) => self.write_fact(out, variable, facts),
             }
@@ -95,7 +104,7 @@ impl Text {
             Variable::Scheme => forwarding::scheme(request, facts.peer_is_trusted),
             Variable::Host => &request.host,
             Variable::Authority => request.authority,
-            Variable::Path => path(request),
+            Variable::Path => return self.place.write_path(out, path(request).as_bytes()),
             Variable::Query => request.query.unwrap_or_default(),
             Variable::Uri => {
                 self.place.write(out, path(request).as_bytes());
@@ -129,10 +138,31 @@ impl Facts<'_> {
 }
 
 impl Place {
+    /// Writes what stands in the configuration.
+    pub(crate) fn write_literal(self, out: &mut Vec<u8>, text: &[u8]) {
+        match self {
+            // Validation has looked at it.
+            Self::Path => out.extend_from_slice(text),
+            _ => self.write(out, text),
+        }
+    }
+
+    /// Writes a path or a part of one, whose escapes stay what they are.
+    fn write_path(self, out: &mut Vec<u8>, path: &[u8]) {
+        match self {
+            Self::Path => out.extend_from_slice(path),
+            Self::Parameter => encode(out, path, |byte| is_unreserved(byte) || matches!(byte, b'/' | b'%')),
+            Self::Value | Self::Url => self.write(out, path),
+        }
+    }
+
     /// Writes `bytes` as they may stand here.
     fn write(self, out: &mut Vec<u8>, bytes: &[u8]) {
         match self {
             Self::Value => out.extend(bytes.iter().filter(|byte| **byte == b'\t' || !byte.is_ascii_control())),
+            Self::Path => encode(out, bytes, is_unreserved),
+            // A slash means nothing in a query (RFC 3986 §3.4).
+            Self::Parameter => encode(out, bytes, |byte| is_unreserved(byte) || byte == b'/'),
             Self::Url => {
                 encode(out, bytes, |byte| byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&byte))
             }
@@ -150,6 +180,11 @@ fn encode(out: &mut Vec<u8>, bytes: &[u8], stays: impl Fn(u8) -> bool) {
             out.extend([b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
         }
     }
+}
+
+/// RFC 3986 §2.3.
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
 }
 
 /// The canonical path; what is asked of the server as a whole has the root.
@@ -180,7 +215,7 @@ pub(crate) fn train_case(name: &str) -> Box<str> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use http1::{HeadLimits, RequestHead};
     use shared::config::PathStyle;
 

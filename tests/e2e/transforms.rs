@@ -1,6 +1,7 @@
 //! What routes change of requests and responses, the same for clients of HTTP/1.1 and of HTTP/2.
 
 mod headers;
+mod rewrites;
 
 use harness::{Head, Origin, Reply};
 use serde_json::{Value, json};

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use regex::Regex;
 use shared::config;
 
-use super::Upstream;
+use super::{Split, Upstream};
 use crate::{
     answer::Reply,
     error::Reason,
@@ -15,6 +15,8 @@ use crate::{
 pub(crate) enum Action {
     /// Sends it to a backend of the upstream.
     Forward(Arc<Upstream>),
+    /// Sends it to one of several upstreams.
+    Split(Box<Split>),
     /// Answers it.
     Reply(Box<Answering>),
 }

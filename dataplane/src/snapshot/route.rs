@@ -3,12 +3,13 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use regex::Regex;
 use shared::{
     config::{self, PathMatch},
-    value::{HostPolicy, Name, Template, TimeSpan, Variable},
+    value::{ByteSize, HostPolicy, Name, Template, TimeSpan, Variable},
 };
 
 use super::{
-    IpRules, Upstream,
+    IpRules, Split, Upstream,
     action::{Action, Answering},
+    maintenance::Maintenance,
     transforms::{self, Transforms},
 };
 use crate::{
@@ -28,8 +29,12 @@ pub(crate) struct Route {
     pub(crate) timeouts: Timeouts,
     /// Whether calls of gRPC-Web become calls of gRPC.
     pub(crate) grpc_web: bool,
+    /// Bytes of a request body. The listener's limit holds, too.
+    pub(crate) body_limit: u64,
     /// The route's own IP rules.
     pub(crate) ip_rules: IpRules,
+    /// If it is out of service.
+    pub(crate) maintenance: Option<Box<Maintenance>>,
     /// The regular expression of its path, if a template names what its groups match.
     pub(crate) path: Option<Regex>,
     /// What it changes of requests and responses that are forwarded; most routes change nothing.
@@ -45,10 +50,11 @@ impl Route {
         upstreams: &HashMap<Name, Arc<Upstream>>,
     ) -> Self {
         let path = regex_of_path(route);
+        let upstream = |name: &Name| Arc::clone(upstreams.get(name).expect("validation found no dangling reference"));
         let action = match &route.action {
-            config::Action::Forward(forward) => {
-                let upstream = upstreams.get(&forward.upstream).expect("validation found no dangling reference");
-                Action::Forward(Arc::clone(upstream))
+            config::Action::Forward(forward) => Action::Forward(upstream(&forward.upstream)),
+            config::Action::Split(targets) => {
+                Action::Split(Box::new(Split::compile(targets, route.split_by, upstream)))
             }
             config::Action::Redirect(redirect) => {
                 Action::Reply(Box::new(Answering::of_redirect(redirect, path.as_ref())))
@@ -61,7 +67,9 @@ impl Route {
             host: route.host.clone(),
             timeouts: timeouts(&route.timeouts),
             grpc_web: route.grpc_web,
+            body_limit: route.limits.body.map_or(u64::MAX, ByteSize::bytes),
             ip_rules,
+            maintenance: Maintenance::compile(&route.maintenance).map(Box::new),
             transforms: Transforms::compile(route, path.as_ref()).map(Box::new),
             path,
         }
@@ -74,7 +82,7 @@ fn regex_of_path(route: &config::Route) -> Option<Regex> {
     let names_group =
         |template: &&Template| template.variables().any(|variable| matches!(variable, Variable::Capture(_)));
     let of_action: Vec<&Template> = match &route.action {
-        config::Action::Forward(_) => Vec::new(),
+        config::Action::Forward(_) | config::Action::Split(_) => Vec::new(),
         config::Action::Redirect(redirect) => vec![&redirect.to],
         config::Action::Respond(respond) => respond.headers.values().collect(),
     };

@@ -2,6 +2,8 @@ mod action;
 mod fields;
 mod headers;
 mod redirect;
+mod rewrite;
+mod split;
 mod template;
 
 use std::{borrow::Borrow, collections::BTreeMap, fmt::Display};
@@ -14,7 +16,7 @@ use crate::{
     config::{PathMatch, Route, RouteMatch, RouteTimeouts, ValueMatch},
     document::escape,
     routing::path,
-    value::{AbsolutePath, quoted},
+    value::quoted,
 };
 
 pub(super) fn check(routes: &[Route], references: &References, findings: &mut Findings) {
@@ -22,6 +24,7 @@ pub(super) fn check(routes: &[Route], references: &References, findings: &mut Fi
     unique_names(routes.iter().map(|route| &route.name), "/routes", findings);
     for (index, route) in routes.iter().enumerate() {
         action::check(route, &format!("/routes/{index}"), references, findings);
+        rewrite::check(route, &format!("/routes/{index}"), findings);
         headers::check(route, &format!("/routes/{index}"), findings);
         check_match(&route.matches, format_args!("/routes/{index}/match"), references, findings);
         check_timeouts(&route.timeouts, &format!("/routes/{index}/timeouts"), findings);
@@ -83,8 +86,10 @@ fn check_match(matches: &RouteMatch, pointer: impl Display + Copy, references: &
         }
     }
     match path {
-        Some(PathMatch::Exact(pattern)) => check_path(pattern, format_args!("{pointer}/path/exact"), findings),
-        Some(PathMatch::Prefix(pattern)) => check_path(pattern, format_args!("{pointer}/path/prefix"), findings),
+        Some(PathMatch::Exact(pattern)) => check_path(pattern.as_str(), format_args!("{pointer}/path/exact"), findings),
+        Some(PathMatch::Prefix(pattern)) => {
+            check_path(pattern.as_str(), format_args!("{pointer}/path/prefix"), findings)
+        }
         Some(PathMatch::Regex(_)) | None => {}
     }
     check_values(headers, format_args!("{pointer}/headers"), findings);
@@ -100,8 +105,7 @@ fn check_match(matches: &RouteMatch, pointer: impl Display + Copy, references: &
 }
 
 /// A pattern is compared with canonical paths, so it is written as one.
-fn check_path(pattern: &AbsolutePath, pointer: impl Display, findings: &mut Findings) {
-    let text = pattern.as_str();
+fn check_path(text: &str, pointer: impl Display, findings: &mut Findings) {
     match path::canonicalize(text.as_bytes()) {
         Ok(canonical) if canonical == text => {}
         Ok(canonical) => findings.error(

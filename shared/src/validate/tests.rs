@@ -3,6 +3,7 @@
 mod actions;
 mod headers;
 mod limits;
+mod rewrites;
 
 use serde_json::{Value, json};
 

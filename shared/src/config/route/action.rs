@@ -2,7 +2,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::value::{FieldName, Name, Template};
+use super::ValueMatch;
+use crate::{
+    config::{Weight, is_default},
+    value::{FieldName, Name, Template},
+};
 
 /// What a route does with a request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -11,6 +15,8 @@ use crate::value::{FieldName, Name, Template};
 pub enum Action {
     /// Sends it to a backend of an upstream.
     Forward(Forward),
+    /// Sends it to one of several upstreams.
+    Split(Vec<SplitTarget>),
     /// Sends the client elsewhere.
     Redirect(Redirect),
     /// Answers it.
@@ -24,6 +30,47 @@ pub enum Action {
 pub struct Forward {
     /// The upstream's name.
     pub upstream: Name,
+}
+
+/// One of several upstreams that share the requests of a route.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SplitTarget {
+    /// The upstream's name.
+    pub upstream: Name,
+    /// Its share of the requests that no `when` sends elsewhere, against the weights of the others; 0 takes none.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub weight: Weight,
+    /// Requests that go here whatever the weights: those for which any of these holds. The first target in the list wins.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub when: SplitWhen,
+}
+
+/// Requests that a split sends to one target whatever the weights.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct SplitWhen {
+    /// Any of these header fields has such a value.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, ValueMatch>))]
+    pub headers: BTreeMap<FieldName, ValueMatch>,
+    /// Any of these cookies has such a value.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub cookies: BTreeMap<String, ValueMatch>,
+}
+
+/// By what a split chooses among its weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum SplitBy {
+    /// Each request by chance.
+    #[default]
+    Random,
+    /// A client address always goes the same way, as long as the weights stay.
+    ClientAddress,
 }
 
 /// Sends the client elsewhere.
@@ -88,10 +135,11 @@ fn is_ok(status: &u16) -> bool {
 impl Action {
     /// The upstreams that it names.
     pub fn upstreams(&self) -> impl Iterator<Item = &Name> {
-        match self {
-            Self::Forward(forward) => Some(&forward.upstream),
-            Self::Redirect(_) | Self::Respond(_) => None,
-        }
-        .into_iter()
+        let (one, many) = match self {
+            Self::Forward(forward) => (Some(&forward.upstream), &[][..]),
+            Self::Split(targets) => (None, &targets[..]),
+            Self::Redirect(_) | Self::Respond(_) => (None, &[][..]),
+        };
+        one.into_iter().chain(many.iter().map(|target| &target.upstream))
     }
 }

@@ -3,13 +3,13 @@
 use std::fmt::Display;
 
 use super::{
-    super::{References, limits},
-    fields, redirect,
+    super::{References, at_most, limits},
+    fields, redirect, split,
     template::{self, Groups, Place},
 };
 use crate::{
     Findings,
-    config::{Action, Forward, HeaderRules, Respond, ResponseHeaderRules, Route},
+    config::{Action, Forward, HeaderRules, Respond, ResponseHeaderRules, Rewrite, Route, RouteLimits, SplitBy},
     value::Name,
 };
 
@@ -18,6 +18,7 @@ pub(super) fn check(route: &Route, pointer: &str, references: &References, findi
         Action::Forward(Forward { upstream }) => {
             check_upstream(upstream, format_args!("{pointer}/action/forward/upstream"), references, findings);
         }
+        Action::Split(targets) => split::check(targets, &format!("{pointer}/action/split"), references, findings),
         Action::Redirect(to) => {
             redirect::check(to, &Groups::of_match(&route.matches), &format!("{pointer}/action/redirect"), findings);
         }
@@ -25,6 +26,11 @@ pub(super) fn check(route: &Route, pointer: &str, references: &References, findi
             check_respond(respond, &Groups::of_match(&route.matches), &format!("{pointer}/action/respond"), findings);
         }
     }
+    if route.split_by != SplitBy::default() && !matches!(route.action, Action::Split(_)) {
+        findings.warning(format!("{pointer}/split_by"), "never acts: the action is no split");
+    }
+    let allow = &route.maintenance.allow;
+    at_most(limits::CLIENT_CIDRS_PER_ROUTE, allow.len(), format_args!("{pointer}/maintenance/allow"), findings);
     if route.grpc_web {
         check_grpc_web(route, pointer, references, findings);
     }
@@ -32,6 +38,8 @@ pub(super) fn check(route: &Route, pointer: &str, references: &References, findi
         // Every field of a route that is for requests that go to a backend.
         for (field, is_used) in [
             ("grpc_web", route.grpc_web),
+            ("limits", route.limits != RouteLimits::default()),
+            ("rewrite", route.rewrite != Rewrite::default()),
             ("request_headers", route.request_headers != HeaderRules::default()),
             ("response_headers", route.response_headers != ResponseHeaderRules::default()),
         ] {
@@ -45,7 +53,8 @@ pub(super) fn check(route: &Route, pointer: &str, references: &References, findi
     }
 }
 
-fn check_upstream(upstream: &Name, pointer: impl Display, references: &References, findings: &mut Findings) {
+/// Reports an upstream that does not exist.
+pub(super) fn check_upstream(upstream: &Name, pointer: impl Display, references: &References, findings: &mut Findings) {
     if !references.upstreams.contains(upstream) {
         findings.error(
             pointer.to_string(),
@@ -90,7 +99,7 @@ fn check_respond(respond: &Respond, groups: &Groups<'_>, pointer: &str, findings
         );
     }
     let pointer = format!("{pointer}/headers");
-    super::super::at_most(limits::HEADER_RULES, headers.len(), &pointer, findings);
+    at_most(limits::HEADER_RULES, headers.len(), &pointer, findings);
     for (name, value) in headers {
         let pointer = format!("{pointer}/{}", crate::document::escape(name.as_str()));
         fields::check_name(name, fields::Message::Response, &pointer, findings);

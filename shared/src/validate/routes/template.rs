@@ -11,6 +11,10 @@ use crate::{
 /// Where a template stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
+    /// In the path that a request has for a backend.
+    Path,
+    /// In a parameter of the query that a request has for a backend.
+    Parameter,
     /// In a request that goes to a backend.
     Request,
     /// In a response that came from a backend.
@@ -36,6 +40,11 @@ impl<'a> Groups<'a> {
         Self { pattern, owner: "the route's match.path.regex" }
     }
 
+    /// Those of the regular expression of a rewrite.
+    pub(super) fn of_rewrite(pattern: &'a Pattern) -> Self {
+        Self { pattern: Some(pattern), owner: "the pattern" }
+    }
+
     fn has(&self, group: &str) -> bool {
         let Some(pattern) = self.pattern else { return false };
         let regex = pattern.compile_whole();
@@ -59,8 +68,11 @@ pub(super) fn check(
             (Variable::Upstream | Variable::Backend, Place::Answer) => {
                 "is not known here: the proxy answers itself, and no backend is chosen".to_owned()
             }
-            (Variable::Status, Place::Answer | Place::Request) => {
+            (Variable::Status, Place::Answer | Place::Request | Place::Path | Place::Parameter) => {
                 "is known only in response_headers, when a backend has answered".to_owned()
+            }
+            (Variable::Query | Variable::Uri, Place::Path) => {
+                "has no place in a path: the query stays as it is, or is changed by rewrite.query".to_owned()
             }
             (Variable::Capture(group), _) if !groups.has(group) => {
                 let owner = groups.owner;
