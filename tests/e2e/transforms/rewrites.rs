@@ -84,7 +84,7 @@ fn query_edits() {
         case(
             json!({ "rewrite": { "path": { "to": "/q" }, "query": { "set": { "was": "{uri}" } } } }),
             "/x?y=1",
-            &["> /q?y=1&was=/~/x%3Fy%3D1"],
+            &["> /q?y=1&was=/~/x?y%3D1"],
         ),
     ]);
 }

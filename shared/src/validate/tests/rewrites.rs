@@ -21,7 +21,7 @@ fn new_paths_are_paths() {
         (path(json!({"to": "/x{path}"})), &[]),
         (path(json!({"to": "{path}/x"})), &[]),
         (path(json!({"to": "/{header.x-a}/y"})), &[]),
-        (path(json!({"to": "x"})), &[(Error, to, "starts with '/'")]),
+        (path(json!({"to": "x"})), &[(Error, to, "not start with '/'")]),
         (path(json!({"to": "/a/../b"})), &[(Error, to, "write \"/b\"")]),
         (path(json!({"to": "/a b"})), &[(Error, to, "0x20")]),
         (path(json!({"to": "x{path}"})), &[(Error, to, "begins with '/'")]),
