@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http1::Method;
+use uuid::Uuid;
 
 use crate::{error::Reason, worker::Worker};
 
@@ -49,7 +50,7 @@ pub(crate) struct Answer<'a> {
 
 impl<'a> Answer<'a> {
     /// The answer to the request `id` with `method` for `instead`. `reflection` is what a TRACE shows that ends here.
-    pub(crate) fn new(worker: &Worker, instead: Instead, id: &str, method: Method, reflection: &'a [u8]) -> Self {
+    pub(crate) fn new(worker: &Worker, instead: Instead, id: Uuid, method: Method, reflection: &'a [u8]) -> Self {
         match instead {
             Instead::Refused(reason) => Self::of_reason(worker, reason, id, method, reflection),
             Instead::Later(reason, seconds) => {
@@ -62,7 +63,7 @@ impl<'a> Answer<'a> {
     }
 
     /// The answer for `reason`, which is counted.
-    fn of_reason(worker: &Worker, reason: Reason, id: &str, method: Method, reflection: &'a [u8]) -> Self {
+    fn of_reason(worker: &Worker, reason: Reason, id: Uuid, method: Method, reflection: &'a [u8]) -> Self {
         let has_routes = worker.with_snapshot(|snapshot| {
             snapshot.count_generated(reason);
             !snapshot.routes.is_empty()

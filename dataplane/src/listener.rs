@@ -8,6 +8,7 @@ use tracing::warn;
 
 use crate::{
     admission::Place,
+    engine::Stop,
     proxy::{self, Connection},
     worker::{Listen, Worker},
 };
@@ -56,8 +57,7 @@ fn socket(address: SocketAddr) -> io::Result<Socket> {
 /// Closing with connections in the queue would reset them: their clients have sent requests already.
 pub(crate) async fn accept(worker: Rc<Worker>, listen: Listen) {
     let Listen { socket, slot, listener: last, stop, admission, open } = listen;
-    // Asking a token takes its lock: a worker's connections ask one of their own.
-    let stop = stop.child_token();
+    let ends = Stop::new(stop.clone());
     // The fallback is for connections that waited in the queue while a new snapshot took the listener away.
     let settings = || worker.with_snapshot(|snapshot| Arc::clone(snapshot.listener(slot).unwrap_or(&last)));
     let connect = |stream: TcpStream, peer: SocketAddr, mut place: Place| {
@@ -68,7 +68,7 @@ pub(crate) async fn accept(worker: Rc<Worker>, listen: Listen) {
             return;
         }
         let connection = Connection::new(peer.ip(), slot, listener, place);
-        let served = proxy::serve(Rc::clone(&worker), connection, stream, stop.clone());
+        let served = proxy::serve(Rc::clone(&worker), connection, stream, ends.clone());
         worker.spawn(worker.connections.track_future(served));
     };
     let listener = match tokio::net::TcpListener::from_std(socket) {
@@ -88,10 +88,11 @@ pub(crate) async fn accept(worker: Rc<Worker>, listen: Listen) {
         match accepted {
             Ok((stream, peer)) => {
                 is_failing = false;
-                worker.clock.now();
                 // While the listener is full this one waits here and those behind it in the queue.
                 let limit = || if stop.is_cancelled() { None } else { settings().connections };
-                connect(stream, peer, admission.enter(limit).await);
+                let place = admission.enter(limit).await;
+                worker.clock.now();
+                connect(stream, peer, place);
             }
             Err(error) => {
                 worker.metrics.accept_errors.inc();
@@ -105,7 +106,8 @@ pub(crate) async fn accept(worker: Rc<Worker>, listen: Listen) {
             }
         }
     }
-    // Connections that lie idle look at `stop` when they are woken.
+    ends.set();
+    // Connections that lie idle look at `ends` when they are woken.
     worker.deadlines.wake_all();
     if let Ok(listener) = listener.into_std() {
         // No more than the queue holds: new ones must not keep a listener open that is to close.

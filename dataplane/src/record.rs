@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use uuid::fmt::Hyphenated;
+use uuid::{Uuid, fmt::Hyphenated};
 
 use crate::{
     access_log::Line,
@@ -23,7 +23,7 @@ pub(crate) struct AccessRecord<'a> {
     worker: &'a Worker,
     connection: &'a Connection,
     started: Instant,
-    request_id: [u8; Hyphenated::LENGTH],
+    request_id: Uuid,
     client: IpAddr,
     /// In which version it came.
     pub(crate) protocol: Protocol,
@@ -64,14 +64,12 @@ impl<'a> AccessRecord<'a> {
         protocol: Protocol,
     ) -> Self {
         let started = worker.clock.now();
-        let mut request_id = [0; Hyphenated::LENGTH];
-        worker.clock.request_id(started).hyphenated().encode_lower(&mut request_id);
         let asked = || Asked { revision: snapshot.revision.0, text: String::new(), host: 0, path: 0 };
         Self {
             worker,
             connection,
             started,
-            request_id,
+            request_id: worker.clock.request_id(started),
             client,
             protocol,
             route: None,
@@ -93,8 +91,8 @@ impl<'a> AccessRecord<'a> {
     }
 
     /// The request's id: in the log, and sent to the backend.
-    pub(crate) fn request_id(&self) -> &str {
-        std::str::from_utf8(&self.request_id).expect("a UUID is written in ASCII")
+    pub(crate) fn request_id(&self) -> Uuid {
+        self.request_id
     }
 
     /// A random number; no secret.
@@ -154,7 +152,7 @@ impl<'a> AccessRecord<'a> {
     fn write(&self, line: &mut Line<'_>, asked: &Asked, status: u16, reason: Option<Reason>, duration: Duration) {
         let Self { worker, connection, endpoint, .. } = self;
         line.plain(r#"{"time":"#, worker.clock.rfc3339(self.started));
-        line.plain(r#","request_id":"#, self.request_id);
+        line.plain(r#","request_id":"#, self.request_id.hyphenated().encode_lower(&mut [0; Hyphenated::LENGTH]));
         line.plain(r#","client":"#, connection.text_of(self.client).as_bytes());
         line.plain(r#","protocol":"#, self.protocol.word());
         line.plain(r#","listener":"#, connection.listener.borrow().name.as_str());

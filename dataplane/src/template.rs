@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use regex::Regex;
 use shared::value::{Part, Template, Variable};
+use uuid::{Uuid, fmt::Hyphenated};
 
 use crate::{forwarding, head::Request, header_rules::STATUS};
 
@@ -19,7 +20,7 @@ pub(crate) struct Facts<'a> {
     /// Whether what the peer says about the client is believed.
     pub(crate) peer_is_trusted: bool,
     /// The request's id.
-    pub(crate) request_id: &'a str,
+    pub(crate) request_id: Uuid,
     /// The listener's name.
     pub(crate) listener: &'a str,
     /// The route's name.
@@ -99,7 +100,10 @@ impl Text {
         let request = facts.request;
         let text: &str = match variable {
             Variable::ClientAddress => &facts.client,
-            Variable::RequestId => facts.request_id,
+            Variable::RequestId => {
+                let mut text = [0; Hyphenated::LENGTH];
+                return self.place.write(out, facts.request_id.hyphenated().encode_lower(&mut text).as_bytes());
+            }
             Variable::Method => request.method,
             Variable::Scheme => forwarding::scheme(request, facts.peer_is_trusted),
             Variable::Host => &request.host,
@@ -231,7 +235,7 @@ pub(crate) mod tests {
             request: &request,
             client: "192.0.2.1".into(),
             peer_is_trusted: false,
-            request_id: "id-1",
+            request_id: Uuid::nil(),
             listener: "web",
             route: "shop",
             upstream: "up",
@@ -249,7 +253,7 @@ pub(crate) mod tests {
             ("", ""),
             ("a{{b}}", "a{b}"),
             ("{client_address}", "192.0.2.1"),
-            ("{request_id}", "id-1"),
+            ("{request_id}", "00000000-0000-0000-0000-000000000000"),
             ("{method}", "GET"),
             ("{scheme}", "http"),
             ("{host}", "shop.example"),

@@ -31,7 +31,9 @@ impl std::str::FromStr for LogFormat {
 /// # Errors
 /// A sentence, if the filter does not parse. A second call in one process changes nothing.
 pub fn init(filter: &str, format: LogFormat) -> Result<(), String> {
-    let filter = EnvFilter::try_new(filter).map_err(|error| format!("\"{filter}\" is not a log filter: {error}"))?;
+    // The HTTP/2 library warns of what any client can send; whoever wants to see that says `h2=warn`.
+    let filter = EnvFilter::try_new(format!("h2=error,{filter}"))
+        .map_err(|error| format!("\"{filter}\" is not a log filter: {error}"))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // try_init fails only when a subscriber is there already, as when both planes run in one test process.
     let _ = match format {

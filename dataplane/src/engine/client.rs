@@ -12,13 +12,13 @@ use tokio::{
     io::{AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
 };
-use tokio_util::sync::CancellationToken;
 
 use super::{
     buffers::{Buffers, SMALL},
     deadlines::Deadline,
     input::Input,
     scratch::Scratch,
+    stop::Stop,
 };
 use crate::worker::Worker;
 
@@ -39,8 +39,8 @@ pub(crate) struct Client {
     pub(crate) has_ended: bool,
     /// The version of the request that goes on now.
     pub(crate) version: Version,
-    /// Cancelled when no further request is taken.
-    pub(crate) stop: CancellationToken,
+    /// Set when no further request is taken.
+    pub(crate) stop: Stop,
 }
 
 /// What came where a request was expected.
@@ -57,7 +57,7 @@ pub(crate) enum Read {
 
 impl Client {
     /// A connection that was accepted just now.
-    pub(crate) fn new(stream: TcpStream, deadline: Deadline, stop: CancellationToken) -> Self {
+    pub(crate) fn new(stream: TcpStream, deadline: Deadline, stop: Stop) -> Self {
         Self { stream, input: Input::default(), deadline, has_ended: false, version: Version::Http11, stop }
     }
 
@@ -99,7 +99,7 @@ impl Client {
                 if self.deadline.has_passed() {
                     return Poll::Ready(if begun.is_some() { Read::TooSlow } else { Read::End });
                 }
-                if begun.is_none() && (self.stop.is_cancelled() || self.has_ended) {
+                if begun.is_none() && (self.stop.is_set() || self.has_ended) {
                     return Poll::Ready(Read::End);
                 }
                 match self.poll_read(&worker.buffers, context) {

@@ -15,6 +15,8 @@ use tokio::sync::Notify;
 /// How coarse the wheel is, and how often it turns.
 pub(crate) const TICK: Duration = Duration::from_millis(20);
 
+const TICKS_A_SECOND: u64 = 1_000_000_000 / TICK.subsec_nanos() as u64;
+
 /// Slots of the wheel; a deadline further away than all of them is looked at once a round.
 const SLOTS: u64 = 1024;
 
@@ -125,7 +127,9 @@ impl Deadlines {
 
 impl Wheel {
     fn tick_of(&self, time: Instant) -> u64 {
-        (time.saturating_duration_since(self.start).as_millis() / TICK.as_millis()) as u64
+        let since = time.saturating_duration_since(self.start);
+        // In 64 bits: it is asked several times for each request.
+        since.as_secs() * TICKS_A_SECOND + u64::from(since.subsec_nanos() / TICK.subsec_nanos())
     }
 }
 
@@ -162,9 +166,14 @@ impl Deadline {
 
     /// Arms the deadline to pass `after` from `now`, in place of what was armed.
     pub(crate) fn arm(&self, now: Instant, after: Duration) {
+        self.arm_at(now + after);
+    }
+
+    /// Arms the deadline to pass at `moment`, in place of what was armed.
+    pub(crate) fn arm_at(&self, moment: Instant) {
         let entry = &self.entry;
         // One tick more: a deadline never passes early.
-        let due = entry.wheel.tick_of(now + after) + 1;
+        let due = entry.wheel.tick_of(moment) + 1;
         entry.passed.set(false);
         entry.due.set(due);
         if due < entry.looked_at.get() {

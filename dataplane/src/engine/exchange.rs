@@ -36,9 +36,9 @@ pub(crate) struct Exchange<'a> {
     head: &'a [u8],
     head_written: usize,
     upload: Upload,
-    upload_splice: Option<Splice>,
+    upload_splice: Option<Box<Splice>>,
     download: Download,
-    download_splice: Option<Splice>,
+    download_splice: Option<Box<Splice>>,
     response: &'a mut ResponseHead,
     /// Lines for the response's head.
     appended: &'a mut Vec<u8>,
@@ -57,7 +57,7 @@ pub(crate) struct Exchange<'a> {
     client_keeps: bool,
     /// Whether the client waits for 100 before it sends its body.
     expects_continue: bool,
-    pace: Pace,
+    pace: Pace<'a>,
     /// What is wrong when the deadline passes.
     overdue: Reason,
 }
@@ -77,7 +77,7 @@ pub(crate) struct Terms<'a> {
     /// What becomes of the response's header fields.
     pub(crate) response_headers: Option<&'a Edits>,
     /// How long its parts may take.
-    pub(crate) timeouts: Timeouts,
+    pub(crate) timeouts: &'a Timeouts,
     /// When it must be over.
     pub(crate) total: Option<Instant>,
 }
@@ -130,7 +130,7 @@ impl<'a> Exchange<'a> {
         client: &'a mut Client,
         upstream: &'a mut Upstream,
         head: &'a [u8],
-        terms: &Terms<'a>,
+        terms: &'a Terms<'a>,
         response: &'a mut ResponseHead,
         appended: &'a mut Vec<u8>,
     ) -> Self {
@@ -225,7 +225,7 @@ impl<'a> Exchange<'a> {
             return Poll::Ready(Stop::Failed(reason));
         }
         self.overdue = reason;
-        self.client.deadline.arm(now, due - now);
+        self.client.deadline.arm_at(due);
         Poll::Pending
     }
 
@@ -290,7 +290,7 @@ impl<'a> Exchange<'a> {
                     let used = self.upload.used();
                     self.client.input.consume(used);
                     if self.upload.spliceable() >= splice::LEAST && self.client.input.is_empty() {
-                        self.upload_splice = self.worker.pipes.take();
+                        self.upload_splice = self.worker.pipes.take().map(Box::new);
                         if self.upload_splice.is_some() {
                             continue;
                         }
@@ -405,7 +405,7 @@ impl<'a> Exchange<'a> {
                 }
                 download::Step::Read => {
                     if self.download.spliceable() >= splice::LEAST {
-                        self.download_splice = self.worker.pipes.take();
+                        self.download_splice = self.worker.pipes.take().map(Box::new);
                         if self.download_splice.is_some() {
                             self.download.release();
                             continue;
@@ -448,7 +448,7 @@ impl<'a> Exchange<'a> {
         let is_http11 = self.client.version == Version::Http11;
         let is_delimited = !matches!(self.response.body, ResponseBody::UntilClose | ResponseBody::Chunked);
         // A request that is still coming may never end: what follows it on the connection could not be told from it.
-        self.client_keeps &= (is_http11 || is_delimited) && self.is_uploaded() && !self.client.stop.is_cancelled();
+        self.client_keeps &= (is_http11 || is_delimited) && self.is_uploaded() && !self.client.stop.is_set();
         self.answered_at = Some(self.worker.clock.now());
         self.appended.clear();
         if let Some(edits) = self.edits

@@ -43,7 +43,7 @@ impl Client {
                     ended.get_or_insert_with(Instant::now);
                 }
             }
-            if ended.is_some_and(|ended| ended.elapsed() >= terms.timeouts.half_close_grace) {
+            if ended.is_some_and(|ended| ended.elapsed() >= terms.timeouts.half_close_grace.duration()) {
                 return;
             }
             tokio::time::sleep(LOOK).await;

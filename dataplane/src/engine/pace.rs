@@ -7,25 +7,41 @@ use crate::error::Reason;
 /// How long the client's body may be waited for in all before its rate is judged.
 const RATE_GRACE: Duration = Duration::from_secs(5);
 
-/// How long each part of a request may take.
+/// How long each part of a request may take. Small, for each request has its own copies.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timeouts {
-    /// Getting a connection.
-    pub(crate) connect: Duration,
-    /// How long the client may send nothing of its body.
-    pub(crate) body_idle: Duration,
     /// Bytes a second that the client's body must bring; 0 asks for nothing.
     pub(crate) body_min_rate: u64,
+    /// Getting a connection.
+    pub(crate) connect: Span,
+    /// How long the client may send nothing of its body.
+    pub(crate) body_idle: Span,
     /// From the end of the request to the head of the response.
-    pub(crate) first_byte: Duration,
+    pub(crate) first_byte: Span,
     /// How long nothing may move once the response has begun.
-    pub(crate) idle: Duration,
+    pub(crate) idle: Span,
     /// The whole request.
-    pub(crate) total: Option<Duration>,
+    pub(crate) total: Option<Span>,
     /// How long a tunnel may carry nothing.
-    pub(crate) tunnel_idle: Duration,
+    pub(crate) tunnel_idle: Span,
     /// How long a client that ended its side may wait for a response head.
-    pub(crate) half_close_grace: Duration,
+    pub(crate) half_close_grace: Span,
+}
+
+/// Milliseconds, at most 49 days: nobody waits for longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span(u32);
+
+impl Span {
+    /// `duration`, or the longest if it is longer.
+    pub(crate) fn of(duration: Duration) -> Self {
+        Self(u32::try_from(duration.as_millis()).unwrap_or(u32::MAX))
+    }
+
+    /// As the standard library has it.
+    pub(crate) fn duration(self) -> Duration {
+        Duration::from_millis(self.0.into())
+    }
 }
 
 /// What a direction of an exchange waits for.
@@ -58,8 +74,8 @@ pub(crate) struct Standing {
 
 /// The clock of one exchange.
 #[derive(Debug)]
-pub(crate) struct Pace {
-    timeouts: Timeouts,
+pub(crate) struct Pace<'a> {
+    timeouts: &'a Timeouts,
     total: Option<Instant>,
     /// When the request's body last moved.
     up: Instant,
@@ -71,9 +87,9 @@ pub(crate) struct Pace {
     waited: Duration,
 }
 
-impl Pace {
+impl<'a> Pace<'a> {
     /// The clock of an exchange that begins `now`, of a request that must be over at `total`.
-    pub(crate) fn new(timeouts: Timeouts, total: Option<Instant>, now: Instant) -> Self {
+    pub(crate) fn new(timeouts: &'a Timeouts, total: Option<Instant>, now: Instant) -> Self {
         Self { timeouts, total, up: now, moved: now, waits_since: None, waited: Duration::ZERO }
     }
 
@@ -94,21 +110,21 @@ impl Pace {
 
     /// When the exchange is overdue if nothing moves until then, and why.
     pub(crate) fn due(&self, standing: &Standing) -> (Instant, Reason) {
-        let Timeouts { body_idle, first_byte, idle, half_close_grace, .. } = self.timeouts;
+        let Timeouts { body_idle, first_byte, idle, half_close_grace, .. } = *self.timeouts;
         let due = if standing.is_answered {
             let reason = match (standing.download, standing.upload) {
                 (Waits::Client, _) => Reason::ClientTooSlow,
                 (_, Waits::Client) => Reason::RequestTimeout,
                 _ => Reason::UpstreamTimeout,
             };
-            (self.moved + idle, reason)
+            (self.moved + idle.duration(), reason)
         } else if standing.is_half_closed {
-            (self.moved + half_close_grace, Reason::ClientGone)
+            (self.moved + half_close_grace.duration(), Reason::ClientGone)
         } else if let Some(since) = self.waits_since {
-            let due = self.up + body_idle;
+            let due = self.up + body_idle.duration();
             (self.rate_due(since, standing.received).map_or(due, |rate| rate.min(due)), Reason::RequestTimeout)
         } else {
-            (self.moved + first_byte, Reason::UpstreamTimeout)
+            (self.moved + first_byte.duration(), Reason::UpstreamTimeout)
         };
         match self.total {
             Some(total) if total < due.0 => (total, Reason::TotalTimeout),
@@ -135,14 +151,14 @@ mod tests {
     }
 
     const TIMEOUTS: Timeouts = Timeouts {
-        connect: seconds(1),
-        body_idle: seconds(60),
+        connect: Span(1_000),
+        body_idle: Span(60_000),
         body_min_rate: 100,
-        first_byte: seconds(30),
-        idle: seconds(40),
+        first_byte: Span(30_000),
+        idle: Span(40_000),
         total: None,
-        tunnel_idle: seconds(1),
-        half_close_grace: seconds(2),
+        tunnel_idle: Span(1_000),
+        half_close_grace: Span(2_000),
     };
 
     const WAITS_FOR_BODY: Standing = Standing {
@@ -173,7 +189,7 @@ mod tests {
             (Standing { upload: Waits::Client, ..answered }, 40, Reason::RequestTimeout),
         ] {
             let start = Instant::now();
-            let mut pace = Pace::new(TIMEOUTS, None, start);
+            let mut pace = Pace::new(&TIMEOUTS, None, start);
             pace.moved(start, true, &standing);
             assert_eq!(pace.due(&standing), (start + seconds(after), reason), "{standing:?}");
         }
@@ -183,7 +199,7 @@ mod tests {
     fn the_total_comes_first_if_it_is_sooner() {
         let start = Instant::now();
         for (total, expected) in [(10, (10, Reason::TotalTimeout)), (50, (30, Reason::UpstreamTimeout))] {
-            let mut pace = Pace::new(TIMEOUTS, Some(start + seconds(total)), start);
+            let mut pace = Pace::new(&TIMEOUTS, Some(start + seconds(total)), start);
             pace.moved(start, true, &WAITS_FOR_HEAD);
             assert_eq!(pace.due(&WAITS_FOR_HEAD), (start + seconds(expected.0), expected.1));
         }
@@ -192,7 +208,7 @@ mod tests {
     #[test]
     fn only_time_in_which_the_client_is_waited_for_counts_against_its_rate() {
         let start = Instant::now();
-        let mut pace = Pace::new(TIMEOUTS, None, start);
+        let mut pace = Pace::new(&TIMEOUTS, None, start);
         pace.moved(start, true, &WAITS_FOR_BODY);
         // 4 s for the client, then the backend takes nothing for 20 s, then the client is waited for again.
         let blocked = Standing { upload: Waits::Upstream, received: 300, ..WAITS_FOR_BODY };
@@ -206,7 +222,7 @@ mod tests {
     #[test]
     fn a_trickle_is_overdue_though_it_never_stops() {
         let start = Instant::now();
-        let mut pace = Pace::new(TIMEOUTS, None, start);
+        let mut pace = Pace::new(&TIMEOUTS, None, start);
         let mut now = start;
         for received in 0.. {
             let standing = Standing { received, ..WAITS_FOR_BODY };

@@ -52,10 +52,9 @@ struct Idle {
 
 impl Pool {
     /// A connection to `endpoint` that was open when last heard of.
-    pub(crate) fn take(&self, endpoint: &EndpointLive) -> Option<Upstream> {
+    pub(crate) fn take(&self, endpoint: &EndpointLive, now: Instant) -> Option<Upstream> {
         let mut shelves = self.shelves.borrow_mut();
         let shelf = shelves.get_mut(&endpoint.id)?;
-        let now = Instant::now();
         let mut taken = None;
         while let Some(mut idle) = shelf.idle.pop_back() {
             if idle.is_usable(&shelf.endpoint, now) {
@@ -68,11 +67,16 @@ impl Pool {
         taken
     }
 
-    /// Keeps `connection` after a whole response, whose head was `response`, for the next request to `endpoint`.
-    pub(crate) fn put(&self, endpoint: &Arc<EndpointLive>, mut connection: Upstream, response: &ResponseHead) {
+    /// Keeps `connection` from `now` on, after a whole response, whose head was `response`, for the next request to `endpoint`.
+    pub(crate) fn put(
+        &self,
+        endpoint: &Arc<EndpointLive>,
+        mut connection: Upstream,
+        response: &ResponseHead,
+        now: Instant,
+    ) {
         connection.has_served(response.keep_alive_max);
         let max_idle = endpoint.pool.max_idle();
-        let now = Instant::now();
         if endpoint.is_removed() || max_idle == 0 || is_spent(&connection, endpoint, now) {
             return retire(endpoint, connection);
         }

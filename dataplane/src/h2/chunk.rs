@@ -23,6 +23,11 @@ pub(super) enum Chunk {
 }
 
 impl Chunk {
+    /// These bytes, copied if they are few.
+    pub(super) fn of_bytes(bytes: Bytes) -> Self {
+        Self::Bytes(if bytes.len() < COPIED { Bytes::copy_from_slice(&bytes) } else { bytes })
+    }
+
     /// The bytes from `start` to `end` of `buffer`, which is taken or left as they are many or few. Nothing else of it is of use.
     pub(super) fn of_buffer(buffer: &mut Option<Buffer>, start: usize, end: usize) -> Self {
         match buffer.take() {

@@ -64,7 +64,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, connection: proxy::Connection, cli
         transport: transport.clone(),
         shared,
         deadline,
-        stopped: Some(Box::pin(stop.cancelled_owned())),
+        stopped: Some(Box::pin(stop.awaited())),
         started: false,
         unused: Duration::ZERO,
         heartbeat: Heartbeat::default(),

@@ -207,7 +207,7 @@ impl Peer for Http1Peer<'_> {
         write::status_line(&mut self.out, response.status().as_u16(), phrase(response.status()));
         self.lines(response.headers());
         // What follows a request that is still coming could not be told from it.
-        self.keeps &= self.was_read() && !self.client.stop.is_cancelled();
+        self.keeps &= self.was_read() && !self.client.stop.is_set();
         self.frame(&response, is_end);
         match (self.keeps, self.client.version) {
             (true, Version::Http11) => {}

@@ -9,18 +9,18 @@ use crate::{
 };
 
 /// The clock of one request, and what wakes it.
-pub(super) struct Pacer {
+pub(super) struct Pacer<'a> {
     deadline: Deadline,
-    pace: Pace,
+    pace: Pace<'a>,
     /// What is wrong when the deadline passes.
     overdue: Reason,
     /// Whether nothing is armed yet.
     is_new: bool,
 }
 
-impl Pacer {
+impl<'a> Pacer<'a> {
     /// The clock of a request that begins now.
-    pub(super) fn new(worker: &Worker, terms: &Terms<'_>) -> Self {
+    pub(super) fn new(worker: &Worker, terms: &'a Terms<'a>) -> Self {
         Self {
             deadline: worker.deadlines.deadline(),
             pace: Pace::new(terms.timeouts, terms.total, Instant::now()),

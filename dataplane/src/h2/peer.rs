@@ -104,7 +104,7 @@ impl Peer for Http2Peer<'_> {
     }
 
     fn push(&mut self, data: Bytes, is_end: bool) {
-        self.client.push(Chunk::Bytes(data), is_end);
+        self.client.push(Chunk::of_bytes(data), is_end);
     }
 
     fn end(&mut self, trailers: Option<HeaderMap>) -> Result<(), Reason> {

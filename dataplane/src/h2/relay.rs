@@ -30,11 +30,10 @@ use crate::{
 const KEPT: usize = 64 << 10;
 
 /// The body of a request, as far as it came.
-#[derive(Default)]
 pub(super) struct Body {
-    /// What came, unless that was too much.
-    kept: Vec<Bytes>,
-    size: usize,
+    /// What came, unless that was too much. A copy: a few bytes must not hold the buffer that they were read into.
+    kept: Vec<u8>,
+    is_whole: bool,
     /// What of it is to be sent (again) before more is taken from the client.
     again: VecDeque<Bytes>,
     trailers: Option<HeaderMap>,
@@ -46,27 +45,35 @@ pub(super) struct Body {
 impl Body {
     /// A body that has `is_ended` before its first byte.
     pub(super) fn new(is_ended: bool) -> Self {
-        Self { is_ended, ..Self::default() }
+        Self { kept: Vec::new(), is_whole: true, again: VecDeque::new(), trailers: None, is_ended, moved: 0 }
     }
 
     /// Whether all that came is still there.
     pub(super) fn is_whole(&self) -> bool {
-        self.size <= KEPT
+        self.is_whole
     }
 
     /// Starts over on another connection; only while [`is_whole`](Self::is_whole).
     pub(super) fn rewind(&mut self) {
-        self.again = self.kept.iter().cloned().collect();
+        self.again.clear();
+        if !self.kept.is_empty() {
+            self.again.push_back(Bytes::copy_from_slice(&self.kept));
+        }
     }
 
     fn take(&mut self, data: &Bytes) {
         self.moved += data.len() as u64;
-        self.size = self.size.saturating_add(data.len());
-        if self.is_whole() {
-            self.kept.push(data.clone());
+        if self.is_whole && self.kept.len() + data.len() <= KEPT {
+            self.kept.extend_from_slice(data);
         } else {
-            self.kept = Vec::new();
+            self.forget();
         }
+    }
+
+    /// It will not be sent again.
+    fn forget(&mut self) {
+        self.is_whole = false;
+        self.kept = Vec::new();
     }
 
     fn is_sent(&self) -> bool {
@@ -164,7 +171,7 @@ impl<P: Peer> Relay<'_, P> {
             Poll::Pending if self.peer.is_gone(context) => Poll::Ready(Err(Reason::ClientGone.into())),
             Poll::Pending => Poll::Pending,
         });
-        match tokio::time::timeout(self.terms.timeouts.connect, ready).await {
+        match tokio::time::timeout(self.terms.timeouts.connect.duration(), ready).await {
             Ok(ready) => ready?,
             Err(_) => return Err(Reason::ConnectTimeout.into()),
         }
@@ -306,6 +313,7 @@ impl<P: Peer> Relay<'_, P> {
         let (head, body) = std::task::ready!(Pin::new(&mut upstream.response).poll(context))?.into_parts();
         let status = head.status.as_u16();
         let is_end = body.is_end_stream();
+        self.body.forget();
         let mut response = backend_head::response(head, date);
         if let Some(edits) = self.terms.response_headers {
             edits.act_on_map(status, response.headers_mut());

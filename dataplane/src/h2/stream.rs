@@ -20,7 +20,7 @@ use super::{
 use crate::{
     answer::{Answer, Instead},
     client_address,
-    engine::{self, Scratch, Terms, Wanted},
+    engine::{self, Scratch, Span, Terms, Wanted},
     error::Reason,
     grpc::{self, Call},
     protocol::Protocol,
@@ -137,7 +137,7 @@ async fn forward(
     record.tries_endpoint(endpoint);
     let request = &scratch.request;
     // The client of a gRPC call says how long it waits: beyond that nobody wants the answer.
-    let total = timeouts.total.into_iter().chain(call.and_then(|call| call.timeout)).min();
+    let total = timeouts.total.map(Span::duration).into_iter().chain(call.and_then(|call| call.timeout)).min();
     let terms = Terms {
         body: request.body,
         asked: Asked { method: request.method, upgrade: false },
@@ -145,7 +145,7 @@ async fn forward(
         keeps: true,
         body_limit: *body_limit,
         response_headers: chosen.response_headers.as_ref(),
-        timeouts: *timeouts,
+        timeouts,
         total: total.map(|total| record.started() + total),
     };
     if chosen.protocol == UpstreamProtocol::H2c {
@@ -187,7 +187,7 @@ async fn forward(
     record.bytes_in = upload.moved();
     record.bytes_out = ended.bytes_out;
     match ended.failure {
-        None if ended.keeps_upstream => worker.pool.put(endpoint, upstream, response),
+        None if ended.keeps_upstream => worker.pool.put(endpoint, upstream, response, worker.clock.recent()),
         None => engine::retire(endpoint, upstream),
         Some(reason) => {
             proxy::count_failure(endpoint, reason);

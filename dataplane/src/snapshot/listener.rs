@@ -6,7 +6,7 @@ use shared::{
     value::{Cidr, Name},
 };
 
-use crate::{live::Live, metrics::ListenerMetrics};
+use crate::{engine::Span, live::Live, metrics::ListenerMetrics};
 
 /// What connections and requests need to know of the listener that they came in by.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(crate) struct Listener {
     /// How long a connection may lie idle.
     pub(crate) idle: Duration,
     /// How long a client that ended its side may wait for a response head.
-    pub(crate) half_close_grace: Duration,
+    pub(crate) half_close_grace: Span,
     /// Bytes of a request body.
     pub(crate) body: u64,
     /// Requests on one connection.
@@ -51,7 +51,7 @@ impl Listener {
             head: HeadLimits { bytes: bytes(limits.head), fields: limits.fields, target_bytes: bytes(limits.target) },
             head_time: timeouts.request_head.duration(),
             idle: timeouts.keep_alive_idle.duration(),
-            half_close_grace: timeouts.half_close_grace.duration(),
+            half_close_grace: Span::of(timeouts.half_close_grace.duration()),
             body: limits.body.map_or(u64::MAX, |size| size.bytes()),
             requests: limits.requests_per_connection.unwrap_or(u32::MAX),
             connections: limits.connections,

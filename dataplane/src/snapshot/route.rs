@@ -13,7 +13,7 @@ use super::{
     transforms::{self, Transforms},
 };
 use crate::{
-    engine::Timeouts,
+    engine::{Span, Timeouts},
     metrics::{Metrics, RouteMetrics},
 };
 
@@ -92,15 +92,16 @@ fn regex_of_path(route: &config::Route) -> Option<Regex> {
 
 /// The time-outs of a route as the engine takes them.
 fn timeouts(route: &config::RouteTimeouts) -> Timeouts {
+    let span = |time: TimeSpan| Span::of(time.duration());
     Timeouts {
-        connect: route.connect.duration(),
-        body_idle: route.request_body_idle.duration(),
+        connect: span(route.connect),
+        body_idle: span(route.request_body_idle),
         body_min_rate: route.request_body_min_rate.bytes(),
-        first_byte: route.first_byte.duration(),
-        idle: route.idle.duration(),
-        total: route.total.map(TimeSpan::duration),
-        tunnel_idle: route.tunnel_idle.duration(),
-        half_close_grace: Duration::ZERO,
+        first_byte: span(route.first_byte),
+        idle: span(route.idle),
+        total: route.total.map(span),
+        tunnel_idle: span(route.tunnel_idle),
+        half_close_grace: Span::of(Duration::ZERO),
     }
 }
 

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process};
 use crate::{
     origin,
     proxy::{Kind, Proxy},
-    workload::{Setup, host},
+    workload::{PLAIN, Setup, host},
 };
 
 /// What a run with `--gate` may not exceed.
@@ -48,7 +48,7 @@ const IDLE: u64 = 5_000;
 /// How long a proxy under observation may take to end.
 const ENDS: Duration = Duration::from_secs(60);
 
-const SMALL: Setup = Setup { routes: 1, access_log: false, h2: false };
+const SMALL: Setup = PLAIN;
 
 /// Prints the figures; with `gate` those above their ceilings are an error.
 pub(crate) fn print(gate: bool) -> anyhow::Result<()> {
@@ -62,7 +62,7 @@ pub(crate) fn print(gate: bool) -> anyhow::Result<()> {
         }
     };
     println!("{:<56} {:>10} {:>10}", "a small GET", "measured", "ceiling");
-    let instructions = |setup| per_request(|requests| instructions(&setup, &origin.address(), requests));
+    let instructions = |setup| per_request(|requests| instructions(&setup, &origin.address(&PLAIN), requests));
     print("user instructions", instructions(SMALL)?, Some(CEILINGS.instructions), 0);
     let logged = instructions(Setup { access_log: true, ..SMALL })?;
     print("user instructions with access log", logged, Some(CEILINGS.instructions_with_log), 0);
@@ -72,7 +72,7 @@ pub(crate) fn print(gate: bool) -> anyhow::Result<()> {
     print("user instructions with 10,000 routes", many, None, 0);
     print("10,000 routes against 10", many / few, Some(CEILINGS.route_ratio), 2);
 
-    let [fewer, more] = REQUESTS.map(|requests| system_calls(&origin.address(), requests));
+    let [fewer, more] = REQUESTS.map(|requests| system_calls(&origin.address(&PLAIN), requests));
     let (fewer, more) = (fewer?, more?);
     let mut by_name: Vec<(f64, &str)> = more
         .iter()
@@ -83,7 +83,7 @@ pub(crate) fn print(gate: bool) -> anyhow::Result<()> {
     for (count, name) in by_name.iter().take_while(|(count, _)| *count >= 0.005) {
         print(&format!("    {name}"), *count, None, 2);
     }
-    print("bytes of an idle kept connection", idle_bytes(&origin.address())?, Some(CEILINGS.idle_bytes), 0);
+    print("bytes of an idle kept connection", idle_bytes(&origin.address(&PLAIN))?, Some(CEILINGS.idle_bytes), 0);
     ensure!(!gate || gates.is_empty(), "above the ceiling: {}", gates.join("; "));
     Ok(())
 }

@@ -23,14 +23,14 @@ mod wrk;
 use std::{fs, time::Duration};
 
 use anyhow::{Context, bail, ensure};
-use harness::{Nginx, binary};
+use harness::{Nginx, binary, free_port};
 use rustix::{
     process::{Pid, Resource, Rlimit, getrlimit, setrlimit},
     thread::{CpuSet, sched_setaffinity},
 };
 
 use proxy::{Kind, Proxy};
-use workload::{WORKLOADS, Workload};
+use workload::{Setup, WORKLOADS, Workload};
 
 /// Bytes of the responses' bodies by path.
 const SMALL: usize = 1 << 10;
@@ -79,17 +79,33 @@ impl Options {
 }
 
 /// An origin that answers from memory.
-fn origin() -> anyhow::Result<Nginx> {
+fn origin() -> anyhow::Result<Origin> {
+    let h2 = free_port();
     let small = "a".repeat(SMALL);
     let origin = Nginx::start(&format!(
         "sendfile on; tcp_nopush on; keepalive_timeout 3600s; client_max_body_size 0; client_body_buffer_size 128k;
          default_type text/plain; open_file_cache max=16 inactive=3600s; open_file_cache_valid 3600s;
-         location / {{ return 200 {small}; }} location = /upload {{ return 200 ok; }}
+         listen 127.0.0.1:{h2} http2; http2_max_concurrent_streams 256;
+         location / {{ return 200 {small}; }} location = /call {{ default_type application/grpc; return 200 answer; }} location = /upload {{ return 200 ok; }}
          location = /medium {{ }} location = /large {{ }}"
     ));
     fs::write(origin.root().join("medium"), "b".repeat(MEDIUM))?;
     fs::File::create(origin.root().join("large"))?.set_len(LARGE)?;
-    Ok(origin)
+    Ok(Origin { nginx: origin, h2: format!("127.0.0.1:{h2}") })
+}
+
+/// What the proxies stand in front of.
+struct Origin {
+    nginx: Nginx,
+    /// Where it speaks HTTP/2.
+    h2: String,
+}
+
+impl Origin {
+    /// Where `workload` finds it.
+    fn address(&self, setup: &Setup) -> String {
+        if setup.grpc { self.h2.clone() } else { self.nginx.address() }
+    }
 }
 
 fn print_cpu(options: &Options) -> anyhow::Result<()> {
@@ -127,8 +143,9 @@ fn print_cpu(options: &Options) -> anyhow::Result<()> {
 }
 
 /// CPU seconds per unit of one proxy.
-fn sample(kind: Kind, workload: &Workload, origin: &Nginx, seconds: u64, cpu: usize) -> anyhow::Result<f64> {
-    let proxy = Proxy::start(kind, &workload.setup, &origin.address(), &["taskset", "-c", &cpu.to_string()]);
+fn sample(kind: Kind, workload: &Workload, origin: &Origin, seconds: u64, cpu: usize) -> anyhow::Result<f64> {
+    let proxy =
+        Proxy::start(kind, &workload.setup, &origin.address(&workload.setup), &["taskset", "-c", &cpu.to_string()]);
     let load = |seconds| match workload.setup.h2 {
         true => h2load::run(workload, workload.streams, &proxy.address(), seconds),
         false => wrk::run(workload, &proxy.address(), seconds),

@@ -123,7 +123,7 @@ impl Site<'_> {
         let config = json!({
             "settings": { "access_log": { "enabled": self.setup.access_log, "file": self.folder.join("access.log") } },
             "listeners": [{ "name": "web", "address": format!("127.0.0.1:{}", self.port), "allow_h2c": self.setup.h2 }],
-            "upstreams": [{ "name": "up", "backends": [{ "name": "b", "address": self.origin }] }],
+            "upstreams": [{ "name": "up", "protocol": if self.setup.grpc { "h2c" } else { "h1" }, "backends": [{ "name": "b", "address": self.origin }] }],
             "routes": routes,
         });
         let file = self.write("tidegate.json", &config.to_string());
@@ -146,14 +146,15 @@ impl Site<'_> {
             false => "access_log off;".to_owned(),
         };
         let h2 = if self.setup.h2 { "http2" } else { "" };
+        let pass = if self.setup.grpc { "grpc_pass grpc://up;" } else { "proxy_pass http://up;" };
         let mut servers = String::new();
         for host in self.hosts() {
             let _ = writeln!(
                 servers,
-                "server {{ listen 127.0.0.1:{port} {h2}; server_name {host}; location / {{ proxy_pass http://up; }} }}"
+                "server {{ listen 127.0.0.1:{port} {h2}; server_name {host}; location / {{ {pass} }} }}"
             );
         }
-        let other = if servers.is_empty() { "location / { proxy_pass http://up; }" } else { "return 404;" };
+        let other = if servers.is_empty() { format!("location / {{ {pass} }}") } else { "return 404;".to_owned() };
         let configuration = format!(
             "daemon off; master_process off; pid {folder}/nginx.pid; error_log stderr error;
              events {{ worker_connections 4096; multi_accept on; }}
@@ -189,12 +190,13 @@ impl Site<'_> {
             }
         };
         let h2 = if self.setup.h2 { " proto h2" } else { "" };
+        let to_origin = if self.setup.grpc { " proto h2" } else { "" };
         let configuration = format!(
             "global\n  nbthread 1\n  maxconn 4096\n  maxpipes 128\n\
              defaults\n  mode http\n  option http-keep-alive\n  option splice-request\n  option splice-response\n  \
              timeout connect 5s\n  timeout client 120s\n  timeout server 120s\n  timeout http-keep-alive 120s\n\
              frontend fe\n  bind 127.0.0.1:{port} backlog 4096{h2}\n  option forwardfor\n  {route}\n\
-             backend be\n  http-reuse always\n  server s {origin} pool-purge-delay 120s\n"
+             backend be\n  http-reuse always\n  server s {origin}{to_origin} pool-purge-delay 120s\n"
         );
         vec!["-db".to_owned(), "-f".to_owned(), self.write("haproxy.cfg", &configuration)]
     }

@@ -13,9 +13,11 @@ pub(crate) struct Setup {
     pub(crate) access_log: bool,
     /// Whether clients speak HTTP/2, with prior knowledge.
     pub(crate) h2: bool,
+    /// Whether the origin does, too, and requests are gRPC calls.
+    pub(crate) grpc: bool,
 }
 
-const PLAIN: Setup = Setup { routes: 1, access_log: false, h2: false };
+pub(crate) const PLAIN: Setup = Setup { routes: 1, access_log: false, h2: false, grpc: false };
 
 /// A load and the set-up for it.
 pub(crate) struct Workload {
@@ -93,6 +95,17 @@ pub(crate) const WORKLOADS: &[Workload] = &[
         setup: Setup { h2: true, ..PLAIN },
         connections: 8,
         streams: 10,
+        ..SMALL
+    },
+    Workload {
+        name: "grpc",
+        title: "gRPC calls of 100 bytes, HTTP/2 on both sides, 8 connections with 10 streams each",
+        setup: Setup { h2: true, grpc: true, ..PLAIN },
+        connections: 8,
+        streams: 10,
+        path: "/call",
+        fields: &["content-type: application/grpc", "te: trailers"],
+        body: 100,
         ..SMALL
     },
 ];

@@ -54,7 +54,7 @@ struct Worker {
 
 impl Worker {
     async fn acquire(&self, fresh: bool) -> Upstream {
-        if !fresh && let Some(upstream) = self.pool.take(&self.endpoint) {
+        if !fresh && let Some(upstream) = self.pool.take(&self.endpoint, Instant::now()) {
             return upstream;
         }
         if let Some(permit) = self.endpoint.capacity.try_open() {
@@ -95,7 +95,7 @@ impl Worker {
             match random % 7 {
                 0 if is_rude => drop(upstream),
                 1 => crate::engine::retire(&self.endpoint, upstream),
-                _ => self.pool.put(&self.endpoint, upstream, &ResponseHead::default()),
+                _ => self.pool.put(&self.endpoint, upstream, &ResponseHead::default(), Instant::now()),
             }
         }
     }
