@@ -1,5 +1,6 @@
 //! What routes change of requests and responses, the same for clients of HTTP/1.1 and of HTTP/2.
 
+mod h2_backends;
 mod headers;
 mod rewrites;
 
