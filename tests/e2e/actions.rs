@@ -22,6 +22,7 @@ fn redirects_lead_where_the_template_says() {
             json!({ "to": "{scheme}://{host}.other/{method}/{query}", "status": 303 }),
         ),
         redirect(json!({ "prefix": "/named" }), json!({ "to": "http://x/{header.x-to}?{route}+{listener}" })),
+        redirect(json!({ "exact": "/back" }), json!({ "to": "/{header.x-to}" })),
         redirect(json!({ "exact": "/umlaut" }), json!({ "to": "/ä \"b\"" })),
     ];
     for (index, route) in routes.iter_mut().enumerate() {
@@ -40,6 +41,8 @@ fn redirects_lead_where_the_template_says() {
         ("GET", "/named", &[("x-to", "a b\"<>\\^`{|}")], 308, "http://x/a%20b%22%3C%3E%5C%5E%60%7B%7C%7D?r5+web"),
         ("GET", "/named/", &[("x-to", "a\tb")], 308, "http://x/a%09b?r5+web"),
         ("GET", "/named/x", &[], 308, "http://x/?r5+web"),
+        ("GET", "/back", &[("x-to", "//evil.example")], 308, "/evil.example"),
+        ("GET", "/back", &[("x-to", "\\evil.example")], 308, "/%5Cevil.example"),
         ("GET", "/umlaut", &[], 308, "/%C3%A4%20%22b%22"),
     ] {
         for told in ask(&site, method, target, fields) {

@@ -73,11 +73,18 @@ impl Answering {
         for (name, text) in &self.fields {
             let mut value = Vec::new();
             text.write(&mut value, facts);
-            let value = value.trim_ascii();
+            let value = without_host(name, value.trim_ascii());
             if !value.is_empty() {
                 fields.push((name.clone(), value.to_vec()));
             }
         }
         Ok(Reply { status: self.status, fields, body: self.body.clone() })
     }
+}
+
+/// The place of a redirect that is a path, with one slash in front: two would make a host of what follows, which may be what
+/// the client sent.
+fn without_host<'a>(name: &str, value: &'a [u8]) -> &'a [u8] {
+    let slashes = value.iter().take_while(|byte| **byte == b'/').count();
+    if name == "Location" { &value[slashes.saturating_sub(1)..] } else { value }
 }

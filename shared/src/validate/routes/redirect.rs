@@ -49,9 +49,11 @@ fn leads_somewhere(to: &Template) -> bool {
                 None => text.starts_with('/') && !text[1..].starts_with(['/', '\\']),
             }
         }
-        [Part::Variable(Variable::Scheme), Part::Text(text), rest @ ..] => {
-            text.strip_prefix("://").is_some_and(|text| !text.starts_with('/') && !(text.is_empty() && rest.is_empty()))
-        }
+        [Part::Variable(Variable::Scheme), Part::Text(text), rest @ ..] => match text.strip_prefix("://") {
+            Some("") => !rest.is_empty(),
+            Some(authority) => !authority.starts_with('/'),
+            None => false,
+        },
         [Part::Variable(Variable::Path | Variable::Uri), ..] => true,
         _ => false,
     }
