@@ -56,7 +56,8 @@ fn check_prefix(prefix: &AbsolutePath, route: &Route, pointer: String, findings:
         }
         Some(PathMatch::Regex(_)) | None => true,
     };
-    if !has_prefix {
+    let is_canonical = path::canonicalize(prefix.as_str().as_bytes()).is_ok_and(|path| path == prefix.as_str());
+    if is_canonical && !has_prefix {
         findings.warning(
             pointer,
             format!("never acts: no path that the route is for begins with the segments {}", quoted(prefix.as_str())),
