@@ -106,8 +106,8 @@ impl Clock {
         uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
     }
 
-    /// `SplitMix64` (Steele, Lea, Flood 2014): a system call for each request would cost more than all else about its id.
-    fn next_random(&self) -> u64 {
+    /// A random number, no secret, by `SplitMix64` (Steele, Lea, Flood 2014): a system call for each request would cost more than all else about its id.
+    pub(crate) fn next_random(&self) -> u64 {
         let state = self.random.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
         self.random.set(state);
         let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

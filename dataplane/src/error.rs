@@ -48,13 +48,17 @@ pub(crate) enum Reason {
     ClientTooSlow,
     /// The whole request took too long.
     TotalTimeout,
+    /// The route makes of the path what is none.
+    RewriteFailed,
+    /// The route is out of service.
+    Maintenance,
     /// `Max-Forwards: 0`: the request was for this proxy. No fault.
     MaxForwards,
 }
 
 impl Reason {
     /// All reasons, for metrics.
-    pub(crate) const ALL: [Self; 22] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::BadRequest,
         Self::HeadTooLarge,
         Self::TargetTooLong,
@@ -76,6 +80,8 @@ impl Reason {
         Self::ClientGone,
         Self::ClientTooSlow,
         Self::TotalTimeout,
+        Self::RewriteFailed,
+        Self::Maintenance,
         Self::MaxForwards,
     ];
 
@@ -103,6 +109,8 @@ impl Reason {
             Self::ClientGone => "client_gone",
             Self::ClientTooSlow => "client_too_slow",
             Self::TotalTimeout => "total_timeout",
+            Self::RewriteFailed => "rewrite_failed",
+            Self::Maintenance => "maintenance",
             Self::MaxForwards => "max_forwards",
         }
     }
@@ -117,6 +125,7 @@ impl Reason {
             Self::TargetTooLong => 414,
             Self::ExpectationFailed => 417,
             Self::HeadTooLarge => 431,
+            Self::RewriteFailed => 500,
             Self::NotImplemented => 501,
             Self::VersionUnsupported => 505,
             Self::IpDenied => 403,
@@ -124,7 +133,7 @@ impl Reason {
             Self::MethodRefused => 405,
             Self::ClientGone | Self::ClientTooSlow => 499,
             Self::ConnectFailed | Self::UpstreamReset | Self::BadResponse => 502,
-            Self::NoBackend | Self::ConnectionsExhausted => 503,
+            Self::NoBackend | Self::ConnectionsExhausted | Self::Maintenance => 503,
             Self::ConnectTimeout | Self::UpstreamTimeout | Self::TotalTimeout => 504,
         }
     }
@@ -147,6 +156,7 @@ impl Reason {
             414 => "URI Too Long",
             417 => "Expectation Failed",
             431 => "Request Header Fields Too Large",
+            500 => "Internal Server Error",
             501 => "Not Implemented",
             502 => "Bad Gateway",
             503 => "Service Unavailable",
@@ -172,13 +182,14 @@ impl Reason {
             | Self::BodyTooLarge => "http_request_error",
             Self::MethodRefused | Self::IpDenied => "http_request_denied",
             Self::NoRoute => "destination_not_found",
-            Self::NoBackend => "destination_unavailable",
+            Self::NoBackend | Self::Maintenance => "destination_unavailable",
             Self::ConnectionsExhausted => "connection_limit_reached",
             Self::ConnectFailed => "connection_refused",
             Self::ConnectTimeout => "connection_timeout",
             Self::UpstreamTimeout | Self::TotalTimeout => "http_response_timeout",
             Self::UpstreamReset => "connection_terminated",
             Self::BadResponse => "http_protocol_error",
+            Self::RewriteFailed => "proxy_configuration_error",
         }
     }
 
@@ -203,6 +214,8 @@ impl Reason {
             Self::ClientGone => "The client went away.",
             Self::ClientTooSlow => "The client took its response too slowly.",
             Self::TotalTimeout => "The request took too long.",
+            Self::RewriteFailed => "The request leads to no path of the backend.",
+            Self::Maintenance => "This is out of service for a while. Come back later.",
             Self::MaxForwards => "The request was not to go further than here.",
         }
     }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http1::{Field, Fields, Line, RequestBody, Upgrade, write};
 use shared::value::HostPolicy;
 
-use crate::{head::Request, protocol::Protocol};
+use crate::{head::Request, header_rules::HeaderRules, protocol::Protocol, rewrite::Target, template::Facts};
 
 /// What the head says about this hop.
 pub(crate) struct Hop<'a> {
@@ -21,6 +21,10 @@ pub(crate) struct Hop<'a> {
     pub(crate) host: &'a HostPolicy,
     /// What a `Host` field that names the backend says.
     pub(crate) backend: &'a str,
+    /// Path and query, if they are not those that came.
+    pub(crate) target: Option<Target<'a>>,
+    /// What the route makes of the header fields, and what is known of the request for it.
+    pub(crate) rules: Option<(&'a HeaderRules, &'a Facts<'a>)>,
 }
 
 /// Fields that say who the client is, which only a trusted peer may send. Names that merely look like them go with them,
@@ -41,7 +45,9 @@ const ABOUT_CLIENT: [Field; 7] = [
 pub(crate) fn write(out: &mut Vec<u8>, request: &Request<'_>, hop: &Hop<'_>) {
     out.clear();
     let Request { head, bytes, .. } = request;
-    if request.line_is_canonical() {
+    if let Some(target) = &hop.target {
+        write::request_line(out, request.method.as_bytes(), target.path.as_bytes(), target.query.as_deref());
+    } else if request.line_is_canonical() {
         out.extend_from_slice(head.line.of(bytes));
     } else {
         write::request_line(out, request.method.as_bytes(), request.path.as_bytes(), request.query.map(str::as_bytes));
@@ -49,7 +55,7 @@ pub(crate) fn write(out: &mut Vec<u8>, request: &Request<'_>, hop: &Hop<'_>) {
     let host = host(request, hop);
     write::line(out, b"Host", host.as_bytes());
 
-    let keeps_scheme = hop.peer_is_trusted && only(&head.fields, Field::XForwardedProto, bytes).is_some_and(is_scheme);
+    let keeps_scheme = hop.peer_is_trusted && scheme_of(request).is_some();
     let keeps_host = hop.peer_is_trusted && only(&head.fields, Field::XForwardedHost, bytes).is_some();
     let goes = |line: &Line| match line.resembles.unwrap_or(line.field) {
         _ if line.removed => true,
@@ -59,7 +65,14 @@ pub(crate) fn write(out: &mut Vec<u8>, request: &Request<'_>, hop: &Hop<'_>) {
         Field::XForwardedHost => !keeps_host || line.resembles.is_some(),
         field => (!hop.peer_is_trusted || line.resembles.is_some()) && ABOUT_CLIENT.contains(&field),
     };
-    kept_lines(out, &head.fields, bytes, goes);
+    match hop.rules {
+        None => kept_lines(out, &head.fields, bytes, goes),
+        Some((rules, facts)) => {
+            let goes = |line: &Line| goes(line) || rules.removes(line.name.of(bytes));
+            kept_lines(out, &head.fields, bytes, goes);
+            rules.write_request(out, &head.fields, bytes, facts, |line| !goes(line));
+        }
+    }
 
     out.extend_from_slice(b"X-Forwarded-For: ");
     if hop.peer_is_trusted {
@@ -140,8 +153,20 @@ fn only<'a>(fields: &Fields, field: Field, bytes: &'a [u8]) -> Option<&'a [u8]> 
     if fields.is_repeated(field) { None } else { fields.value(field, bytes) }
 }
 
-fn is_scheme(value: &[u8]) -> bool {
-    value.eq_ignore_ascii_case(b"http") || value.eq_ignore_ascii_case(b"https")
+/// The scheme by which the client came, as a trusted peer says it.
+fn scheme_of(request: &Request<'_>) -> Option<&'static str> {
+    let said = only(&request.head.fields, Field::XForwardedProto, request.bytes)?;
+    ["http", "https"].into_iter().find(|scheme| said.eq_ignore_ascii_case(scheme.as_bytes()))
+}
+
+/// The scheme by which the client came.
+pub(crate) fn scheme(request: &Request<'_>, peer_is_trusted: bool) -> &'static str {
+    scheme_of(request).filter(|_| peer_is_trusted).unwrap_or("http")
+}
+
+/// Whether a field says who the client is, which only a trusted peer may.
+pub(crate) fn is_about_client(field: Field) -> bool {
+    ABOUT_CLIENT.contains(&field)
 }
 
 #[cfg(test)]
@@ -162,6 +187,8 @@ mod tests {
             request_id: "id",
             host: &HostPolicy::Preserve,
             backend: "127.0.0.1:9001",
+            target: None,
+            rules: None,
         };
         let mut out = Vec::new();
         write(&mut out, &Request::read(&head, bytes, PathStyle::default()).unwrap(), &hop);

@@ -60,6 +60,7 @@ const fn code(reason: Reason) -> u8 {
         Reason::HeadTooLarge | Reason::BodyTooLarge | Reason::TargetTooLong => RESOURCE_EXHAUSTED,
         Reason::NoRoute | Reason::MethodRefused | Reason::NotImplemented => UNIMPLEMENTED,
         Reason::NoBackend
+        | Reason::Maintenance
         | Reason::ConnectFailed
         | Reason::ConnectTimeout
         | Reason::UpstreamReset

@@ -24,6 +24,7 @@ mod forwarding;
 mod grpc;
 mod h2;
 mod head;
+mod header_rules;
 mod listener;
 mod listener_set;
 mod live;
@@ -33,8 +34,10 @@ mod process;
 mod protocol;
 mod proxy;
 mod record;
+mod rewrite;
 mod snapshot;
 mod state;
+mod template;
 mod worker;
 
 pub use options::Options;

@@ -19,18 +19,20 @@ use tokio::net::TcpStream;
 
 use crate::{
     admission::Place,
-    answer::Answer,
+    answer::{Answer, Instead},
     client_address,
     engine::{self, Client, Ended, Exchange, Read, Scratch, Span, Stop, Terms, Timeouts, Upstream, Wanted},
     error::Reason,
     forwarding::{self, Hop},
     h2::{self, Finished},
     head::{Request, RoutedRequest},
+    header_rules::Edits,
     live::EndpointLive,
     metrics::ListenerMetrics,
     protocol::Protocol,
     record::AccessRecord,
-    snapshot::{Listener, Snapshot, Verdict},
+    snapshot::{Action, Listener, Route, Snapshot, Verdict},
+    template::Facts,
     worker::Worker,
 };
 
@@ -125,6 +127,8 @@ pub(crate) struct Chosen {
     pub(crate) timeouts: Timeouts,
     /// Bytes that its body may have.
     pub(crate) body_limit: u64,
+    /// What becomes of the response's header fields.
+    pub(crate) response_headers: Option<Edits>,
 }
 
 /// What becomes of a client's connection after a request.
@@ -197,17 +201,18 @@ async fn handle(worker: &Rc<Worker>, connection: &Connection, client: &mut Clien
     let has_more = connection.counts_request(most_requests);
     let keeps = scratch.request.keep_alive && has_more && !client.stop.is_set();
     let failed = match chosen {
-        Ok(chosen) => match forward(worker, &chosen, client, scratch, keeps, &mut record).await {
+        // By reference: a second place for it would make the request's memory larger.
+        Ok(ref chosen) => match forward(worker, chosen, client, scratch, keeps, &mut record).await {
             Ok(next) => return next,
-            Err(reason) => reason,
+            Err(reason) => Instead::Refused(reason),
         },
-        Err(reason) => reason,
+        Err(instead) => instead,
     };
-    if failed == Reason::ClientGone {
-        record.refused(failed.status(), failed);
+    if let Instead::Refused(reason @ Reason::ClientGone) = failed {
+        record.refused(reason.status(), reason);
         return Next::Close;
     }
-    let is_readable = !matches!(failed, Reason::BadRequest | Reason::MethodRefused);
+    let is_readable = !matches!(failed, Instead::Refused(Reason::BadRequest | Reason::MethodRefused));
     let keeps = keeps && is_readable && skip_body(client, scratch.request.body, record.bytes_in);
     Box::pin(answer(worker, client, scratch, failed, keeps, record)).await
 }
@@ -221,7 +226,7 @@ pub(crate) fn choose(
     scratch: &mut Scratch,
     bytes: &[u8],
     record: &mut AccessRecord<'_>,
-) -> Result<Chosen, Reason> {
+) -> Result<Chosen, Instead> {
     let Scratch { request: head, out, appended, .. } = scratch;
     let request = Request::read(head, bytes, listener.paths).map_err(|refusal| {
         let text = |span: http1::Span| String::from_utf8_lossy(span.of(bytes));
@@ -232,25 +237,46 @@ pub(crate) fn choose(
     record.asked(request.method, &request.host, &request.path);
 
     if snapshot.ip_rules.verdict(from.address, Timestamp::now) == Verdict::Denied {
-        return Err(Reason::IpDenied);
+        return Err(Reason::IpDenied.into());
     }
     let routed = RoutedRequest { request: &request, client: from.address, listener: listener.name.as_str() };
     let route = snapshot.table.find(&routed).map(|index| &snapshot.routes[index]).ok_or(Reason::NoRoute)?;
     record.route = Some(Arc::clone(&route.labels));
     if route.ip_rules.verdict(from.address, Timestamp::now) == Verdict::Denied {
-        return Err(Reason::IpDenied);
+        return Err(Reason::IpDenied.into());
+    }
+
+    if let Some(maintenance) = &route.maintenance
+        && !maintenance.lets_in(from.address)
+    {
+        return Err(Instead::Later(Reason::Maintenance, maintenance.retry_after));
     }
 
     if head.max_forwards == Some(0) {
         appended.clear();
         reflect(appended, &request);
-        return Err(Reason::MaxForwards);
+        return Err(Reason::MaxForwards.into());
     }
-    if matches!(head.body, RequestBody::Length(length) if length > listener.body) {
-        return Err(Reason::BodyTooLarge);
+    let upstream = match &route.action {
+        Action::Forward(upstream) => upstream,
+        Action::Split(split) => split.choose(&routed, || record.chance()).ok_or(Reason::NoBackend)?,
+        Action::Reply(answering) => {
+            let facts = facts(&request, route, listener, connection, from, record);
+            return Err(Instead::Replied(Box::new(answering.reply(&facts)?)));
+        }
+    };
+    let body_limit = listener.body.min(route.body_limit);
+    if matches!(head.body, RequestBody::Length(length) if length > body_limit) {
+        return Err(Reason::BodyTooLarge.into());
     }
-
-    let backend = route.upstream.pick().ok_or(Reason::NoBackend)?;
+    let backend = upstream.pick().ok_or(Reason::NoBackend)?;
+    let transforms = route.transforms.as_deref();
+    let facts = transforms.map(|_| Facts {
+        upstream: backend.live.upstream.as_str(),
+        backend: backend.live.backend.as_str(),
+        ..facts(&request, route, listener, connection, from, record)
+    });
+    let rewrite = transforms.and_then(|transforms| transforms.rewrite.as_ref()).zip(facts.as_ref());
     let mut id = [0; uuid::fmt::Hyphenated::LENGTH];
     let hop = Hop {
         peer: &connection.peer_text,
@@ -259,16 +285,47 @@ pub(crate) fn choose(
         request_id: record.request_id().hyphenated().encode_lower(&mut id),
         host: &route.host,
         backend: &backend.authority,
+        target: match rewrite {
+            Some((rewrite, facts)) => rewrite.target(facts, listener.paths)?,
+            None => None,
+        },
+        rules: transforms.and_then(|transforms| transforms.request_headers.as_ref()).zip(facts.as_ref()),
     };
     forwarding::write(out, &request, &hop);
     let timeouts = Timeouts { half_close_grace: listener.half_close_grace, ..route.timeouts };
     Ok(Chosen {
         endpoint: Arc::clone(&backend.live),
-        protocol: route.upstream.protocol(),
+        protocol: upstream.protocol(),
         grpc_web: route.grpc_web,
         timeouts,
-        body_limit: listener.body,
+        body_limit,
+        response_headers: transforms
+            .and_then(|transforms| transforms.response_headers.as_ref())
+            .zip(facts.as_ref())
+            .map(|(rules, facts)| rules.edits(facts)),
     })
+}
+
+/// What templates of `route` can say of a request for which no backend is chosen yet.
+fn facts<'a>(
+    request: &'a Request<'a>,
+    route: &'a Route,
+    listener: &'a Listener,
+    connection: &'a Connection,
+    from: client_address::Client,
+    record: &'a AccessRecord<'_>,
+) -> Facts<'a> {
+    Facts {
+        request,
+        client: connection.text_of(from.address),
+        peer_is_trusted: from.peer_is_trusted,
+        request_id: record.request_id(),
+        listener: listener.name.as_str(),
+        route: &route.labels.name,
+        upstream: "",
+        backend: "",
+        captures: route.path.as_ref().and_then(|path| path.captures(&request.path)),
+    }
 }
 
 /// What a TRACE shows that ends here: the message as it came, without what is nobody's business (RFC 9110 §9.3.8).
@@ -310,6 +367,7 @@ async fn forward(
         expects_continue: request.expects_continue,
         keeps,
         body_limit: *body_limit,
+        response_headers: chosen.response_headers.as_ref(),
         timeouts,
         total: timeouts.total.map(|total| record.started() + total.duration()),
     };
@@ -479,7 +537,7 @@ async fn refuse(
     let mut words = line.split(' ');
     record.asked(words.next().unwrap_or_default(), "", words.next().unwrap_or_default());
     scratch.request = http1::RequestHead::default();
-    answer(worker, client, scratch, reason, false, record).await
+    answer(worker, client, scratch, reason.into(), false, record).await
 }
 
 /// Passes over the body of a request that is not forwarded, if all of it is there; else the connection cannot be kept.
@@ -503,17 +561,17 @@ async fn answer(
     worker: &Worker,
     client: &mut Client,
     scratch: &mut Scratch,
-    reason: Reason,
+    instead: Instead,
     keeps: bool,
     mut record: AccessRecord<'_>,
 ) -> Next {
     let Scratch { request, out, appended, .. } = scratch;
-    let answer = Answer::new(worker, reason, record.request_id(), request.method, appended);
-    record.refused(answer.status, reason);
+    let answer = Answer::new(worker, instead, record.request_id(), request.method, appended);
+    record.generated(answer.status, answer.reason);
     out.clear();
-    write::status_line(out, answer.status, reason.phrase().as_bytes());
+    write::status_line(out, answer.status, answer.phrase.as_bytes());
     for (name, value) in &answer.fields {
-        write::line(out, name.as_bytes(), value.as_bytes());
+        write::line(out, name.as_bytes(), value);
     }
     if !keeps {
         write::line(out, b"Connection", b"close");

@@ -95,6 +95,11 @@ impl<'a> AccessRecord<'a> {
         self.request_id
     }
 
+    /// A random number; no secret.
+    pub(crate) fn chance(&self) -> u64 {
+        self.worker.clock.next_random()
+    }
+
     /// Notes what was asked for; of a malformed request as much as could be read.
     pub(crate) fn asked(&mut self, method: &str, host: &str, path: &str) {
         let Some(line) = &mut self.line else { return };
@@ -125,6 +130,12 @@ impl<'a> AccessRecord<'a> {
     pub(crate) fn refused(&mut self, status: u16, reason: Reason) {
         self.status = Some(status);
         self.reason = Some(reason);
+    }
+
+    /// Notes the status of an answer of the proxy's own, and what was wrong if something was.
+    pub(crate) fn generated(&mut self, status: u16, reason: Option<Reason>) {
+        self.status = Some(status);
+        self.reason = reason;
     }
 
     /// Notes why a response that had begun did not reach its end.

@@ -1,22 +1,23 @@
 //! The compiled configuration: parsed, indexed, immutable; one request uses one from start to end.
 
+mod action;
 mod ip_rules;
 mod listener;
+mod maintenance;
 mod route;
+mod split;
+mod transforms;
 mod upstream;
 
 use std::{collections::HashMap, sync::Arc};
 
-use shared::{
-    config::{Action, Config},
-    protocol::Revision,
-    routing,
-    value::Name,
-};
+use shared::{config::Config, protocol::Revision, routing, value::Name};
 
+pub(crate) use action::Action;
 pub(crate) use ip_rules::{IpRules, Verdict};
 pub(crate) use listener::Listener;
 pub(crate) use route::{Route, RouteLabels};
+pub(crate) use split::Split;
 pub(crate) use upstream::Upstream;
 
 use crate::{error::Reason, live::Live};
@@ -61,19 +62,12 @@ impl Snapshot {
             .routes
             .iter()
             .map(|route| {
-                let Action::Forward(forward) = &route.action;
-                let upstream = upstreams.get(&forward.upstream).expect("validation found no dangling reference");
-                Route {
-                    labels: labels.get(route.name.as_str()).map_or_else(
-                        || Arc::new(RouteLabels::new(route.name.as_str(), live.metrics())),
-                        |labels| Arc::clone(labels),
-                    ),
-                    upstream: Arc::clone(upstream),
-                    host: route.host.clone(),
-                    grpc_web: route.grpc_web,
-                    timeouts: route::timeouts(&route.timeouts),
-                    ip_rules: rules.remove(&Some(route.name.clone())).unwrap_or_default(),
-                }
+                let labels = labels.get(route.name.as_str()).map_or_else(
+                    || Arc::new(RouteLabels::new(route.name.as_str(), live.metrics())),
+                    |labels| Arc::clone(labels),
+                );
+                let ip_rules = rules.remove(&Some(route.name.clone())).unwrap_or_default();
+                Route::compile(route, labels, ip_rules, &upstreams)
             })
             .collect();
         let mut listeners = Vec::new();

@@ -17,7 +17,11 @@ pub use breaker::{Breaker, SlidingWindowType};
 pub use ip_rule::{IpRule, IpRuleAction};
 pub use listener::{EncodedSlashes, Listener, ListenerLimits, ListenerTimeouts, PathStyle};
 pub use pool::Pool;
-pub use route::{Action, Forward, PathMatch, Route, RouteMatch, RouteTimeouts, ValueMatch};
+pub use route::{
+    Action, Forward, HeaderRules, Maintenance, PathMatch, PathRewrite, QueryRewrite, Redirect, RegexRewrite,
+    ReplacePrefix, Respond, ResponseHeaderRules, Rewrite, Route, RouteLimits, RouteMatch, RouteTimeouts,
+    SecurityHeaders, SplitBy, SplitTarget, SplitWhen, ValueMatch,
+};
 pub use settings::{AccessLog, AccessLogFormat, Settings};
 pub use upstream::{Backend, Balance, BalancePolicy, Upstream, UpstreamProtocol, Weight};
 

@@ -11,7 +11,7 @@
 mod arena;
 mod build;
 mod conditions;
-mod form;
+pub mod form;
 pub mod host;
 mod hosts;
 pub mod path;
@@ -29,6 +29,7 @@ use hosts::{HostMap, Target, Wildcards};
 use trie::PathTrie;
 
 pub(crate) use build::condition_count;
+pub use conditions::ValueTest;
 
 /// What the index asks of a request.
 pub trait RequestView {

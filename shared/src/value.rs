@@ -11,6 +11,7 @@ mod name;
 mod pattern;
 mod size;
 mod status;
+mod template;
 mod time;
 mod token;
 
@@ -22,6 +23,7 @@ pub use name::Name;
 pub use pattern::{AbsolutePath, Pattern};
 pub use size::ByteSize;
 pub use status::StatusRange;
+pub use template::{Part, Template, Variable};
 pub use time::{TimeSpan, Timestamp};
 pub use token::{FieldName, Method};
 

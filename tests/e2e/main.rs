@@ -1,6 +1,8 @@
 //! End-to-end tests: the real binary, real sockets, real servers. One module per behaviour.
 #![expect(clippy::unwrap_used, reason = "a test that unwraps fails with the line, which is what it is for")]
 
+mod actions;
+mod both;
 mod cli;
 mod descriptors;
 mod floods;
@@ -16,11 +18,14 @@ mod http1;
 mod large_bodies;
 mod limits;
 mod live_changes;
+mod maintenance;
 mod operations;
 mod raw;
 mod refusals;
 mod site;
 mod slow_peers;
+mod split;
 mod survival;
+mod transforms;
 mod up;
 mod upstream_connections;

@@ -1,7 +1,7 @@
 //! The kinds of resources as far as they differ: where they live in the configuration, and who names them.
 
 use serde::{Serialize, de::DeserializeOwned};
-use shared::config::{Action, Backend, Breaker, Config, IpRule, Listener, Named, Route, Settings, Upstream};
+use shared::config::{Backend, Breaker, Config, IpRule, Listener, Named, Route, Settings, Upstream};
 
 use super::current::position;
 use crate::model::{Key, Kind};
@@ -80,9 +80,7 @@ impl Collection for Upstream {
     }
 
     fn users(config: &Config, name: &str) -> Vec<Key> {
-        routes_where(config, |route| match &route.action {
-            Action::Forward(forward) => forward.upstream.as_str() == name,
-        })
+        routes_where(config, |route| route.action.upstreams().any(|upstream| upstream.as_str() == name))
     }
 }
 

@@ -145,9 +145,9 @@ impl Download {
         Ok(())
     }
 
-    /// The bytes of the complete head.
-    pub(crate) fn head(&self, head: &ResponseHead) -> &[u8] {
-        self.buffer.as_ref().map_or(&[], |buffer| &buffer[self.start..self.start + head.len as usize])
+    /// The bytes of the complete head, of which there are `len`.
+    pub(crate) fn head(&self, len: u32) -> &[u8] {
+        self.buffer.as_ref().map_or(&[], |buffer| &buffer[self.start..self.start + len as usize])
     }
 
     /// Passes on the interim response whose head is complete; another head follows.

@@ -22,7 +22,7 @@ use super::{
     stream::Upstream,
     upload::{self, Upload},
 };
-use crate::{error::Reason, worker::Worker};
+use crate::{error::Reason, header_rules::Edits, worker::Worker};
 
 /// The most interim responses before the final one: each keeps the request from its time-out.
 const MAX_INTERIM: u8 = 32;
@@ -45,6 +45,8 @@ pub(crate) struct Exchange<'a> {
     /// Lines for the response's head.
     appended: &'a mut Vec<u8>,
     asked: Asked,
+    /// What becomes of the response's header fields.
+    edits: Option<&'a Edits>,
     /// How many interim responses came.
     interim: u8,
     /// What exactly was wrong, when one side broke its framing.
@@ -74,6 +76,8 @@ pub(crate) struct Terms<'a> {
     pub(crate) keeps: bool,
     /// Bytes that its body may have.
     pub(crate) body_limit: u64,
+    /// What becomes of the response's header fields.
+    pub(crate) response_headers: Option<&'a Edits>,
     /// How long its parts may take.
     pub(crate) timeouts: &'a Timeouts,
     /// When it must be over.
@@ -150,6 +154,7 @@ impl<'a> Exchange<'a> {
             was_reset: false,
             appended,
             asked: terms.asked,
+            edits: terms.response_headers,
             client_keeps: terms.keeps,
             expects_continue: terms.expects_continue,
             pace: Pace::new(terms.timeouts, terms.total, worker.clock.recent()),
@@ -454,8 +459,14 @@ impl<'a> Exchange<'a> {
         self.client_keeps &= (is_http11 || is_delimited) && self.is_uploaded() && !self.client.stop.is_set();
         self.answered_at = Some(self.worker.clock.now());
         self.appended.clear();
+        if let Some(edits) = self.edits
+            && self.response.status != 101
+        {
+            let bytes = self.download.head(self.response.len);
+            edits.act(self.response, bytes, self.appended);
+        }
         let delivery = response_head::Delivery { is_http11, keeps: self.client_keeps, clock: &self.worker.clock };
-        response_head::append(self.appended, self.response, self.download.head(self.response), &delivery);
+        response_head::append(self.appended, self.response, self.download.head(self.response.len), &delivery);
         let begun = self.download.begin(self.response, is_http11, self.appended);
         begun.map_err(|fault| self.broken(Reason::BadResponse, fault))
     }

@@ -130,11 +130,14 @@ impl Exchange<'_, '_> {
 
     /// Acts on a complete head: interim ones are passed on, the final one begins the response.
     fn answer(&mut self, reader: &mut ResponseReader, on_head: &mut impl FnMut(u16)) -> Result<(), Reason> {
-        let response = response_head::of(self.response, reader.head(self.response), || self.worker.clock.date())?;
+        let mut response = response_head::of(self.response, reader.head(self.response), || self.worker.clock.date())?;
         if self.response.is_interim() {
             self.client.interim(response);
             reader.skip(self.response);
             return Ok(());
+        }
+        if let Some(edits) = self.terms.response_headers {
+            edits.act_on_map(self.response.status, response.headers_mut());
         }
         reader.begin(self.response);
         self.client.begin(response, reader.is_last())?;

@@ -314,7 +314,11 @@ impl<P: Peer> Relay<'_, P> {
         let status = head.status.as_u16();
         let is_end = body.is_end_stream();
         self.body.forget();
-        self.peer.begin(backend_head::response(head, date), is_end)?;
+        let mut response = backend_head::response(head, date);
+        if let Some(edits) = self.terms.response_headers {
+            edits.act_on_map(status, response.headers_mut());
+        }
+        self.peer.begin(response, is_end)?;
         upstream.download = Some(body);
         on_head(status);
         Poll::Ready(Ok(()))

@@ -18,7 +18,7 @@ use super::{
     upload::Upload,
 };
 use crate::{
-    answer::Answer,
+    answer::{Answer, Instead},
     client_address,
     engine::{self, Scratch, Span, Terms, Wanted},
     error::Reason,
@@ -104,13 +104,15 @@ async fn handle(worker: &Rc<Worker>, shared: &Shared, mut stream: Stream, scratc
     });
 
     let failed = match chosen {
-        Ok(chosen) => forward(worker, &chosen, &mut stream, scratch, &mut record).await.err(),
-        Err(reason) => Some(reason),
+        Ok(chosen) => forward(worker, &chosen, &mut stream, scratch, &mut record).await.err().map(Instead::Refused),
+        Err(instead) => Some(instead),
     };
     match failed {
         None => {}
-        Some(reason @ (Reason::ClientGone | Reason::ClientTooSlow)) => record.refused(reason.status(), reason),
-        Some(reason) => answer(worker, stream, scratch.request.method, &scratch.appended, reason, record),
+        Some(Instead::Refused(reason @ (Reason::ClientGone | Reason::ClientTooSlow))) => {
+            record.refused(reason.status(), reason);
+        }
+        Some(instead) => answer(worker, stream, scratch.request.method, &scratch.appended, instead, record),
     }
 }
 
@@ -142,6 +144,7 @@ async fn forward(
         expects_continue: request.expects_continue,
         keeps: true,
         body_limit: *body_limit,
+        response_headers: chosen.response_headers.as_ref(),
         timeouts,
         total: total.map(|total| record.started() + total),
     };
@@ -215,7 +218,7 @@ fn refuse(worker: &Worker, shared: &Shared, mut stream: Stream, parts: &Parts, r
         }
         Refusal::Answered(reason) => {
             let method = Method::of(parts.method.as_str().as_bytes());
-            answer(worker, stream, method, b"", reason, record);
+            answer(worker, stream, method, b"", reason.into(), record);
         }
     }
 }
@@ -226,25 +229,26 @@ fn answer(
     stream: Stream,
     method: Method,
     reflection: &[u8],
-    reason: Reason,
+    instead: Instead,
     mut record: AccessRecord<'_>,
 ) {
-    let answer = Answer::new(worker, reason, record.request_id(), method, reflection);
+    let answer = Answer::new(worker, instead, record.request_id(), method, reflection);
     let Stream { mut client, body: _body, call } = stream;
     // A gRPC client reads no other status than its own.
-    let (status, mut response) = match call {
-        Some(_) => (StatusCode::OK, grpc::refusal(reason)),
+    let refusal = answer.reason.filter(|_| call.is_some());
+    let (status, mut response) = match refusal {
+        Some(reason) => (StatusCode::OK, grpc::refusal(reason)),
         None => {
-            let status = StatusCode::from_u16(answer.status).expect("reasons have statuses of three digits");
+            let status = StatusCode::from_u16(answer.status).expect("statuses have three digits");
             (status, Response::new(()))
         }
     };
-    record.refused(status.as_u16(), reason);
+    record.generated(status.as_u16(), answer.reason);
     *response.status_mut() = status;
-    let is_call = call.is_some();
+    let is_call = refusal.is_some();
     for (name, value) in answer.fields.iter().filter(|(name, _)| !(is_call && name.starts_with("Content-"))) {
-        let name = HeaderName::from_bytes(name.as_bytes()).expect("our own names are tokens");
-        let value = HeaderValue::from_str(value).expect("our own values are visible ASCII");
+        let name = HeaderName::from_bytes(name.as_bytes()).expect("names of ours are tokens");
+        let value = HeaderValue::from_bytes(value).expect("no value of ours has control bytes");
         response.headers_mut().insert(name, value);
     }
     let is_bodyless = is_call || method == Method::Head || answer.body.is_empty();

@@ -1,11 +1,17 @@
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use regex::Regex;
 use shared::{
-    config,
-    value::{HostPolicy, TimeSpan},
+    config::{self, PathMatch},
+    value::{ByteSize, HostPolicy, Name, Template, TimeSpan, Variable},
 };
 
-use super::{IpRules, Upstream};
+use super::{
+    IpRules, Split, Upstream,
+    action::{Action, Answering},
+    maintenance::Maintenance,
+    transforms::{self, Transforms},
+};
 use crate::{
     engine::{Span, Timeouts},
     metrics::{Metrics, RouteMetrics},
@@ -15,20 +21,77 @@ use crate::{
 pub(crate) struct Route {
     /// Name and counters: all that a long stream keeps of the route.
     pub(crate) labels: Arc<RouteLabels>,
-    /// Where its requests go.
-    pub(crate) upstream: Arc<Upstream>,
+    /// What happens to them.
+    pub(crate) action: Action,
     /// Which `Host` the backend sees.
     pub(crate) host: HostPolicy,
     /// How long each part of a request may take. The grace of half-closed clients is the listener's.
     pub(crate) timeouts: Timeouts,
     /// Whether calls of gRPC-Web become calls of gRPC.
     pub(crate) grpc_web: bool,
+    /// Bytes of a request body. The listener's limit holds, too.
+    pub(crate) body_limit: u64,
     /// The route's own IP rules.
     pub(crate) ip_rules: IpRules,
+    /// If it is out of service.
+    pub(crate) maintenance: Option<Box<Maintenance>>,
+    /// The regular expression of its path, if a template names what its groups match.
+    pub(crate) path: Option<Regex>,
+    /// What it changes of requests and responses that are forwarded; most routes change nothing.
+    pub(crate) transforms: Option<Box<Transforms>>,
+}
+
+impl Route {
+    /// Compiles `route`, which has passed validation.
+    pub(crate) fn compile(
+        route: &config::Route,
+        labels: Arc<RouteLabels>,
+        ip_rules: IpRules,
+        upstreams: &HashMap<Name, Arc<Upstream>>,
+    ) -> Self {
+        let path = regex_of_path(route);
+        let upstream = |name: &Name| Arc::clone(upstreams.get(name).expect("validation found no dangling reference"));
+        let action = match &route.action {
+            config::Action::Forward(forward) => Action::Forward(upstream(&forward.upstream)),
+            config::Action::Split(targets) => {
+                Action::Split(Box::new(Split::compile(targets, route.split_by, upstream)))
+            }
+            config::Action::Redirect(redirect) => {
+                Action::Reply(Box::new(Answering::of_redirect(redirect, path.as_ref())))
+            }
+            config::Action::Respond(respond) => Action::Reply(Box::new(Answering::of_respond(respond, path.as_ref()))),
+        };
+        Self {
+            labels,
+            action,
+            host: route.host.clone(),
+            timeouts: timeouts(&route.timeouts),
+            grpc_web: route.grpc_web,
+            body_limit: route.limits.body.map_or(u64::MAX, ByteSize::bytes),
+            ip_rules,
+            maintenance: Maintenance::compile(&route.maintenance).map(Box::new),
+            transforms: Transforms::compile(route, path.as_ref()).map(Box::new),
+            path,
+        }
+    }
+}
+
+/// The regular expression of a route's path, if a template of the route names any of its groups.
+fn regex_of_path(route: &config::Route) -> Option<Regex> {
+    let Some(PathMatch::Regex(pattern)) = &route.matches.path else { return None };
+    let names_group =
+        |template: &&Template| template.variables().any(|variable| matches!(variable, Variable::Capture(_)));
+    let of_action: Vec<&Template> = match &route.action {
+        config::Action::Forward(_) | config::Action::Split(_) => Vec::new(),
+        config::Action::Redirect(redirect) => vec![&redirect.to],
+        config::Action::Respond(respond) => respond.headers.values().collect(),
+    };
+    let is_wanted = of_action.into_iter().chain(transforms::templates(route)).any(|template| names_group(&template));
+    is_wanted.then(|| pattern.compile_whole())
 }
 
 /// The time-outs of a route as the engine takes them.
-pub(crate) fn timeouts(route: &config::RouteTimeouts) -> Timeouts {
+fn timeouts(route: &config::RouteTimeouts) -> Timeouts {
     let span = |time: TimeSpan| Span::of(time.duration());
     Timeouts {
         connect: span(route.connect),

@@ -1,9 +1,19 @@
+mod action;
+mod headers;
+mod maintenance;
+mod rewrite;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Named, is_default, is_millis};
 use crate::value::{AbsolutePath, ByteSize, Cidr, FieldName, HostPattern, HostPolicy, Method, Name, Pattern, TimeSpan};
+
+pub use action::{Action, Forward, Redirect, Respond, SplitBy, SplitTarget, SplitWhen};
+pub use headers::{HeaderRules, ResponseHeaderRules, SecurityHeaders};
+pub use maintenance::Maintenance;
+pub use rewrite::{PathRewrite, QueryRewrite, RegexRewrite, ReplacePrefix, Rewrite};
 
 /// What to do with which request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,15 +27,44 @@ pub struct Route {
     pub matches: RouteMatch,
     /// What happens to them.
     pub action: Action,
+    /// By what a split chooses among its weights.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub split_by: SplitBy,
     /// Which `Host` the backend sees: `preserve`, `backend`, or a literal.
     #[serde(default, skip_serializing_if = "is_default")]
     pub host: HostPolicy,
     /// How long each part of a request may take.
     #[serde(default, skip_serializing_if = "is_default")]
     pub timeouts: RouteTimeouts,
+    /// How much a request may bring.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub limits: RouteLimits,
     /// Whether calls of gRPC-Web, binary or text, become calls of gRPC. The upstream must speak `h2c`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub grpc_web: bool,
+    /// How path and query are changed on their way to a backend.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub rewrite: Rewrite,
+    /// What becomes of the request's header fields on their way to a backend.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub request_headers: HeaderRules,
+    /// What becomes of the header fields of a backend's response on their way to the client.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub response_headers: ResponseHeaderRules,
+    /// Takes the route out of service.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub maintenance: Maintenance,
+}
+
+/// How much a request of a route may bring.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct RouteLimits {
+    /// Bytes of a request body, without its framing; more is 413 `body_too_large`. Counted as it streams. The listener's limit
+    /// holds too. No limit unless said otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<ByteSize>,
 }
 
 /// How long each part of a request may take.
@@ -138,24 +177,6 @@ pub enum ValueMatch {
     Regex(Pattern),
     /// `true`: sent, whatever the value; `false`: not sent.
     Present(bool),
-}
-
-/// What a route does with a request.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// Sends it to a backend of an upstream.
-    Forward(Forward),
-}
-
-/// Where a forwarded request goes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Forward {
-    /// The upstream's name.
-    pub upstream: Name,
 }
 
 impl Named for Route {

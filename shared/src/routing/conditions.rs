@@ -69,6 +69,27 @@ impl Conditions {
     }
 }
 
+/// A compiled [`ValueMatch`], for who compares values outside of the index.
+#[derive(Debug)]
+pub struct ValueTest(Value);
+
+impl ValueTest {
+    /// Compiles `value`, and with it its regular expression.
+    pub fn new(value: &ValueMatch) -> Self {
+        Self(Value::compile(value, &mut Regexes::default()))
+    }
+
+    /// Whether it holds only where nothing was sent; then it matches no value.
+    pub fn is_absence(&self) -> bool {
+        matches!(self.0, Value::Absent)
+    }
+
+    /// Whether the sent value `sent` is one.
+    pub fn matches(&self, sent: &[u8]) -> bool {
+        self.0.matches(sent)
+    }
+}
+
 impl Value {
     fn compile<'a>(value: &'a ValueMatch, regexes: &mut Regexes<'a>) -> Self {
         let compile = |pattern: &'a Pattern, regexes: &mut Regexes<'a>| regexes.compile(pattern);

@@ -5,12 +5,18 @@ use std::borrow::Cow;
 /// The decoded values of the parameter `name` in `query`, in order.
 ///
 /// A parameter without `=` has the empty value; an empty piece between two `&` is no parameter.
-pub(super) fn values<'a>(query: &'a str, name: &'a [u8]) -> impl Iterator<Item = Cow<'a, [u8]>> {
+pub fn values<'a>(query: &'a str, name: &'a [u8]) -> impl Iterator<Item = Cow<'a, [u8]>> {
     query.as_bytes().split(|byte| *byte == b'&').filter(|piece| !piece.is_empty()).filter_map(move |piece| {
         let equals = piece.iter().position(|byte| *byte == b'=').unwrap_or(piece.len());
         let (key, value) = (&piece[..equals], piece.get(equals + 1..).unwrap_or_default());
         (*decode(key) == *name).then(|| decode(value))
     })
+}
+
+/// Whether the piece of a query between two `&` is the parameter `name`.
+pub fn is_named(piece: &[u8], name: &[u8]) -> bool {
+    let equals = piece.iter().position(|byte| *byte == b'=').unwrap_or(piece.len());
+    !piece.is_empty() && *decode(&piece[..equals]) == *name
 }
 
 /// `+` becomes a space, `%xx` its byte; what is no escape stays as it is.

@@ -30,6 +30,16 @@ pub const FIELDS_PER_ROUTE: usize = 100;
 pub const CLIENT_CIDRS_PER_ROUTE: usize = 1_000;
 /// Bytes of a text that a header field or query parameter is compared with, and of a parameter's name.
 pub const VALUE_BYTES: usize = 4_096;
+/// Upstreams that one route splits its requests among.
+pub const SPLIT_TARGETS: usize = 100;
+/// Header fields that each kind of rule of one route writes or leaves out.
+pub const HEADER_RULES: usize = 100;
+/// Bytes of the text of a header value that a rule writes, without what its variables bring.
+pub const HEADER_VALUE_BYTES: usize = 4_096;
+/// Query parameters that each kind of rule of one route writes or leaves out.
+pub const QUERY_RULES: usize = 100;
+/// Bytes of the body of a fixed answer.
+pub const RESPOND_BODY_BYTES: usize = 64 << 10;
 /// Upstreams.
 pub const UPSTREAMS: usize = 10_000;
 /// Backends of one upstream.

@@ -1,3 +1,11 @@
+mod action;
+mod fields;
+mod headers;
+mod redirect;
+mod rewrite;
+mod split;
+mod template;
+
 use std::{borrow::Borrow, collections::BTreeMap, fmt::Display};
 
 use hashbrown::HashSet;
@@ -5,42 +13,24 @@ use hashbrown::HashSet;
 use super::{References, at_most, limits, longer_than_zero, shadow, unique_names};
 use crate::{
     Findings,
-    config::{Action, PathMatch, Route, RouteMatch, RouteTimeouts, ValueMatch},
+    config::{PathMatch, Route, RouteMatch, RouteTimeouts, ValueMatch},
     document::escape,
     routing::path,
-    value::{AbsolutePath, Name, quoted},
+    value::quoted,
 };
 
 pub(super) fn check(routes: &[Route], references: &References, findings: &mut Findings) {
     at_most(limits::ROUTES, routes.len(), "/routes", findings);
     unique_names(routes.iter().map(|route| &route.name), "/routes", findings);
     for (index, route) in routes.iter().enumerate() {
-        let upstream = upstream_of(&route.action);
-        if !references.upstreams.contains(upstream) {
-            findings.error(
-                format!("/routes/{index}/action/forward/upstream"),
-                format!("there is no upstream \"{upstream}\": create it first, or name an existing one"),
-            );
-        } else if route.grpc_web && !references.h2_upstreams.contains(upstream) {
-            findings.error(
-                format!("/routes/{index}/grpc_web"),
-                format!(
-                    "gRPC needs HTTP/2, and the upstream \"{upstream}\" speaks HTTP/1.1: set its protocol to h2c, or leave \
-                     grpc_web out"
-                ),
-            );
-        }
+        action::check(route, &format!("/routes/{index}"), references, findings);
+        rewrite::check(route, &format!("/routes/{index}"), findings);
+        headers::check(route, &format!("/routes/{index}"), findings);
         check_match(&route.matches, format_args!("/routes/{index}/match"), references, findings);
         check_timeouts(&route.timeouts, &format!("/routes/{index}/timeouts"), findings);
     }
+    redirect::check_loops(routes, findings);
     shadow::check(routes, findings);
-}
-
-/// The upstream that a route's action names.
-pub(super) fn upstream_of(action: &Action) -> &Name {
-    match action {
-        Action::Forward(forward) => &forward.upstream,
-    }
 }
 
 fn check_timeouts(timeouts: &RouteTimeouts, pointer: &str, findings: &mut Findings) {
@@ -96,8 +86,10 @@ fn check_match(matches: &RouteMatch, pointer: impl Display + Copy, references: &
         }
     }
     match path {
-        Some(PathMatch::Exact(pattern)) => check_path(pattern, format_args!("{pointer}/path/exact"), findings),
-        Some(PathMatch::Prefix(pattern)) => check_path(pattern, format_args!("{pointer}/path/prefix"), findings),
+        Some(PathMatch::Exact(pattern)) => check_path(pattern.as_str(), format_args!("{pointer}/path/exact"), findings),
+        Some(PathMatch::Prefix(pattern)) => {
+            check_path(pattern.as_str(), format_args!("{pointer}/path/prefix"), findings)
+        }
         Some(PathMatch::Regex(_)) | None => {}
     }
     check_values(headers, format_args!("{pointer}/headers"), findings);
@@ -113,8 +105,7 @@ fn check_match(matches: &RouteMatch, pointer: impl Display + Copy, references: &
 }
 
 /// A pattern is compared with canonical paths, so it is written as one.
-fn check_path(pattern: &AbsolutePath, pointer: impl Display, findings: &mut Findings) {
-    let text = pattern.as_str();
+fn check_path(text: &str, pointer: impl Display, findings: &mut Findings) {
     match path::canonicalize(text.as_bytes()) {
         Ok(canonical) if canonical == text => {}
         Ok(canonical) => findings.error(

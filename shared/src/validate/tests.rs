@@ -1,6 +1,9 @@
 //! Each finding once, with its exact pointer.
 
+mod actions;
+mod headers;
 mod limits;
+mod rewrites;
 
 use serde_json::{Value, json};
 
@@ -368,4 +371,11 @@ fn access_log_files_stay_in_their_folder() {
     expect(&[(log_file("access.log"), &[]), (log_file("site/a..log"), &[])]);
     assert!(check(&log_file("/var/log/a"), Origin::File).is_empty());
     assert!(check(&log_file("/var/../a"), Origin::File).has_errors());
+}
+
+/// A configuration with this one route besides those that use the upstream.
+fn route(parts: Value) -> Value {
+    let mut route = json!({"name": "s", "action": {"forward": {"upstream": "u"}}});
+    route.as_object_mut().unwrap().extend(parts.as_object().unwrap().clone());
+    sound_but(json!({"routes": [{"name": "r", "action": {"forward": {"upstream": "u"}}}, route]}))
 }

@@ -1,0 +1,241 @@
+//! What a route makes of the header fields of requests and responses: compiled once, done on the lines where they lie.
+
+mod names;
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use http1::{Field, Fields, Line, ResponseHead, write};
+use shared::{
+    config,
+    value::{FieldName, Template},
+};
+
+use self::names::Names;
+use crate::template::{Facts, Place, Text, train_case};
+
+/// Compiled rules.
+#[derive(Debug)]
+pub(crate) struct HeaderRules {
+    /// Fields that are left out, also because they get another value.
+    gone: Names,
+    /// If given, the only fields that are passed on.
+    allowed: Option<Names>,
+    lines: Box<[NewLine]>,
+}
+
+/// A line that is written behind those that came.
+#[derive(Debug)]
+struct NewLine {
+    name: HeaderName,
+    /// As it is written to HTTP/1.1.
+    wire_name: Box<str>,
+    value: Value,
+    /// Whether it is written only if no such field came.
+    is_default: bool,
+}
+
+#[derive(Debug)]
+enum Value {
+    Fixed(HeaderValue),
+    /// The value at this place of what was rendered for the request.
+    Rendered(usize, Text),
+}
+
+/// Rules and what their variables say of one request.
+pub(crate) struct Edits {
+    rules: Arc<HeaderRules>,
+    values: Box<[Vec<u8>]>,
+}
+
+/// Stands in a rendered value for the status, which is not known yet. No value has control bytes.
+pub(crate) const STATUS: u8 = 0;
+
+/// What an allow-list always lets through: fields that say what the body is and how it is framed.
+const ABOUT_BODY: [Field; 6] = [
+    Field::ContentType,
+    Field::ContentLength,
+    Field::ContentEncoding,
+    Field::ContentRange,
+    Field::Trailer,
+    Field::Date,
+];
+
+impl HeaderRules {
+    /// The rules for requests; none if there are none. `path` is the regular expression of the route's path.
+    pub(crate) fn of_requests(rules: &config::HeaderRules, path: Option<&regex::Regex>) -> Option<Self> {
+        (*rules != config::HeaderRules::default()).then(|| Self::compile(rules, &[], None, path))
+    }
+
+    /// The rules for responses; none if there are none.
+    pub(crate) fn of_responses(rules: &config::ResponseHeaderRules, path: Option<&regex::Regex>) -> Option<Self> {
+        let is_any = *rules != config::ResponseHeaderRules::default();
+        let allowed = rules.allow.as_deref().map(Names::new);
+        is_any.then(|| Self::compile(&rules.rules(), rules.security.fields(), allowed, path))
+    }
+
+    fn compile(
+        rules: &config::HeaderRules,
+        preset: &[(&str, &str)],
+        allowed: Option<Names>,
+        path: Option<&regex::Regex>,
+    ) -> Self {
+        let config::HeaderRules { remove, set, default, add } = rules;
+        let preset: Vec<(FieldName, Template)> = preset
+            .iter()
+            .map(|(name, value)| {
+                (name.parse().expect("presets have names"), value.parse().expect("presets have values"))
+            })
+            .filter(|(name, _)| !set.contains_key(name) && !default.contains_key(name))
+            .collect();
+        let mut count = 0;
+        let mut line = |(name, template): (&FieldName, &Template), is_default| {
+            let wire_name = train_case(name.as_str());
+            let name = HeaderName::from_bytes(name.as_str().as_bytes()).expect("names in configurations are tokens");
+            let value = match template.as_text().map(|text| HeaderValue::from_bytes(text.as_bytes())) {
+                Some(Ok(fixed)) => Value::Fixed(fixed),
+                _ => {
+                    count += 1;
+                    Value::Rendered(count - 1, Text::compile(template, Place::Value, path))
+                }
+            };
+            NewLine { name, wire_name, value, is_default }
+        };
+        let set_lines = set.iter().map(|rule| (rule, false));
+        let defaults = default.iter().chain(preset.iter().map(|(name, value)| (name, value))).map(|rule| (rule, true));
+        let lines = set_lines.chain(defaults).chain(add.iter().map(|rule| (rule, false)));
+        let lines = lines.map(|(rule, is_default)| line(rule, is_default)).collect();
+        let gone: Vec<FieldName> = remove.iter().chain(set.keys()).cloned().collect();
+        Self { gone: Names::new(&gone), allowed, lines }
+    }
+
+    /// The rules for the response to one request.
+    pub(crate) fn edits(self: &Arc<Self>, facts: &Facts<'_>) -> Edits {
+        let values = self.lines.iter().filter_map(|line| match &line.value {
+            Value::Fixed(_) => None,
+            Value::Rendered(_, text) => {
+                let mut value = Vec::new();
+                text.write(&mut value, facts);
+                Some(value)
+            }
+        });
+        Edits { values: values.collect(), rules: Arc::clone(self) }
+    }
+
+    /// Whether a request's line goes. One whose name only looks like the field's goes with it: some servers read `X_Env` as
+    /// `X-Env`, and what a rule says must not be contradicted.
+    pub(crate) fn removes(&self, name: &[u8]) -> bool {
+        self.gone.has_like(name)
+    }
+
+    /// Writes the new lines of a request, whose line stays if `stays` holds.
+    pub(crate) fn write_request(
+        &self,
+        out: &mut Vec<u8>,
+        fields: &Fields,
+        bytes: &[u8],
+        facts: &Facts<'_>,
+        stays: impl Fn(&Line) -> bool,
+    ) {
+        for line in &self.lines {
+            let name = line.name.as_str().as_bytes();
+            let is_same = |came: &Line| stays(came) && came.name.of(bytes).eq_ignore_ascii_case(name);
+            if line.is_default && fields.lines().iter().any(is_same) {
+                continue;
+            }
+            match &line.value {
+                Value::Fixed(value) => line.write(out, value.as_bytes()),
+                Value::Rendered(_, text) => {
+                    let mut value = Vec::new();
+                    text.write(&mut value, facts);
+                    line.write(out, &value);
+                }
+            }
+        }
+    }
+
+    fn keeps_response_line(&self, name: &[u8], field: Field) -> bool {
+        let is_allowed = |allowed: &Names| allowed.has(name) || ABOUT_BODY.contains(&field);
+        !self.gone.has(name) && self.allowed.as_ref().is_none_or(is_allowed)
+    }
+}
+
+impl Edits {
+    /// Leaves out lines of `head`, which was parsed from `bytes`, and writes the new ones into `out`.
+    pub(crate) fn act(&self, head: &mut ResponseHead, bytes: &[u8], out: &mut Vec<u8>) {
+        head.fields.remove_where(|line| !self.rules.keeps_response_line(line.name.of(bytes), line.field));
+        for line in &self.rules.lines {
+            let name = line.name.as_str().as_bytes();
+            let is_same = |came: &Line| !came.removed && came.name.of(bytes).eq_ignore_ascii_case(name);
+            if line.is_default && head.fields.lines().iter().any(is_same) {
+                continue;
+            }
+            line.with_value(&self.values, head.status, |value| line.write(out, value));
+        }
+    }
+
+    /// The same for HTTP/2.
+    pub(crate) fn act_on_map(&self, status: u16, fields: &mut HeaderMap) {
+        let gone: Vec<HeaderName> = fields
+            .keys()
+            .filter(|name| {
+                let name = name.as_str().as_bytes();
+                !self.rules.keeps_response_line(name, Field::of(name))
+            })
+            .cloned()
+            .collect();
+        for name in gone {
+            fields.remove(name);
+        }
+        for line in &self.rules.lines {
+            if line.is_default && fields.contains_key(&line.name) {
+                continue;
+            }
+            if let Value::Fixed(value) = &line.value {
+                if !value.is_empty() {
+                    fields.append(line.name.clone(), value.clone());
+                }
+                continue;
+            }
+            line.with_value(&self.values, status, |value| {
+                // It has no control bytes, so it is one.
+                if let Ok(value) = HeaderValue::from_bytes(value.trim_ascii())
+                    && !value.is_empty()
+                {
+                    fields.append(line.name.clone(), value);
+                }
+            });
+        }
+    }
+}
+
+impl NewLine {
+    /// Writes the line, unless its value is empty.
+    fn write(&self, out: &mut Vec<u8>, value: &[u8]) {
+        let value = value.trim_ascii();
+        if !value.is_empty() {
+            write::line(out, self.wire_name.as_bytes(), value);
+        }
+    }
+
+    /// Gives the value in a response with `status`.
+    fn with_value(&self, values: &[Vec<u8>], status: u16, take: impl FnOnce(&[u8])) {
+        match &self.value {
+            Value::Fixed(value) => take(value.as_bytes()),
+            Value::Rendered(index, _) => match values.get(*index) {
+                Some(value) if value.contains(&STATUS) => {
+                    let mut whole = Vec::new();
+                    for (at, part) in value.split(|byte| *byte == STATUS).enumerate() {
+                        if at > 0 {
+                            write::decimal(&mut whole, u64::from(status));
+                        }
+                        whole.extend_from_slice(part);
+                    }
+                    take(&whole);
+                }
+                Some(value) => take(value),
+                None => {}
+            },
+        }
+    }
+}
