@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http1::Method;
+use http1::{Method, write};
 use uuid::Uuid;
 
-use crate::{error::Reason, worker::Worker};
+use crate::{error::Reason, head::Request, worker::Worker};
 
 /// Why a request is answered here instead of by a backend.
 pub(crate) enum Instead {
@@ -139,6 +139,21 @@ impl From<Vec<u8>> for FieldValue {
 
 /// The type of what people read.
 const TEXT: &str = "text/plain; charset=utf-8";
+
+/// Writes what a TRACE shows that ends here: the message as it came, without what is nobody's business (RFC 9110 §9.3.8).
+pub(crate) fn reflect(out: &mut Vec<u8>, request: &Request<'_>) {
+    out.extend_from_slice(request.head.line.of(request.bytes));
+    for line in request.head.fields.lines() {
+        let name = line.name.of(request.bytes);
+        let is_secret = [&b"authorization"[..], b"proxy-authorization", b"cookie"]
+            .iter()
+            .any(|secret| name.eq_ignore_ascii_case(secret));
+        if !is_secret {
+            write::line(out, name, line.value.of(request.bytes));
+        }
+    }
+    write::end(out);
+}
 
 /// The answer while there is no route at all.
 const FIRST_STEPS: &str = r#"404 no_route

@@ -16,6 +16,7 @@ mod apply;
 mod balance;
 mod client_address;
 mod clock;
+mod connection;
 mod control;
 mod engine;
 mod error;

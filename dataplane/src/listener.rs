@@ -8,8 +8,9 @@ use tracing::warn;
 
 use crate::{
     admission::Place,
+    connection::Connection,
     engine::Stop,
-    proxy::{self, Connection},
+    proxy,
     worker::{Listen, Worker},
 };
 

@@ -4,23 +4,19 @@
 //! match route, route IP rules, choose backend, rewrite, forward, record.
 
 use std::{
-    borrow::Cow,
-    cell::{Cell, Ref, RefCell},
-    net::IpAddr,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use http1::{Asked, HeadLimits, Method, RequestBody, ResponseBody, ResponseHead, Upgrade, write};
-use prometheus_client::metrics::gauge::Gauge;
+use http1::{Asked, Method, RequestBody, ResponseBody, ResponseHead, Upgrade, write};
 use shared::{config::UpstreamProtocol, value::Timestamp};
 use tokio::net::TcpStream;
 
 use crate::{
-    admission::Place,
-    answer::{Answer, Instead},
+    answer::{self, Answer, Instead},
     client_address,
+    connection::Connection,
     engine::{self, Client, Ended, Exchange, Read, Scratch, Span, Stop, Terms, Timeouts, Upstream, Wanted},
     error::Reason,
     forwarding::{self, Hop},
@@ -28,92 +24,12 @@ use crate::{
     head::{Request, RoutedRequest},
     header_rules::Edits,
     live::EndpointLive,
-    metrics::ListenerMetrics,
     protocol::Protocol,
     record::AccessRecord,
     snapshot::{Action, Listener, Route, Snapshot, Verdict},
     template::Facts,
     worker::Worker,
 };
-
-/// What all requests of a client connection share.
-pub(crate) struct Connection {
-    /// The peer's address, never an IPv4-mapped one.
-    pub(crate) peer: IpAddr,
-    peer_text: Box<str>,
-    /// Where snapshots hold the listener.
-    slot: usize,
-    /// Requests so far.
-    requests: Cell<u32>,
-    /// The listener as last seen: a connection outlives its listener while it drains.
-    pub(crate) listener: RefCell<Arc<Listener>>,
-    _open: Open,
-}
-
-/// Counts a connection as open while it lives.
-struct Open {
-    open: Gauge,
-    _place: Place,
-}
-
-impl Open {
-    fn new(metrics: &ListenerMetrics, place: Place) -> Self {
-        metrics.connections.inc();
-        metrics.open.inc();
-        Self { open: metrics.open.clone(), _place: place }
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.open.dec();
-    }
-}
-
-impl Connection {
-    /// A connection from `peer` by `listener`, which snapshots hold in `slot`, and where it has a `place`.
-    pub(crate) fn new(peer: IpAddr, slot: usize, listener: Arc<Listener>, place: Place) -> Self {
-        let peer = peer.to_canonical();
-        let open = Open::new(&listener.metrics, place);
-        Self {
-            peer,
-            peer_text: peer.to_string().into(),
-            slot,
-            requests: Cell::new(0),
-            listener: RefCell::new(listener),
-            _open: open,
-        }
-    }
-
-    /// The listener as it is now.
-    pub(crate) fn listener(&self, snapshot: &Snapshot) -> Ref<'_, Arc<Listener>> {
-        if let Some(listener) = snapshot.listener(self.slot)
-            && !Arc::ptr_eq(&self.listener.borrow(), listener)
-        {
-            *self.listener.borrow_mut() = Arc::clone(listener);
-        }
-        self.listener.borrow()
-    }
-
-    /// How `client`, mostly the peer, is written.
-    pub(crate) fn text_of(&self, client: IpAddr) -> Cow<'_, str> {
-        if client == self.peer { Cow::Borrowed(&self.peer_text) } else { Cow::Owned(client.to_string()) }
-    }
-
-    /// What holds for a head that begins now: its limits, and how long it may take.
-    pub(crate) fn limits(&self, worker: &Worker) -> (HeadLimits, Duration) {
-        worker.with_snapshot(|snapshot| match snapshot.listener(self.slot) {
-            Some(listener) => (listener.head, listener.head_time),
-            None => (self.listener.borrow().head, self.listener.borrow().head_time),
-        })
-    }
-
-    /// Counts a request; whether `most` allow another one after it.
-    pub(crate) fn counts_request(&self, most: u32) -> bool {
-        self.requests.set(self.requests.get().saturating_add(1));
-        self.requests.get() < most
-    }
-}
 
 /// Where a request goes and how.
 pub(crate) struct Chosen {
@@ -178,7 +94,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, connection: Connection, stream: Tc
 
 /// Whether the connection begins with HTTP/2 where that is allowed.
 fn begins_http2(worker: &Worker, connection: &Connection, client: &Client) -> bool {
-    let is_first = connection.requests.get() == 0;
+    let is_first = connection.is_fresh();
     is_first && h2::is_preface(client.input.bytes()) && connection.listener(&worker.snapshot()).allow_h2c
 }
 
@@ -213,7 +129,7 @@ async fn handle(worker: &Rc<Worker>, connection: &Connection, client: &mut Clien
         return Next::Close;
     }
     let is_readable = !matches!(failed, Instead::Refused(Reason::BadRequest | Reason::MethodRefused));
-    let keeps = keeps && is_readable && skip_body(client, scratch.request.body, record.bytes_in);
+    let keeps = keeps && is_readable && client.skip_body(scratch.request.body, record.bytes_in);
     Box::pin(answer(worker, client, scratch, failed, keeps, record)).await
 }
 
@@ -254,7 +170,7 @@ pub(crate) fn choose(
 
     if head.max_forwards == Some(0) {
         appended.clear();
-        reflect(appended, &request);
+        answer::reflect(appended, &request);
         return Err(Reason::MaxForwards.into());
     }
     let upstream = match &route.action {
@@ -326,21 +242,6 @@ fn facts<'a>(
         backend: "",
         captures: route.path.as_ref().and_then(|path| path.captures(&request.path)),
     }
-}
-
-/// What a TRACE shows that ends here: the message as it came, without what is nobody's business (RFC 9110 §9.3.8).
-fn reflect(out: &mut Vec<u8>, request: &Request<'_>) {
-    out.extend_from_slice(request.head.line.of(request.bytes));
-    for line in request.head.fields.lines() {
-        let name = line.name.of(request.bytes);
-        let is_secret = [&b"authorization"[..], b"proxy-authorization", b"cookie"]
-            .iter()
-            .any(|secret| name.eq_ignore_ascii_case(secret));
-        if !is_secret {
-            write::line(out, name, line.value.of(request.bytes));
-        }
-    }
-    write::end(out);
 }
 
 /// Sends the request to the chosen endpoint and its response to the client.
@@ -535,22 +436,6 @@ async fn refuse(
     record.asked(words.next().unwrap_or_default(), "", words.next().unwrap_or_default());
     scratch.request = http1::RequestHead::default();
     answer(worker, client, scratch, reason.into(), false, record).await
-}
-
-/// Passes over the body of a request that is not forwarded, if all of it is there; else the connection cannot be kept.
-fn skip_body(client: &mut Client, body: RequestBody, already_read: u64) -> bool {
-    match body {
-        _ if already_read > 0 => false,
-        RequestBody::None => true,
-        RequestBody::Length(length) => match usize::try_from(length) {
-            Ok(length) if length <= client.input.bytes().len() => {
-                client.input.consume(length);
-                true
-            }
-            _ => false,
-        },
-        RequestBody::Chunked => false,
-    }
 }
 
 /// Sends the proxy's own answer.

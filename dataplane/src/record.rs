@@ -10,10 +10,10 @@ use uuid::{Uuid, fmt::Hyphenated};
 
 use crate::{
     access_log::Line,
+    connection::Connection,
     error::Reason,
     live::EndpointLive,
     protocol::Protocol,
-    proxy::Connection,
     snapshot::{RouteLabels, Snapshot},
     worker::Worker,
 };

@@ -4,6 +4,7 @@
 //! and others are served meanwhile. [`attack`] says what an attack is and runs it.
 
 pub(crate) mod attack;
+mod guard;
 mod reset;
 mod stall;
 mod work;

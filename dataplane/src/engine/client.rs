@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http1::{Fault, HeadLimits, Progress, Version};
+use http1::{Fault, HeadLimits, Progress, RequestBody, Version};
 use rustix::{
     io::Errno,
     net::{RecvFlags, recv},
@@ -130,6 +130,23 @@ impl Client {
         .await;
         self.deadline.disarm();
         read
+    }
+
+    /// Passes over the body of a request that is not forwarded, if all of it is there; else the
+    /// connection cannot be kept.
+    pub(crate) fn skip_body(&mut self, body: RequestBody, already_read: u64) -> bool {
+        match body {
+            _ if already_read > 0 => false,
+            RequestBody::None => true,
+            RequestBody::Length(length) => match usize::try_from(length) {
+                Ok(length) if length <= self.input.bytes().len() => {
+                    self.input.consume(length);
+                    true
+                }
+                _ => false,
+            },
+            RequestBody::Chunked => false,
+        }
     }
 
     /// Writes all of `bytes`; false if the client does not take them in time.

@@ -17,15 +17,15 @@ use tracing::debug;
 
 use super::{PREFACE, chunk::Chunk, heartbeat::Heartbeat, limits, stream, transport::Transport, watch::Guard};
 use crate::{
+    connection,
     engine::{Client, Deadline},
-    proxy,
     worker::Worker,
 };
 
 /// What the streams of a connection share.
 pub(super) struct Shared {
     /// The connection as the request path knows it.
-    pub(super) connection: proxy::Connection,
+    pub(super) connection: connection::Connection,
     /// Streams that are under way.
     open: Cell<u32>,
     /// Malformed requests that the driver has not counted.
@@ -49,7 +49,7 @@ impl Drop for Open {
 }
 
 /// Serves the connection of `client`, whose first bytes are the preface, until it ends.
-pub(crate) async fn serve(worker: Rc<Worker>, connection: proxy::Connection, client: Client) {
+pub(crate) async fn serve(worker: Rc<Worker>, connection: connection::Connection, client: Client) {
     let Client { stream, input, deadline, stop, .. } = client;
     let metrics = worker.metrics.http2.downstream.clone();
     let transport = Transport::new(stream, input.bytes().to_vec(), PREFACE.len(), metrics);

@@ -26,25 +26,26 @@ async fn followed() -> Fixture {
     let socket = fixture.directory.path().join("control.sock");
     tokio::spawn(fixture.publisher.clone().serve(socket.clone(), CancellationToken::new()));
     tokio::spawn(data_plane(connect(&socket).await));
-    let connected = async {
-        while fixture.publisher.connected() == 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(DEADLINE, connected).await.unwrap();
+    wait_for(async || (fixture.publisher.connected() > 0).then_some(())).await;
     fixture
 }
 
 async fn connect(socket: &Path) -> UnixStream {
-    let connected = async {
+    wait_for(async || UnixStream::connect(socket).await.ok()).await
+}
+
+/// Asks `condition` again and again until it gives a value; fails after [`DEADLINE`].
+async fn wait_for<T>(mut condition: impl AsyncFnMut() -> Option<T>) -> T {
+    let met = async {
+        let mut looks = tokio::time::interval(Duration::from_millis(5));
         loop {
-            if let Ok(stream) = UnixStream::connect(socket).await {
-                return stream;
+            looks.tick().await;
+            if let Some(value) = condition().await {
+                return value;
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(DEADLINE, connected).await.unwrap()
+    tokio::time::timeout(DEADLINE, met).await.unwrap()
 }
 
 async fn data_plane(stream: UnixStream) {

@@ -147,7 +147,9 @@ fn stress(cap: u32, manners: Manners) {
                     }
                     clients.join_all().await;
                     // The others may still want what lies here.
+                    let end = Instant::now() + PATIENCE;
                     while worker.endpoint.capacity.open() > 0 {
+                        assert!(Instant::now() < end, "{} stay open", worker.endpoint.capacity.open());
                         tokio::time::sleep(Duration::from_millis(1)).await;
                         worker.endpoint.capacity.set_cap(Some(cap));
                         if worker.endpoint.capacity.open() == worker.endpoint.capacity.idle() {

@@ -1,0 +1,104 @@
+//! A client connection as its requests see it, in whatever version of HTTP.
+
+use std::{
+    borrow::Cow,
+    cell::{Cell, Ref, RefCell},
+    net::IpAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use http1::HeadLimits;
+use prometheus_client::metrics::gauge::Gauge;
+
+use crate::{
+    admission::Place,
+    metrics::ListenerMetrics,
+    snapshot::{Listener, Snapshot},
+    worker::Worker,
+};
+
+/// What all requests of a client connection share.
+pub(crate) struct Connection {
+    /// The peer's address, never an IPv4-mapped one.
+    pub(crate) peer: IpAddr,
+    /// How it is written.
+    pub(crate) peer_text: Box<str>,
+    /// Where snapshots hold the listener.
+    slot: usize,
+    /// Requests so far.
+    requests: Cell<u32>,
+    /// The listener as last seen: a connection outlives its listener while it drains.
+    pub(crate) listener: RefCell<Arc<Listener>>,
+    _open: Open,
+}
+
+/// Counts a connection as open while it lives.
+struct Open {
+    open: Gauge,
+    _place: Place,
+}
+
+impl Open {
+    fn new(metrics: &ListenerMetrics, place: Place) -> Self {
+        metrics.connections.inc();
+        metrics.open.inc();
+        Self { open: metrics.open.clone(), _place: place }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.open.dec();
+    }
+}
+
+impl Connection {
+    /// A connection from `peer` by `listener`, which snapshots hold in `slot`, and where it has a `place`.
+    pub(crate) fn new(peer: IpAddr, slot: usize, listener: Arc<Listener>, place: Place) -> Self {
+        let peer = peer.to_canonical();
+        let open = Open::new(&listener.metrics, place);
+        Self {
+            peer,
+            peer_text: peer.to_string().into(),
+            slot,
+            requests: Cell::new(0),
+            listener: RefCell::new(listener),
+            _open: open,
+        }
+    }
+
+    /// The listener as it is now.
+    pub(crate) fn listener(&self, snapshot: &Snapshot) -> Ref<'_, Arc<Listener>> {
+        if let Some(listener) = snapshot.listener(self.slot)
+            && !Arc::ptr_eq(&self.listener.borrow(), listener)
+        {
+            *self.listener.borrow_mut() = Arc::clone(listener);
+        }
+        self.listener.borrow()
+    }
+
+    /// How `client`, mostly the peer, is written.
+    pub(crate) fn text_of(&self, client: IpAddr) -> Cow<'_, str> {
+        if client == self.peer { Cow::Borrowed(&self.peer_text) } else { Cow::Owned(client.to_string()) }
+    }
+
+    /// What holds for a head that begins now: its limits, and how long it may take.
+    pub(crate) fn limits(&self, worker: &Worker) -> (HeadLimits, Duration) {
+        worker.with_snapshot(|snapshot| match snapshot.listener(self.slot) {
+            Some(listener) => (listener.head, listener.head_time),
+            None => (self.listener.borrow().head, self.listener.borrow().head_time),
+        })
+    }
+
+    /// Whether no request has come on it.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.requests.get() == 0
+    }
+
+    /// Counts a request; whether `most` allow another one after it.
+    pub(crate) fn counts_request(&self, most: u32) -> bool {
+        self.requests.set(self.requests.get().saturating_add(1));
+        self.requests.get() < most
+    }
+}
