@@ -94,8 +94,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, connection: Connection, stream: Tc
 
 /// Whether the connection begins with HTTP/2 where that is allowed.
 fn begins_http2(worker: &Worker, connection: &Connection, client: &Client) -> bool {
-    let is_first = connection.is_fresh();
-    is_first && h2::is_preface(client.input.bytes()) && connection.listener(&worker.snapshot()).allow_h2c
+    connection.is_fresh() && h2::is_preface(client.input.bytes()) && connection.listener(&worker.snapshot()).allow_h2c
 }
 
 /// Answers one request whose head is complete.

@@ -25,7 +25,7 @@ pub use route::{
 pub use settings::{AccessLog, AccessLogFormat, Settings};
 pub use upstream::{Backend, Balance, BalancePolicy, Upstream, UpstreamProtocol, Weight};
 
-use crate::value::{Name, TimeSpan};
+use crate::value::{ByteSize, Name, TimeSpan};
 
 /// The number of the configuration schema; a data plane names the one it knows in its hello.
 pub const SCHEMA: u32 = 1;
@@ -89,6 +89,11 @@ pub(crate) fn is<const DEFAULT: u64, T: Copy + Into<u64>>(value: &T) -> bool {
 /// For `skip_serializing_if`: whether a span is at its default.
 pub(crate) fn is_millis<const DEFAULT: u64>(value: &TimeSpan) -> bool {
     *value == TimeSpan::from_millis(DEFAULT)
+}
+
+/// For `skip_serializing_if`: whether a size is at its default.
+pub(crate) fn is_bytes<const DEFAULT: u64>(size: &ByteSize) -> bool {
+    size.bytes() == DEFAULT
 }
 
 /// For `serde(default)` and its counterpart on switches that are on unless said otherwise.

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Named, is, is_default, is_millis, is_true, yes};
+use super::{Named, is, is_bytes, is_default, is_millis, is_true, yes};
 use crate::value::{ByteSize, Cidr, ListenAddress, Name, TimeSpan};
 
 /// A bound address that takes HTTP/1.1 connections, and HTTP/2 ones where it is told to.
@@ -119,10 +119,6 @@ impl Default for ListenerLimits {
             body: None,
         }
     }
-}
-
-fn is_bytes<const DEFAULT: u64>(size: &ByteSize) -> bool {
-    size.bytes() == DEFAULT
 }
 
 /// What the canonical form of a path makes of slashes. Router, rules, log and backends see that one form.

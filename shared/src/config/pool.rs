@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::is_default;
+use super::{is, is_default, is_millis};
 use crate::value::TimeSpan;
 
 /// How long connections to the backends of an upstream are kept. A change acts on connections that are open, too.
@@ -10,10 +10,10 @@ use crate::value::TimeSpan;
 pub struct Pool {
     /// How long a connection may lie idle, up to 1d. Keep it below the backend's own limit; where the backend tells its own
     /// (`Keep-Alive: timeout=`), 1 s less than that counts if it is shorter.
-    #[serde(skip_serializing_if = "is_default_idle_timeout")]
+    #[serde(skip_serializing_if = "is_millis::<55_000>")]
     pub idle_timeout: TimeSpan,
     /// Idle connections that each worker keeps to each backend, 0 to 100000; 0 keeps none.
-    #[serde(skip_serializing_if = "is_default_max_idle")]
+    #[serde(skip_serializing_if = "is::<256, _>")]
     #[cfg_attr(feature = "openapi", schema(minimum = 0, maximum = 100_000))]
     pub max_idle: u32,
     /// A connection that was opened longer ago takes no further request, up to 30d. None: no matter how long ago.
@@ -30,14 +30,6 @@ impl Default for Pool {
         // Many servers close after 60 s.
         Self { idle_timeout: TimeSpan::from_secs(55), max_idle: 256, max_age: None, max_requests: None }
     }
-}
-
-fn is_default_idle_timeout(span: &TimeSpan) -> bool {
-    *span == Pool::default().idle_timeout
-}
-
-fn is_default_max_idle(count: &u32) -> bool {
-    *count == Pool::default().max_idle
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Named, is_default, is_millis};
+use super::{Named, is_bytes, is_default, is_millis};
 use crate::value::{AbsolutePath, ByteSize, Cidr, FieldName, HostPattern, HostPolicy, Method, Name, Pattern, TimeSpan};
 
 pub use action::{Action, Forward, Redirect, Respond, SplitBy, SplitTarget, SplitWhen};
@@ -80,7 +80,7 @@ pub struct RouteTimeouts {
     pub request_body_idle: TimeSpan,
     /// Bytes a second that the client's body must bring on average, once it was waited for longer than 5 s in all; else 408.
     /// Time in which the backend takes nothing does not count. `0B` asks for nothing; 240 B unless said otherwise.
-    #[serde(skip_serializing_if = "is_minimum_rate")]
+    #[serde(skip_serializing_if = "is_bytes::<240>")]
     pub request_body_min_rate: ByteSize,
     /// From the end of the request to the head of the response; then 504 `upstream_timeout`. 60 s unless said otherwise.
     #[serde(skip_serializing_if = "is_millis::<60_000>")]
@@ -98,18 +98,12 @@ pub struct RouteTimeouts {
     pub tunnel_idle: TimeSpan,
 }
 
-const MINIMUM_RATE: ByteSize = ByteSize::from_bytes(240);
-
-fn is_minimum_rate(rate: &ByteSize) -> bool {
-    *rate == MINIMUM_RATE
-}
-
 impl Default for RouteTimeouts {
     fn default() -> Self {
         Self {
             connect: TimeSpan::from_secs(2),
             request_body_idle: TimeSpan::from_secs(60),
-            request_body_min_rate: MINIMUM_RATE,
+            request_body_min_rate: ByteSize::from_bytes(240),
             first_byte: TimeSpan::from_secs(60),
             idle: TimeSpan::from_secs(60),
             total: None,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ValueMatch;
 use crate::{
-    config::{Weight, is_default},
+    config::{Weight, is, is_default},
     value::{FieldName, Name, Template},
 };
 
@@ -82,7 +82,7 @@ pub struct Redirect {
     /// by HTTPS, at its usual port.
     pub to: Template,
     /// 301, 302, 303, 307 or 308. 307 and 308 keep the method; 301 and 308 are remembered. 308 unless said otherwise.
-    #[serde(default = "permanent", skip_serializing_if = "is_permanent")]
+    #[serde(default = "permanent", skip_serializing_if = "is::<308, _>")]
     #[cfg_attr(feature = "openapi", schema(minimum = 301, maximum = 308))]
     pub status: u16,
 }
@@ -101,17 +101,13 @@ fn permanent() -> u16 {
     308
 }
 
-fn is_permanent(status: &u16) -> bool {
-    *status == permanent()
-}
-
 /// A fixed answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Respond {
     /// The status, 200 to 599. 200 unless said otherwise.
-    #[serde(default = "ok", skip_serializing_if = "is_ok")]
+    #[serde(default = "ok", skip_serializing_if = "is::<200, _>")]
     #[cfg_attr(feature = "openapi", schema(minimum = 200, maximum = 599))]
     pub status: u16,
     /// Header fields. `Content-Type` is `text/plain; charset=utf-8` unless it stands here. One whose value comes out empty is
@@ -126,10 +122,6 @@ pub struct Respond {
 
 fn ok() -> u16 {
     200
-}
-
-fn is_ok(status: &u16) -> bool {
-    *status == ok()
 }
 
 impl Action {
