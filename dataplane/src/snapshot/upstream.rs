@@ -98,9 +98,9 @@ impl Upstream {
     }
 
     /// Brings what the configuration says of connections to act on the live state of the backends.
-    pub(crate) fn configure_live(&self) {
+    pub(crate) fn configure_live(&self, now: Instant) {
         for (backend, config) in self.backends.iter().zip(&self.config.backends) {
-            backend.live.configure(&self.config.pool, config.max_connections);
+            backend.live.configure(&self.config, config, now);
         }
     }
 
