@@ -158,7 +158,7 @@ fn a_silent_client_is_asked_for_a_sign_of_life_and_let_go_without_one() {
     let gone = start(json!({ "ping_interval": "100ms", "ping_timeout": "200ms" }));
     let mut client = gone.h2_client();
     client.acknowledges = false;
-    client.begin("GET", "/gone", &[], true).unwrap();
+    client.begin("POST", "/gone", &[], false).unwrap();
     ping(&mut client);
     client.read_to_end().unwrap();
     assert_eq!(gone.logged("/gone")["reason"], "client_gone");
