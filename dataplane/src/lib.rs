@@ -22,6 +22,7 @@ mod connection;
 mod control;
 mod engine;
 mod error;
+mod events;
 mod file;
 mod forwarding;
 mod gate;
@@ -41,6 +42,7 @@ mod record;
 mod rewrite;
 mod snapshot;
 mod state;
+mod status;
 mod template;
 mod worker;
 
