@@ -70,7 +70,8 @@ impl Table {
             })
         });
         config["listeners"] = json!(listeners);
-        let site = Site::start(config);
+        // One worker, so that the lines of the log are in order.
+        let site = Site::with_workers(1, config);
         // The site has moved the first one.
         addresses.insert("off", site.address.clone());
         Self { site, origin, addresses, requests: 0, closed: HashMap::new() }
