@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use crate::{
     error::Reason,
-    gate::{Barred, Counted, Pass, Verdict},
+    gate::{Answered, Barred, Pass, Verdict},
     live::EndpointLive,
 };
 
@@ -22,7 +22,7 @@ enum Stage {
     /// There is no verdict yet.
     Let(Pass),
     /// It was counted as a success, and its response is not over.
-    Answered(Counted),
+    Answered(Answered),
     /// Nothing more is to be said.
     Over,
 }
@@ -42,7 +42,8 @@ impl Attempt {
 
     /// Notes the head of the backend's final response: the try is judged by it.
     pub(crate) fn answered(&mut self, status: u16, at: Instant) {
-        self.judge(Verdict::Answered(status), at);
+        let verdict = if self.endpoint.gate.is_failure(status) { Verdict::Failure } else { Verdict::Success };
+        self.judge(verdict, at);
     }
 
     /// Notes that the try failed for `reason`: counts it, and judges it if the backend is at fault.
@@ -55,12 +56,12 @@ impl Attempt {
             // Not the backend's fault.
             _ => return,
         }
-        self.judge(Verdict::Failed, at);
+        self.judge(Verdict::Failure, at);
         // A response that began and was cut off. The time of a whole request is also used up by a client that takes it slowly.
         if reason != Reason::TotalTimeout
-            && let Stage::Answered(counted) = std::mem::replace(&mut self.stage, Stage::Over)
+            && let Stage::Answered(answered) = std::mem::replace(&mut self.stage, Stage::Over)
         {
-            self.endpoint.gate.amend(counted, at);
+            self.endpoint.gate.amend(answered, at);
         }
     }
 

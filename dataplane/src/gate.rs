@@ -52,6 +52,9 @@ pub(crate) struct Gate {
     word: AtomicU64,
     phase: ArcSwap<Phase>,
     machine: Mutex<Machine>,
+    begin: Instant,
+    /// Microseconds from `begin` on; 0 for never.
+    recovered: AtomicU64,
 }
 
 /// What changes only with the lock held.
@@ -69,7 +72,7 @@ pub(crate) struct Pass {
 
 /// A call that was counted as a success. It may still become a failure, by [`Gate::amend`].
 #[derive(Debug)]
-pub(crate) struct Counted {
+pub(crate) struct Answered {
     epoch: u64,
     /// Its place in the window.
     place: u64,
@@ -78,10 +81,10 @@ pub(crate) struct Counted {
 /// How a try went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// The backend answered, with this status.
-    Answered(u16),
-    /// It did not, or not in time.
-    Failed,
+    /// The backend answered.
+    Success,
+    /// It did not, not in time, or with a status that counts as a failure.
+    Failure,
 }
 
 /// Why nothing new goes to an endpoint.
@@ -154,6 +157,8 @@ impl Gate {
             word: AtomicU64::new(Mode::Counted.with(phase.epoch)),
             phase: ArcSwap::from_pointee(phase),
             machine: Mutex::new(Machine { ledger: Ledger::new(inputs, tell), breaker }),
+            begin: now,
+            recovered: AtomicU64::new(0),
         }
     }
 
@@ -183,9 +188,37 @@ impl Gate {
         }
     }
 
+    /// Whether a try may be expected to be let in: for who compares endpoints before it enters. No promise.
+    #[expect(dead_code, reason = "nobody compares endpoints yet")]
+    pub(crate) fn is_open(&self, now: Instant) -> bool {
+        let word = self.word.load(Relaxed);
+        if !Mode::Narrow.is_of(word) {
+            return !Mode::Shut.is_of(word);
+        }
+        let phase = self.phase.load();
+        match &phase.stay {
+            Stay::Closed(_) => true,
+            Stay::Open(_) => phase.is_over(now),
+            Stay::HalfOpen(trial, _) => trial.permits() > 0,
+        }
+    }
+
+    /// When it last began to let all tries in after its health or its breaker had kept them out, if they ever did: slow start
+    /// counts from then.
+    #[expect(dead_code, reason = "nothing starts slowly yet")]
+    pub(crate) fn recovered_at(&self) -> Option<Instant> {
+        let micros = self.recovered.load(Relaxed);
+        (micros > 0).then(|| self.begin + Duration::from_micros(micros))
+    }
+
+    /// Whether an answer with `status` is a failure.
+    pub(crate) fn is_failure(&self, status: u16) -> bool {
+        self.phase.load().settings.is_failure(status)
+    }
+
     /// Takes back `pass` with what became of its try, which took so long and ended `now`. What was counted as a success is
     /// answered.
-    pub(crate) fn judge(&self, pass: Pass, verdict: Verdict, took: Duration, now: Instant) -> Option<Counted> {
+    pub(crate) fn judge(&self, pass: Pass, verdict: Verdict, took: Duration, now: Instant) -> Option<Answered> {
         if Mode::Free.is_of(pass.word) {
             return None;
         }
@@ -194,10 +227,7 @@ impl Gate {
         if phase.epoch != epoch {
             return None;
         }
-        let is_failed = match verdict {
-            Verdict::Answered(status) => phase.settings.is_failure(status),
-            Verdict::Failed => true,
-        };
+        let is_failed = verdict == Verdict::Failure;
         let outcome = Outcome { is_failed, is_slow: phase.settings.is_slow(took) };
         let place = match &phase.stay {
             Stay::Closed(window) => {
@@ -207,24 +237,24 @@ impl Gate {
             }
             Stay::HalfOpen(trial, _) => {
                 if trial.end(outcome) {
-                    self.change(|machine| machine.breaker.judge_trial(epoch, now));
+                    self.change(now, |machine| machine.breaker.judge_trial(epoch, now));
                 }
                 0
             }
             Stay::Open(_) => return None,
         };
-        (!is_failed).then_some(Counted { epoch, place })
+        (!is_failed).then_some(Answered { epoch, place })
     }
 
     /// Makes a failure of a call whose response did not reach its end. It is the same call: none is added.
-    pub(crate) fn amend(&self, counted: Counted, now: Instant) {
+    pub(crate) fn amend(&self, answered: Answered, now: Instant) {
         let phase = self.phase.load();
-        if phase.epoch != counted.epoch {
+        if phase.epoch != answered.epoch {
             return;
         }
         match &phase.stay {
             Stay::Closed(window) => {
-                window.amend(counted.place, now);
+                window.amend(answered.place, now);
                 self.judge_window(&phase, window.counts(now), now);
             }
             Stay::HalfOpen(trial, _) => trial.amend(),
@@ -247,7 +277,7 @@ impl Gate {
 
     fn judge_window(&self, phase: &Phase, counts: Counts, now: Instant) {
         if let Some(cause) = phase.settings.opens_at(counts) {
-            self.change(|machine| machine.breaker.open(phase.epoch, cause.word(), now));
+            self.change(now, |machine| machine.breaker.open(phase.epoch, cause.word(), now));
         }
     }
 
@@ -255,7 +285,7 @@ impl Gate {
     /// that nothing that is shown lies.
     pub(crate) fn tick(&self, now: Instant) {
         if self.phase.load().is_over(now) {
-            self.change(|machine| machine.breaker.tick(now));
+            self.change(now, |machine| machine.breaker.tick(now));
         }
     }
 
@@ -267,19 +297,19 @@ impl Gate {
         admin: AdminState,
         now: Instant,
     ) {
-        let mut machine = self.lock();
-        if machine.ledger.inputs.admin != admin {
-            machine.ledger.enter(Change::Admin(admin), admin.word());
-            machine.ledger.settle(admin.word());
-        }
-        let change = machine.breaker.configure(breaker, forced, now);
-        self.publish(&mut machine, change);
+        self.change(now, |machine| {
+            if machine.ledger.inputs.admin != admin {
+                machine.ledger.enter(Change::Admin(admin), admin.word());
+                machine.ledger.settle(admin.word());
+            }
+            machine.breaker.configure(breaker, forced, now)
+        });
     }
 
     /// Closes the breaker, as if no call had ever been made. One that is forced stays as it is.
     #[cfg_attr(not(test), expect(dead_code, reason = "no command asks for it yet"))]
     pub(crate) fn reset(&self, now: Instant) {
-        self.change(|machine| machine.breaker.reset(now));
+        self.change(now, |machine| machine.breaker.reset(now));
     }
 
     /// What it shows.
@@ -299,16 +329,13 @@ impl Gate {
         }
     }
 
-    /// Changes the breaker by `change`, which answers a transition if there was one.
-    fn change(&self, change: impl FnOnce(&mut Machine) -> Option<breaker::Change>) {
+    /// Makes `change`, which answers what the breaker does by it, and brings the machine as it is then to act: the breaker's stay
+    /// first, then the word.
+    fn change(&self, now: Instant, change: impl FnOnce(&mut Machine) -> Option<breaker::Change>) {
         let mut machine = self.lock();
+        let before = machine.ledger.effective;
         let change = change(&mut machine);
-        self.publish(&mut machine, change);
-    }
-
-    /// Brings the machine as it is now to act: the breaker's stay first, then the word, then the world is told.
-    fn publish(&self, machine: &mut Machine, change: Option<breaker::Change>) {
-        let Machine { ledger, breaker } = machine;
+        let Machine { ledger, breaker } = &mut *machine;
         if let Some(breaker::Change { phase, reason }) = change {
             let state = phase.state();
             ledger.inputs.forced = phase.settings.forced;
@@ -326,6 +353,13 @@ impl Gate {
             },
         };
         self.word.store(mode.with(breaker.epoch()), Relaxed);
+        let was_kept_out =
+            matches!(before, EffectiveState::Unhealthy | EffectiveState::BreakerOpen | EffectiveState::Probing);
+        let is_let_in = matches!(ledger.effective, EffectiveState::Serving | EffectiveState::Draining);
+        if was_kept_out && is_let_in {
+            let micros = now.saturating_duration_since(self.begin).as_micros();
+            self.recovered.store(u64::try_from(micros).unwrap_or(u64::MAX).max(1), Relaxed);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Machine> {

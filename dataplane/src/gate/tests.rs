@@ -16,8 +16,8 @@ struct Bench {
     heard: Arc<Mutex<Vec<String>>>,
 }
 
-const GOOD: Verdict = Verdict::Answered(200);
-const BAD: Verdict = Verdict::Answered(503);
+const GOOD: Verdict = Verdict::Success;
+const BAD: Verdict = Verdict::Failure;
 
 impl Bench {
     fn new(change: impl FnOnce(&mut config::Breaker)) -> Self {

@@ -217,7 +217,7 @@ proptest! {
             last_wait: 0.0,
         };
         let mut under_way: Vec<(Pass, u32)> = Vec::new();
-        let mut answered: Vec<(Counted, u32, usize)> = Vec::new();
+        let mut answered: Vec<(Answered, u32, usize)> = Vec::new();
         let mut millis = 0u32;
         for (id, step) in steps.into_iter().enumerate() {
             match step {

@@ -203,11 +203,11 @@ fn what_began_in_another_stay_counts_nowhere() {
     bench.wait(10.0);
     assert_eq!(bench.state(), HalfOpen);
     let mut old = old.into_iter();
-    old.by_ref().take(3).for_each(|pass| drop(bench.gate.judge(pass, BAD, Duration::ZERO, bench.now)));
+    old.by_ref().take(3).for_each(|pass| _ = bench.gate.judge(pass, BAD, Duration::ZERO, bench.now));
     old.by_ref().take(3).for_each(|pass| bench.gate.leave(pass));
     assert_eq!((bench.state(), bench.gate.status(bench.now).breaker.permits), (HalfOpen, 3));
     bench.calls(GOOD, 3);
-    old.for_each(|pass| drop(bench.gate.judge(pass, BAD, Duration::ZERO, bench.now)));
+    old.for_each(|pass| _ = bench.gate.judge(pass, BAD, Duration::ZERO, bench.now));
     assert_eq!((bench.state(), bench.gate.status(bench.now).breaker.calls), (Closed, 0));
 }
 
@@ -215,7 +215,7 @@ fn what_began_in_another_stay_counts_nowhere() {
 fn a_response_that_is_cut_off_makes_a_failure_of_the_same_call() {
     for kind in [SlidingWindowType::Count, SlidingWindowType::Time] {
         let bench = Bench::new(|config| config.sliding_window_type = kind);
-        let answered: Vec<Counted> = (0..4)
+        let answered: Vec<Answered> = (0..4)
             .map(|_| bench.gate.judge(bench.enter().unwrap(), GOOD, Duration::ZERO, bench.now).unwrap())
             .collect();
         let mut answered = answered.into_iter();
