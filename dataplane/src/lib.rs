@@ -21,6 +21,7 @@ mod connection;
 mod control;
 mod engine;
 mod error;
+mod events;
 mod file;
 mod forwarding;
 mod gate;
@@ -40,6 +41,7 @@ mod record;
 mod rewrite;
 mod snapshot;
 mod state;
+mod status;
 mod template;
 mod worker;
 

@@ -4,6 +4,7 @@ mod backends;
 mod histogram;
 mod http2;
 mod sampled;
+mod transitions;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -17,7 +18,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::{Registry, Unit},
 };
-use shared::value::Name;
+use shared::{status::Event, value::Name};
 
 pub(crate) use backends::EndpointMetrics;
 
@@ -25,6 +26,7 @@ use crate::{error::Reason, protocol::Protocol};
 use backends::Backends;
 use histogram::Histogram;
 pub(crate) use http2::{Http2Metrics, Http2Side};
+use transitions::Transitions;
 
 /// All counters of the process; clones share them.
 #[derive(Clone)]
@@ -34,6 +36,7 @@ pub(crate) struct Metrics {
     durations: Family<RouteLabel, Histogram>,
     generated: Family<ReasonLabel, Counter>,
     backends: Backends,
+    transitions: Transitions,
     connections: Family<ListenerLabel, Counter>,
     connections_open: Family<ListenerLabel, Gauge>,
     listener_requests: Family<ProtocolLabels, Counter>,
@@ -50,6 +53,10 @@ pub(crate) struct Metrics {
     pub(crate) rejected: Counter,
     /// Access-log lines that were dropped because the writer was behind or could not write.
     pub(crate) access_log_dropped: Counter,
+    /// Events that were dropped because nobody took them in time.
+    pub(crate) events_lost: Counter,
+    /// Reports that could not be sent whole because the control plane read too slowly.
+    pub(crate) reports_dropped: Counter,
     /// Connections that ended by a panic.
     pub(crate) panics: Counter,
     /// Times that accepting failed (out of descriptors or buffers).
@@ -130,6 +137,7 @@ impl Metrics {
             durations: Family::default(),
             generated: Family::default(),
             backends: Backends::default(),
+            transitions: Transitions::default(),
             connections: Family::default(),
             connections_open: Family::default(),
             listener_requests: Family::default(),
@@ -140,6 +148,8 @@ impl Metrics {
             applied: Counter::default(),
             rejected: Counter::default(),
             access_log_dropped: Counter::default(),
+            events_lost: Counter::default(),
+            reports_dropped: Counter::default(),
             panics: Counter::default(),
             accept_errors: Counter::default(),
         };
@@ -152,6 +162,7 @@ impl Metrics {
         );
         registry.register("generated_responses", "Answers that no backend gave, by reason", metrics.generated.clone());
         metrics.backends.register(&mut registry);
+        metrics.transitions.register(&mut registry);
         registry.register("connections", "Connections accepted", metrics.connections.clone());
         registry.register("connections_open", "Connections open", metrics.connections_open.clone());
         registry.register(
@@ -168,6 +179,16 @@ impl Metrics {
         registry.register("snapshots_applied", "Snapshots applied", metrics.applied.clone());
         registry.register("snapshots_rejected", "Snapshots refused", metrics.rejected.clone());
         registry.register("access_log_dropped", "Access-log lines dropped", metrics.access_log_dropped.clone());
+        registry.register(
+            "events_lost",
+            "Transitions of endpoints that no event tells of",
+            metrics.events_lost.clone(),
+        );
+        registry.register(
+            "reports_dropped",
+            "Reports that were not sent whole because the control plane read too slowly",
+            metrics.reports_dropped.clone(),
+        );
         registry.register("panics", "Connections ended by a panic", metrics.panics.clone());
         registry.register("accept_errors", "Failed accepts", metrics.accept_errors.clone());
         for reason in Reason::ALL {
@@ -209,9 +230,15 @@ impl Metrics {
         self.backends.endpoint(upstream, backend)
     }
 
+    /// Counts a change of an endpoint's state. Off the request path.
+    pub(crate) fn transition(&self, event: &Event) {
+        self.transitions.count(event);
+    }
+
     /// Forgets the counters of all backends but `kept` (upstream and backend): else they would only ever grow in number.
     pub(crate) fn retain_endpoints(&self, kept: &HashSet<(Name, Name)>) {
         self.backends.retain(kept);
+        self.transitions.retain(kept);
     }
 
     /// Handles of the listener `name`.

@@ -6,7 +6,11 @@ use shared::{
     value::{Cidr, Name},
 };
 
-use crate::{engine::Span, live::Live, metrics::ListenerMetrics};
+use crate::{
+    engine::{Silence, Span},
+    live::Live,
+    metrics::ListenerMetrics,
+};
 
 /// What connections and requests need to know of the listener that they came in by.
 #[derive(Debug)]
@@ -25,6 +29,8 @@ pub(crate) struct Listener {
     pub(crate) idle: Duration,
     /// How long a client that ended its side may wait for a response head.
     pub(crate) half_close_grace: Span,
+    /// How long the client of an HTTP/2 connection may be silent.
+    pub(crate) silence: Silence,
     /// Bytes of a request body.
     pub(crate) body: u64,
     /// Requests on one connection.
@@ -52,6 +58,10 @@ impl Listener {
             head_time: timeouts.request_head.duration(),
             idle: timeouts.keep_alive_idle.duration(),
             half_close_grace: Span::of(timeouts.half_close_grace.duration()),
+            silence: Silence {
+                asked_after: timeouts.ping_interval.duration(),
+                answered_within: timeouts.ping_timeout.duration(),
+            },
             body: limits.body.map_or(u64::MAX, |size| size.bytes()),
             requests: limits.requests_per_connection.unwrap_or(u32::MAX),
             connections: limits.connections,

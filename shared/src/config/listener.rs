@@ -62,6 +62,13 @@ pub struct ListenerTimeouts {
     /// then it counts as gone. 5 s unless said otherwise.
     #[serde(skip_serializing_if = "is_millis::<5_000>")]
     pub half_close_grace: TimeSpan,
+    /// How long a client may be silent on an HTTP/2 connection on which requests are under way; then it is sent a PING. 25 s
+    /// unless said otherwise.
+    #[serde(skip_serializing_if = "is_millis::<25_000>")]
+    pub ping_interval: TimeSpan,
+    /// How long it may go on being silent after that; then it counts as gone. 25 s unless said otherwise.
+    #[serde(skip_serializing_if = "is_millis::<25_000>")]
+    pub ping_timeout: TimeSpan,
 }
 
 impl Default for ListenerTimeouts {
@@ -70,6 +77,8 @@ impl Default for ListenerTimeouts {
             request_head: TimeSpan::from_secs(15),
             keep_alive_idle: TimeSpan::from_secs(75),
             half_close_grace: TimeSpan::from_secs(5),
+            ping_interval: TimeSpan::from_secs(25),
+            ping_timeout: TimeSpan::from_secs(25),
         }
     }
 }

@@ -34,10 +34,14 @@ pub(super) fn check(listeners: &[Listener], findings: &mut Findings) {
 
 fn check_timeouts(timeouts: &ListenerTimeouts, pointer: &str, findings: &mut Findings) {
     // Every field is named, so that a new one is not forgotten here.
-    let ListenerTimeouts { request_head, keep_alive_idle, half_close_grace } = timeouts;
-    for (field, span) in
-        [("request_head", request_head), ("keep_alive_idle", keep_alive_idle), ("half_close_grace", half_close_grace)]
-    {
+    let ListenerTimeouts { request_head, keep_alive_idle, half_close_grace, ping_interval, ping_timeout } = timeouts;
+    for (field, span) in [
+        ("request_head", request_head),
+        ("keep_alive_idle", keep_alive_idle),
+        ("half_close_grace", half_close_grace),
+        ("ping_interval", ping_interval),
+        ("ping_timeout", ping_timeout),
+    ] {
         longer_than_zero(*span, format_args!("{pointer}/{field}"), findings);
     }
 }
