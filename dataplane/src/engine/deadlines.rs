@@ -144,12 +144,7 @@ impl Wheel {
 
 impl Entry {
     fn new() -> Self {
-        Self {
-            due: Cell::new(NEVER),
-            looked_at: Cell::new(NEVER),
-            passed: Cell::new(false),
-            waker: RefCell::new(None),
-        }
+        Self { due: Cell::new(NEVER), looked_at: Cell::new(NEVER), passed: Cell::new(false), waker: RefCell::new(None) }
     }
 
     fn pass(&self) {

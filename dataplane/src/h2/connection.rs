@@ -15,7 +15,15 @@ use tokio::net::TcpStream;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tracing::debug;
 
-use super::{PREFACE, chunk::Chunk, heartbeat::Heartbeat, limits, tasks::{Arrival, Tasks}, transport::Transport, watch::Guard};
+use super::{
+    PREFACE,
+    chunk::Chunk,
+    heartbeat::Heartbeat,
+    limits,
+    tasks::{Arrival, Tasks},
+    transport::Transport,
+    watch::Guard,
+};
 use crate::{
     connection,
     engine::{Client, Deadline, Silence},

@@ -130,7 +130,8 @@ impl Exchange<'_, '_> {
 
     /// Acts on a complete head: interim ones are passed on, the final one begins the response.
     fn answer(&mut self, reader: &mut ResponseReader, on_head: &mut impl FnMut(u16)) -> Result<(), Reason> {
-        let mut response = response_head::of(self.response, reader.head(self.response), &self.worker.arena, &self.worker.clock)?;
+        let mut response =
+            response_head::of(self.response, reader.head(self.response), &self.worker.arena, &self.worker.clock)?;
         if self.response.is_interim() {
             self.client.interim(response);
             reader.skip(self.response);
