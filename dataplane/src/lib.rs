@@ -13,6 +13,7 @@ mod admin;
 mod admission;
 mod answer;
 mod apply;
+mod arrival;
 mod attempt;
 mod balance;
 mod client_address;

@@ -22,7 +22,7 @@ use shared::{status::Event, value::Name};
 
 pub(crate) use backends::EndpointMetrics;
 
-use crate::{error::Reason, protocol::Protocol};
+use crate::{arrival, error::Reason, protocol::Protocol};
 use backends::Backends;
 use histogram::Histogram;
 pub(crate) use http2::{Http2Metrics, Http2Side};
@@ -41,6 +41,7 @@ pub(crate) struct Metrics {
     connections_open: Family<ListenerLabel, Gauge>,
     listener_requests: Family<ProtocolLabels, Counter>,
     connections_refused: Family<ListenerLabel, Counter>,
+    proxy_protocol_refused: Family<RefusalLabels, Counter>,
     /// HTTP/2 connections.
     pub(crate) http2: Http2Metrics,
     /// Open connections of each listener that has counters.
@@ -125,6 +126,12 @@ struct ProtocolLabels {
     protocol: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefusalLabels {
+    listener: String,
+    reason: &'static str,
+}
+
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 impl Metrics {
@@ -143,6 +150,7 @@ impl Metrics {
             listener_requests: Family::default(),
             http2: Http2Metrics::new(&mut registry),
             connections_refused: Family::default(),
+            proxy_protocol_refused: Family::default(),
             listeners: Arc::default(),
             revision: Gauge::default(),
             applied: Counter::default(),
@@ -174,6 +182,11 @@ impl Metrics {
             "connections_refused",
             "Connections closed at once because their client has too many",
             metrics.connections_refused.clone(),
+        );
+        registry.register(
+            "proxy_protocol_refused",
+            "Connections closed for the header of the PROXY protocol, by listener and reason",
+            metrics.proxy_protocol_refused.clone(),
         );
         registry.register("revision", "The configuration revision that acts on traffic", metrics.revision.clone());
         registry.register("snapshots_applied", "Snapshots applied", metrics.applied.clone());
@@ -258,6 +271,11 @@ impl Metrics {
         }
     }
 
+    /// Counts a connection of the listener `name` that was closed for its header of the PROXY protocol, or for having none.
+    pub(crate) fn proxy_protocol_refused(&self, name: &Name, reason: &'static str) {
+        self.proxy_protocol_refused.get_or_create_owned(&RefusalLabels { listener: name.to_string(), reason }).inc();
+    }
+
     /// Forgets the counters of all listeners but `kept`. Those whose connections still drain stay until a later call.
     pub(crate) fn retain_listeners(&self, kept: &HashSet<&Name>) {
         let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
@@ -272,6 +290,9 @@ impl Metrics {
                         .remove(&ProtocolLabels { listener: name.to_string(), protocol: protocol.word() });
                 }
                 self.connections_refused.remove(&label);
+                for reason in arrival::refusals() {
+                    self.proxy_protocol_refused.remove(&RefusalLabels { listener: name.to_string(), reason });
+                }
             }
             keep
         });
