@@ -4,6 +4,7 @@
 //! older schema only ever meets a field it does not know when that field is meant to act, and then refuses it.
 
 mod breaker;
+mod health_check;
 mod ip_rule;
 mod listener;
 mod pool;
@@ -15,6 +16,7 @@ mod upstream;
 use serde::{Deserialize, Serialize};
 
 pub use breaker::{Breaker, BreakerOverride, SlidingWindowType};
+pub use health_check::{FirstState, GrpcCheck, HealthCheck, HttpCheck, TcpCheck};
 pub use ip_rule::{IpRule, IpRuleAction};
 pub use listener::{EncodedSlashes, Listener, ListenerLimits, ListenerTimeouts, PathStyle};
 pub use pool::Pool;

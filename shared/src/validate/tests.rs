@@ -233,6 +233,42 @@ fn breakers_stay_within_their_ranges() {
 }
 
 #[test]
+fn health_checks_are_of_one_kind_and_stay_within_their_ranges() {
+    let checked = |check: Value| {
+        with(json!({"upstreams": [{"name": "u", "health_check": check, "backends": [{"name": "b", "address": "b:1"}]}],
+            "routes": [{"name": "r", "action": {"forward": {"upstream": "u"}}}]}))
+    };
+    expect(&[
+        (checked(json!({})), &[(Error, "/upstreams/0/health_check", "exactly one")]),
+        (checked(json!({"tcp": {}, "http": {}})), &[(Error, "/upstreams/0/health_check", "exactly one")]),
+        (checked(json!({"tcp": {}})), &[]),
+        (
+            checked(json!({"tcp": {}, "interval": "10ms", "interval_down": "2d", "timeout": "0s", "jitter": 51, "rise": 0, "fall": 101})),
+            &[
+                (Error, "/upstreams/0/health_check/interval", "100ms to 1d"),
+                (Error, "/upstreams/0/health_check/interval_down", "100ms to 1d"),
+                (Error, "/upstreams/0/health_check/timeout", "1ms to 1m"),
+                (Error, "/upstreams/0/health_check/jitter", "0 to 50"),
+                (Error, "/upstreams/0/health_check/rise", "1 to 100"),
+                (Error, "/upstreams/0/health_check/fall", "1 to 100"),
+            ],
+        ),
+        (
+            checked(json!({"http": {"path": "x", "host": "a b", "headers": {"host": "x", "x-a": "\n"}, "expect": [], "body_contains": ""}})),
+            &[
+                (Error, "/upstreams/0/health_check/http/path", "begin with /"),
+                (Error, "/upstreams/0/health_check/http/host", "no host"),
+                (Error, "/upstreams/0/health_check/http/headers/host", "itself"),
+                (Error, "/upstreams/0/health_check/http/headers/x-a", "printable"),
+                (Error, "/upstreams/0/health_check/http/expect", "no status passes"),
+                (Error, "/upstreams/0/health_check/http/body_contains", "1 to 4096"),
+            ],
+        ),
+        (checked(json!({"grpc": {}})), &[(Warning, "/upstreams/0/health_check/grpc", "protocol: h2c")]),
+    ]);
+}
+
+#[test]
 fn paths_are_canonical() {
     expect(&[
         (routes(&[json!({"path": {"exact": "/a//b"}})]), &[(Error, "/routes/0/match/path/exact", "write \"/a/b\"")]),
