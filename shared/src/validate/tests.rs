@@ -51,6 +51,12 @@ fn breaker(breaker: Value) -> Value {
     )
 }
 
+fn health_check(check: Value) -> Value {
+    sound_but(
+        json!({"upstreams": [{"name": "u", "health_check": check, "backends": [{"name": "a", "address": "a:1"}]}]}),
+    )
+}
+
 fn listeners(addresses: &[&str]) -> Value {
     let listener = |(index, address): (usize, &&str)| json!({"name": format!("l{index}"), "address": address});
     sound_but(json!({"listeners": addresses.iter().enumerate().map(listener).collect::<Vec<_>>()}))
@@ -234,16 +240,14 @@ fn breakers_stay_within_their_ranges() {
 
 #[test]
 fn health_checks_are_of_one_kind_and_stay_within_their_ranges() {
-    let checked = |check: Value| {
-        with(json!({"upstreams": [{"name": "u", "health_check": check, "backends": [{"name": "b", "address": "b:1"}]}],
-            "routes": [{"name": "r", "action": {"forward": {"upstream": "u"}}}]}))
-    };
     expect(&[
-        (checked(json!({})), &[(Error, "/upstreams/0/health_check", "exactly one")]),
-        (checked(json!({"tcp": {}, "http": {}})), &[(Error, "/upstreams/0/health_check", "exactly one")]),
-        (checked(json!({"tcp": {}})), &[]),
+        (health_check(json!({})), &[(Error, "/upstreams/0/health_check", "exactly one")]),
+        (health_check(json!({"tcp": {}, "http": {}})), &[(Error, "/upstreams/0/health_check", "exactly one")]),
+        (health_check(json!({"tcp": {}})), &[]),
         (
-            checked(json!({"tcp": {}, "interval": "10ms", "interval_down": "2d", "timeout": "0s", "jitter": 51, "rise": 0, "fall": 101})),
+            health_check(
+                json!({"tcp": {}, "interval": "10ms", "interval_down": "2d", "timeout": "0s", "jitter": 51, "rise": 0, "fall": 101}),
+            ),
             &[
                 (Error, "/upstreams/0/health_check/interval", "100ms to 1d"),
                 (Error, "/upstreams/0/health_check/interval_down", "100ms to 1d"),
@@ -254,7 +258,9 @@ fn health_checks_are_of_one_kind_and_stay_within_their_ranges() {
             ],
         ),
         (
-            checked(json!({"http": {"path": "x", "host": "a b", "headers": {"host": "x", "x-a": "\n"}, "expect": [], "body_contains": ""}})),
+            health_check(
+                json!({"http": {"path": "x", "host": "a b", "headers": {"host": "x", "x-a": "\n"}, "expect": [], "body_contains": ""}}),
+            ),
             &[
                 (Error, "/upstreams/0/health_check/http/path", "begin with /"),
                 (Error, "/upstreams/0/health_check/http/host", "no host"),
@@ -264,7 +270,7 @@ fn health_checks_are_of_one_kind_and_stay_within_their_ranges() {
                 (Error, "/upstreams/0/health_check/http/body_contains", "1 to 4096"),
             ],
         ),
-        (checked(json!({"grpc": {}})), &[(Warning, "/upstreams/0/health_check/grpc", "protocol: h2c")]),
+        (health_check(json!({"grpc": {}})), &[(Warning, "/upstreams/0/health_check/grpc", "protocol: h2c")]),
     ]);
 }
 
