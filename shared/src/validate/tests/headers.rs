@@ -35,7 +35,7 @@ fn rules_name_fields_that_they_may_touch() {
         (
             rules(
                 "response_headers",
-                json!({"set": {"x-request-id": "{status}"}, "allow": ["x-b"], "security": "strict"}),
+                json!({"set": {"x-status": "{status}"}, "allow": ["x-b"], "security": "strict"}),
             ),
             &[],
         ),
