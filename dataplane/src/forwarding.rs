@@ -48,18 +48,6 @@ pub(crate) struct Hop<'a> {
     pub(crate) rules: Option<(&'a HeaderRules, &'a Facts<'a>)>,
 }
 
-/// Fields that say who the client is, which only a trusted peer may send. Names that merely look like them go with them,
-/// because some servers read `X_Forwarded_For` as `X-Forwarded-For`.
-const ABOUT_CLIENT: [Field; 7] = [
-    Field::XForwardedFor,
-    Field::XForwardedProto,
-    Field::XForwardedHost,
-    Field::XForwardedPort,
-    Field::XRealIp,
-    Field::Forwarded,
-    Field::XRequestId,
-];
-
 /// Writes the head of `request` into `out`, which is cleared.
 ///
 /// What a trusted peer says about the client is continued as the listener's `forwarding` says; what anybody else says is left out.
@@ -83,7 +71,7 @@ pub(crate) fn write(out: &mut Vec<u8>, request: &Request<'_>, hop: &Hop<'_>) {
         Field::MaxForwards => head.max_forwards.is_some(),
         Field::Via => line.resembles.is_none() && !modes.via.keeps(),
         Field::Other => hop.request_ids.is_renamed_to(line.name.of(bytes)),
-        field if !ABOUT_CLIENT.contains(&field) => false,
+        field if !is_about_client(field) => false,
         _ if !hop.peer_is_trusted || line.resembles.is_some() => true,
         Field::XForwardedFor => modes.x_forwarded_for != ForwardingMode::Keep,
         Field::XForwardedProto => modes.x_forwarded_proto != ForwardingMode::Keep,
@@ -229,9 +217,19 @@ pub(crate) fn only<'a>(fields: &Fields, field: Field, bytes: &'a [u8]) -> Option
     if fields.is_repeated(field) { None } else { fields.value(field, bytes) }
 }
 
-/// Whether a field says who the client is, which only a trusted peer may.
+/// Whether a field says who the client is, which only a trusted peer may. Names that merely look like it go with it, because some
+/// servers read `X_Forwarded_For` as `X-Forwarded-For`.
 pub(crate) fn is_about_client(field: Field) -> bool {
-    ABOUT_CLIENT.contains(&field)
+    matches!(
+        field,
+        Field::XForwardedFor
+            | Field::XForwardedProto
+            | Field::XForwardedHost
+            | Field::XForwardedPort
+            | Field::XRealIp
+            | Field::Forwarded
+            | Field::XRequestId
+    )
 }
 
 #[cfg(test)]

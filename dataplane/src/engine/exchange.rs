@@ -35,22 +35,18 @@ pub(crate) struct Exchange<'a> {
     /// The request's head as it is sent.
     head: &'a [u8],
     head_written: usize,
-    upload: Upload,
+    upload: &'a mut Upload,
     upload_splice: Option<Box<Splice>>,
-    download: Download,
+    download: &'a mut Download,
     download_splice: Option<Box<Splice>>,
     response: &'a mut ResponseHead,
     /// Whether the backend reset the connection while it was written to.
     was_reset: bool,
     /// Lines for the response's head.
     appended: &'a mut Vec<u8>,
-    asked: Asked,
+    terms: &'a Terms<'a>,
     /// Judged by the response's head.
     attempt: &'a mut Attempt,
-    /// What becomes of the response's header fields.
-    edits: Option<&'a Edits>,
-    /// What the response gets of ours.
-    returned: &'a Returned,
     /// How many interim responses came.
     interim: u8,
     /// What exactly was wrong, when one side broke its framing.
@@ -145,9 +141,12 @@ impl<'a> Exchange<'a> {
         terms: &'a Terms<'a>,
         response: &'a mut ResponseHead,
         appended: &'a mut Vec<u8>,
+        upload: &'a mut Upload,
+        download: &'a mut Download,
     ) -> Self {
         response.forget();
         let limits = ChunkLimits { body_bytes: terms.body_limit, ..ChunkLimits::default() };
+        *upload = Upload::new(terms.body, limits);
         Self {
             worker,
             client,
@@ -155,16 +154,14 @@ impl<'a> Exchange<'a> {
             attempt,
             head,
             head_written: 0,
-            upload: Upload::new(terms.body, limits),
+            upload,
             upload_splice: None,
-            download: Download::new(),
+            download,
             download_splice: None,
             response,
             was_reset: false,
             appended,
-            asked: terms.asked,
-            edits: terms.response_headers,
-            returned: terms.returned,
+            terms,
             client_keeps: terms.keeps,
             expects_continue: terms.expects_continue,
             pace: Pace::new(terms.timeouts, terms.total, worker.clock.recent()),
@@ -180,7 +177,10 @@ impl<'a> Exchange<'a> {
     pub(crate) async fn run(&mut self) -> Ended {
         let stop = std::future::poll_fn(|context| self.poll(context)).await;
         self.client.deadline.disarm();
-        self.ended(stop)
+        let ended = self.ended(stop);
+        // Whoever has this memory next must find no buffer in it.
+        (*self.upload, *self.download) = Default::default();
+        ended
     }
 
     fn ended(&self, stop: Stop) -> Ended {
@@ -411,7 +411,7 @@ impl<'a> Exchange<'a> {
                 moved = true;
                 continue;
             }
-            let step = self.download.step(self.response, self.asked);
+            let step = self.download.step(self.response, self.terms.asked);
             match step.map_err(|fault| self.broken(Reason::BadResponse, fault))? {
                 download::Step::Head => self.answer()?,
                 download::Step::Write => {
@@ -471,14 +471,14 @@ impl<'a> Exchange<'a> {
         self.answered_at = Some(now);
         self.attempt.answered(self.response.status, now);
         self.appended.clear();
-        if let Some(edits) = self.edits
+        if let Some(edits) = self.terms.response_headers
             && self.response.status != 101
         {
             let bytes = self.download.head(self.response.len);
             edits.act(self.response, bytes, self.appended);
         }
         let bytes = self.download.head(self.response.len);
-        self.returned.act(self.response, bytes, self.appended);
+        self.terms.returned.act(self.response, bytes, self.appended);
         let delivery = response_head::Delivery { is_http11, keeps: self.client_keeps, clock: &self.worker.clock };
         response_head::append(self.appended, self.response, self.download.head(self.response.len), &delivery);
         let begun = self.download.begin(self.response, is_http11, self.appended);
