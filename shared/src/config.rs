@@ -4,6 +4,7 @@
 //! older schema only ever meets a field it does not know when that field is meant to act, and then refuses it.
 
 mod breaker;
+mod errors;
 mod ip_rule;
 mod listener;
 mod pool;
@@ -14,11 +15,12 @@ mod upstream;
 use serde::{Deserialize, Serialize};
 
 pub use breaker::{Breaker, SlidingWindowType};
+pub use errors::{ErrorFormat, ErrorPage, ErrorPages, RouteErrors};
 pub use ip_rule::{IpRule, IpRuleAction};
 pub use listener::{EncodedSlashes, Listener, ListenerLimits, ListenerTimeouts, PathStyle};
 pub use pool::Pool;
 pub use route::{
-    Action, Forward, HeaderRules, Maintenance, PathMatch, PathRewrite, QueryRewrite, Redirect, RegexRewrite,
+    Action, Cors, Forward, HeaderRules, Maintenance, PathMatch, PathRewrite, QueryRewrite, Redirect, RegexRewrite,
     ReplacePrefix, Respond, ResponseHeaderRules, Rewrite, Route, RouteLimits, RouteMatch, RouteTimeouts,
     SecurityHeaders, SplitBy, SplitTarget, SplitWhen, ValueMatch,
 };

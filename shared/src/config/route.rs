@@ -1,4 +1,5 @@
 mod action;
+mod cors;
 mod headers;
 mod maintenance;
 mod rewrite;
@@ -7,10 +8,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Named, is_bytes, is_default, is_millis};
+use super::{Named, RouteErrors, is_bytes, is_default, is_millis};
 use crate::value::{AbsolutePath, ByteSize, Cidr, FieldName, HostPattern, HostPolicy, Method, Name, Pattern, TimeSpan};
 
 pub use action::{Action, Forward, Redirect, Respond, SplitBy, SplitTarget, SplitWhen};
+pub use cors::Cors;
 pub use headers::{HeaderRules, ResponseHeaderRules, SecurityHeaders};
 pub use maintenance::Maintenance;
 pub use rewrite::{PathRewrite, QueryRewrite, RegexRewrite, ReplacePrefix, Rewrite};
@@ -54,6 +56,12 @@ pub struct Route {
     /// Takes the route out of service.
     #[serde(default, skip_serializing_if = "is_default")]
     pub maintenance: Maintenance,
+    /// Which pages of other origins may use the route.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cors: Option<Cors>,
+    /// What the proxy's own answers look like when something is wrong, and whether they replace those of backends.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub errors: RouteErrors,
 }
 
 /// How much a request of a route may bring.

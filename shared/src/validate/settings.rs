@@ -1,6 +1,6 @@
 use std::path::{Component, Path};
 
-use super::{Origin, limits};
+use super::{Origin, errors, limits};
 use crate::{Findings, config::Settings};
 
 pub(super) fn check(settings: &Settings, origin: Origin, findings: &mut Findings) {
@@ -9,6 +9,7 @@ pub(super) fn check(settings: &Settings, origin: Origin, findings: &mut Findings
     {
         findings.error("/settings/access_log/file", fault);
     }
+    errors::check(&settings.errors.pages, "/settings/errors/pages", findings);
 }
 
 fn check_file(file: &str, origin: Origin) -> Result<(), String> {
