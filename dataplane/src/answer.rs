@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http1::{Method, write};
 use uuid::Uuid;
 
-use crate::{error::Reason, head::Request, worker::Worker};
+use crate::{error::Reason, head::Request, snapshot::Unavailable, worker::Worker};
 
 /// Why a request is answered here instead of by a backend.
 pub(crate) enum Instead {
@@ -21,6 +21,18 @@ pub(crate) enum Instead {
 impl From<Reason> for Instead {
     fn from(reason: Reason) -> Self {
         Self::Refused(reason)
+    }
+}
+
+impl From<Unavailable> for Instead {
+    fn from(unavailable: Unavailable) -> Self {
+        match unavailable {
+            Unavailable::NoBackend => Self::Refused(Reason::NoBackend),
+            // In whole seconds, and never 0: whoever comes back at once would be refused again.
+            Unavailable::BreakerOpen(wait) => {
+                Self::Later(Reason::BreakerOpen, wait.as_secs() + u64::from(wait.subsec_nanos() > 0 || wait.is_zero()))
+            }
+        }
     }
 }
 

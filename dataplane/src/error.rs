@@ -30,6 +30,8 @@ pub(crate) enum Reason {
     IpDenied,
     /// The upstream has no backend that may be used.
     NoBackend,
+    /// The breakers of all backends that could be used are open.
+    BreakerOpen,
     /// The backend has as many connections as it may, and none became free in time.
     ConnectionsExhausted,
     /// No connection to the backend.
@@ -58,7 +60,7 @@ pub(crate) enum Reason {
 
 impl Reason {
     /// All reasons, for metrics.
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 25] = [
         Self::BadRequest,
         Self::HeadTooLarge,
         Self::TargetTooLong,
@@ -71,6 +73,7 @@ impl Reason {
         Self::NoRoute,
         Self::IpDenied,
         Self::NoBackend,
+        Self::BreakerOpen,
         Self::ConnectionsExhausted,
         Self::ConnectFailed,
         Self::ConnectTimeout,
@@ -100,6 +103,7 @@ impl Reason {
             Self::NoRoute => "no_route",
             Self::IpDenied => "ip_denied",
             Self::NoBackend => "no_backend",
+            Self::BreakerOpen => "breaker_open",
             Self::ConnectionsExhausted => "connections_exhausted",
             Self::ConnectFailed => "connect_failed",
             Self::ConnectTimeout => "connect_timeout",
@@ -133,7 +137,7 @@ impl Reason {
             Self::MethodRefused => 405,
             Self::ClientGone | Self::ClientTooSlow => 499,
             Self::ConnectFailed | Self::UpstreamReset | Self::BadResponse => 502,
-            Self::NoBackend | Self::ConnectionsExhausted | Self::Maintenance => 503,
+            Self::NoBackend | Self::BreakerOpen | Self::ConnectionsExhausted | Self::Maintenance => 503,
             Self::ConnectTimeout | Self::UpstreamTimeout | Self::TotalTimeout => 504,
         }
     }
@@ -182,7 +186,7 @@ impl Reason {
             | Self::BodyTooLarge => "http_request_error",
             Self::MethodRefused | Self::IpDenied => "http_request_denied",
             Self::NoRoute => "destination_not_found",
-            Self::NoBackend | Self::Maintenance => "destination_unavailable",
+            Self::NoBackend | Self::BreakerOpen | Self::Maintenance => "destination_unavailable",
             Self::ConnectionsExhausted => "connection_limit_reached",
             Self::ConnectFailed => "connection_refused",
             Self::ConnectTimeout => "connection_timeout",
@@ -207,7 +211,7 @@ impl Reason {
             Self::MethodRefused => "This method is not forwarded.",
             Self::NoRoute => "Nothing is served here.",
             Self::IpDenied => "Your address is not allowed here.",
-            Self::NoBackend => "No backend is available for this request.",
+            Self::NoBackend | Self::BreakerOpen => "No backend is available for this request.",
             Self::ConnectionsExhausted => "The backend is busy. Try again in a moment.",
             Self::ConnectFailed | Self::UpstreamReset | Self::BadResponse => "The backend failed to answer.",
             Self::ConnectTimeout | Self::UpstreamTimeout => "The backend did not answer in time.",

@@ -17,6 +17,7 @@ use shared::{
 
 use crate::{
     engine::{Capacity, PoolSettings, Upstream},
+    gate::Gate,
     metrics::{EndpointMetrics, ListenerMetrics, Metrics},
 };
 
@@ -70,6 +71,8 @@ pub(crate) struct EndpointLive {
     pub(crate) address: BackendAddress,
     /// Counters.
     pub(crate) metrics: EndpointMetrics,
+    /// Whether it may be used.
+    pub(crate) gate: Gate,
     /// How long its connections are kept.
     pub(crate) pool: PoolSettings,
     /// How many connections are open and may be.
@@ -129,6 +132,7 @@ impl Live {
             backend: backend.clone(),
             address: address.clone(),
             metrics,
+            gate: Gate::default(),
             pool: PoolSettings::new(&config::Pool::default()),
             capacity,
             removed: AtomicBool::new(false),

@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 
 use crate::{
     answer::{self, Answer, Instead},
+    attempt::Attempt,
     client_address,
     connection::Connection,
     engine::{self, Client, Ended, Exchange, Read, Scratch, Span, Stop, Terms, Timeouts, Upstream, Wanted},
@@ -26,15 +27,19 @@ use crate::{
     live::EndpointLive,
     protocol::Protocol,
     record::AccessRecord,
-    snapshot::{Action, Listener, Route, Snapshot, Verdict},
+    snapshot::{Action, Affinity, Listener, Picked, Route, Snapshot, Upstream as Backends, Verdict},
     template::Facts,
     worker::Worker,
 };
 
 /// Where a request goes and how.
 pub(crate) struct Chosen {
-    /// The backend.
-    pub(crate) endpoint: Arc<EndpointLive>,
+    /// Where to.
+    #[expect(dead_code, reason = "further tries are made by it")]
+    pub(crate) upstream: Arc<Backends>,
+    /// By what its endpoints are chosen.
+    #[expect(dead_code, reason = "further tries are made by it")]
+    pub(crate) affinity: Affinity,
     /// What it speaks.
     pub(crate) protocol: UpstreamProtocol,
     /// Whether a call of gRPC-Web becomes one of gRPC.
@@ -101,7 +106,7 @@ fn begins_http2(worker: &Worker, connection: &Connection, client: &Client) -> bo
 async fn handle(worker: &Rc<Worker>, connection: &Connection, client: &mut Client, scratch: &mut Scratch) -> Next {
     // One snapshot for the whole request: a publish in the middle must not mix two configurations.
     // A long request keeps the few things it needs of it.
-    let (mut record, chosen, most_requests) = worker.with_snapshot(|snapshot| {
+    let (mut record, mut chosen, most_requests) = worker.with_snapshot(|snapshot| {
         let listener = connection.listener(snapshot);
         let bytes = client.input.bytes();
         let from = client_address::of(connection.peer, &scratch.request.fields, bytes, &listener.trusted_proxies);
@@ -117,10 +122,12 @@ async fn handle(worker: &Rc<Worker>, connection: &Connection, client: &mut Clien
     let keeps = scratch.request.keep_alive && has_more && !client.stop.is_set();
     let failed = match chosen {
         // By reference: a second place for it would make the request's memory larger.
-        Ok(ref chosen) => match forward(worker, chosen, client, scratch, keeps, &mut record).await {
-            Ok(next) => return next,
-            Err(reason) => Instead::Refused(reason),
-        },
+        Ok((ref chosen, ref mut attempt)) => {
+            match forward(worker, chosen, attempt, client, scratch, keeps, &mut record).await {
+                Ok(next) => return next,
+                Err(reason) => Instead::Refused(reason),
+            }
+        }
         Err(instead) => instead,
     };
     if let Instead::Refused(reason @ Reason::ClientGone) = failed {
@@ -141,7 +148,7 @@ pub(crate) fn choose(
     scratch: &mut Scratch,
     bytes: &[u8],
     record: &mut AccessRecord<'_>,
-) -> Result<Chosen, Instead> {
+) -> Result<(Chosen, Attempt), Instead> {
     let Scratch { request: head, out, appended, .. } = scratch;
     let request = Request::read(head, bytes, listener.paths).map_err(|refusal| {
         let text = |span: http1::Span| String::from_utf8_lossy(span.of(bytes));
@@ -184,7 +191,8 @@ pub(crate) fn choose(
     if matches!(head.body, RequestBody::Length(length) if length > body_limit) {
         return Err(Reason::BodyTooLarge.into());
     }
-    let backend = upstream.pick().ok_or(Reason::NoBackend)?;
+    let affinity = upstream.affinity(&routed);
+    let Picked { backend, attempt } = upstream.pick(&affinity, &[], record.started(), || record.chance())?;
     let transforms = route.transforms.as_deref();
     let facts = transforms.map(|_| Facts {
         upstream: backend.live.upstream.as_str(),
@@ -208,8 +216,9 @@ pub(crate) fn choose(
     };
     forwarding::write(out, &request, &hop);
     let timeouts = Timeouts { half_close_grace: listener.half_close_grace, ..route.timeouts };
-    Ok(Chosen {
-        endpoint: Arc::clone(&backend.live),
+    let chosen = Chosen {
+        upstream: Arc::clone(upstream),
+        affinity,
         protocol: upstream.protocol(),
         grpc_web: route.grpc_web,
         timeouts,
@@ -218,7 +227,8 @@ pub(crate) fn choose(
             .and_then(|transforms| transforms.response_headers.as_ref())
             .zip(facts.as_ref())
             .map(|(rules, facts)| rules.edits(facts)),
-    })
+    };
+    Ok((chosen, attempt))
 }
 
 /// What templates of `route` can say of a request for which no backend is chosen yet.
@@ -253,13 +263,14 @@ fn facts<'a>(
 async fn forward(
     worker: &Rc<Worker>,
     chosen: &Chosen,
+    attempt: &mut Attempt,
     client: &mut Client,
     scratch: &mut Scratch,
     keeps: bool,
     record: &mut AccessRecord<'_>,
 ) -> Result<Next, Reason> {
-    let Chosen { endpoint, timeouts, body_limit, .. } = chosen;
-    record.tries_endpoint(endpoint);
+    let Chosen { timeouts, body_limit, .. } = chosen;
+    record.tries_endpoint(attempt.endpoint());
     let request = &scratch.request;
     let terms = Terms {
         body: request.body,
@@ -273,7 +284,7 @@ async fn forward(
     };
     if chosen.protocol == UpstreamProtocol::H2c {
         // Boxed: other requests must not carry its memory along.
-        let finished = Box::pin(h2::from_http1(worker, chosen, client, scratch, &terms, record)).await?;
+        let finished = Box::pin(h2::from_http1(worker, chosen, attempt, client, scratch, &terms, record)).await?;
         return Ok(match finished {
             Finished { keeps: true, .. } => Next::Keep,
             // Closing with unread bytes would reset the connection under the response.
@@ -285,21 +296,21 @@ async fn forward(
     let is_repeatable = request.method.is_idempotent() && request.body == RequestBody::None;
     let mut wanted = Wanted::Any;
     let (ended, upstream) = loop {
-        let mut upstream = match pooled(worker, endpoint, wanted, is_repeatable) {
+        let mut upstream = match pooled(worker, attempt.endpoint(), wanted, is_repeatable) {
             Some(upstream) => upstream,
             None => {
                 let time = connect_time(timeouts.connect, terms.total)?;
                 // Apart from the rest of the future: few requests need the memory for it.
-                Box::pin(engine::acquire(worker, endpoint, client, &terms, wanted, time))
-                    .await
-                    .inspect_err(|reason| count_failure(endpoint, *reason))?
+                let acquired =
+                    Box::pin(engine::acquire(worker, attempt.endpoint(), client, &terms, wanted, time)).await;
+                acquired.inspect_err(|reason| attempt.failed(*reason, worker.clock.now()))?
             }
         };
         let is_pooled = upstream.requests > 0;
-        let ended = Exchange::new(worker, client, &mut upstream, out, &terms, response, appended).run().await;
+        let ended = Exchange::new(worker, client, &mut upstream, attempt, out, &terms, response, appended).run().await;
         let is_stale = is_pooled && ended.failure == Some(Reason::UpstreamReset) && !ended.response_began;
         if is_stale && !ended.body_was_read && (request.method.is_idempotent() || !ended.was_sent) {
-            endpoint.metrics.stale.inc();
+            attempt.endpoint().metrics.stale.inc();
             wanted = Wanted::Fresh;
             continue;
         }
@@ -311,7 +322,7 @@ async fn forward(
     // The time of a whole request is also used up by a client that sends or takes its bytes slowly.
     let is_of_client = ended.failure == Some(Reason::TotalTimeout) && (!ended.was_read || ended.answered.is_some());
     if let Some(reason) = ended.failure.filter(|_| !is_of_client) {
-        count_failure(endpoint, reason);
+        attempt.failed(reason, worker.clock.now());
     }
     match (ended.answered, ended.failure) {
         (None, Some(reason)) if ended.is_inside_interim => {
@@ -322,7 +333,7 @@ async fn forward(
             let reason = failure.unwrap_or(Reason::UpstreamReset);
             // A request that was found broken before any of it was sent says nothing about the connection.
             if ended.is_untouched && reason.is_of_client() {
-                worker.pool.put(endpoint, upstream, &ResponseHead::default(), worker.clock.recent());
+                worker.pool.put(attempt.endpoint(), upstream, &ResponseHead::default(), worker.clock.recent());
             }
             Err(reason)
         }
@@ -338,15 +349,17 @@ async fn forward(
         }
         (Some((status, at)), None) => {
             record.answered(status, at);
-            Ok(finish(worker, chosen, client, upstream, &ended, response, record).await)
+            Ok(finish(worker, chosen, attempt, client, upstream, &ended, response, record).await)
         }
     }
 }
 
 /// What follows a whole response: the connections are kept, or become a tunnel.
+#[expect(clippy::too_many_arguments, reason = "what a request has in hand; none of it belongs to another")]
 async fn finish(
     worker: &Worker,
     chosen: &Chosen,
+    attempt: &Attempt,
     client: &mut Client,
     mut upstream: Upstream,
     ended: &Ended,
@@ -361,9 +374,9 @@ async fn finish(
         return Next::Close;
     }
     if ended.keeps_upstream {
-        worker.pool.put(&chosen.endpoint, upstream, response, worker.clock.recent());
+        worker.pool.put(attempt.endpoint(), upstream, response, worker.clock.recent());
     } else {
-        engine::retire(&chosen.endpoint, upstream);
+        engine::retire(attempt.endpoint(), upstream);
     }
     match ended.keeps_client {
         true => Next::Keep,
@@ -398,16 +411,6 @@ pub(crate) fn pooled(
             return Some(upstream);
         }
         engine::retire(endpoint, upstream);
-    }
-}
-
-pub(crate) fn count_failure(endpoint: &EndpointLive, reason: Reason) {
-    match reason {
-        Reason::ConnectFailed | Reason::ConnectTimeout => drop(endpoint.metrics.connect_failures.inc()),
-        Reason::UpstreamTimeout | Reason::TotalTimeout => drop(endpoint.metrics.timeouts.inc()),
-        Reason::UpstreamReset | Reason::BadResponse => drop(endpoint.metrics.resets.inc()),
-        // Not the backend's fault.
-        _ => {}
     }
 }
 

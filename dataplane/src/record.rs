@@ -111,12 +111,10 @@ impl<'a> AccessRecord<'a> {
         }
     }
 
-    /// Notes the endpoint that is tried now, and counts the request as on its way there until the record ends.
+    /// Notes the endpoint that is tried now.
     pub(crate) fn tries_endpoint(&mut self, endpoint: &Arc<EndpointLive>) {
-        self.leave_endpoint();
         self.tries += 1;
         endpoint.metrics.requests.inc();
-        endpoint.metrics.in_flight.inc();
         self.endpoint = Some(Arc::clone(endpoint));
     }
 
@@ -141,12 +139,6 @@ impl<'a> AccessRecord<'a> {
     /// Notes why a response that had begun did not reach its end.
     pub(crate) fn aborted(&mut self, reason: Reason) {
         self.reason = Some(reason);
-    }
-
-    fn leave_endpoint(&mut self) {
-        if let Some(endpoint) = &self.endpoint {
-            endpoint.metrics.in_flight.dec();
-        }
     }
 
     fn write(&self, line: &mut Line<'_>, asked: &Asked, status: u16, reason: Option<Reason>, duration: Duration) {
@@ -178,7 +170,6 @@ impl<'a> AccessRecord<'a> {
 
 impl Drop for AccessRecord<'_> {
     fn drop(&mut self) {
-        self.leave_endpoint();
         // No status means that the connection's task was dropped while the request was on its way: the client went away.
         let status = self.status.unwrap_or(Reason::ClientGone.status());
         let reason = self.reason.or(self.status.is_none().then_some(Reason::ClientGone));

@@ -18,7 +18,7 @@ pub(crate) use ip_rules::{IpRules, Verdict};
 pub(crate) use listener::Listener;
 pub(crate) use route::{Route, RouteLabels};
 pub(crate) use split::Split;
-pub(crate) use upstream::Upstream;
+pub(crate) use upstream::{Affinity, Picked, Unavailable, Upstream};
 
 use crate::{error::Reason, live::Live};
 

@@ -10,6 +10,7 @@ pub mod finding;
 pub mod protocol;
 pub mod routing;
 pub mod seal;
+pub mod status;
 pub mod telemetry;
 pub mod validate;
 pub mod value;

@@ -22,7 +22,7 @@ use super::{
     stream::Upstream,
     upload::{self, Upload},
 };
-use crate::{error::Reason, header_rules::Edits, worker::Worker};
+use crate::{attempt::Attempt, error::Reason, header_rules::Edits, worker::Worker};
 
 /// The most interim responses before the final one: each keeps the request from its time-out.
 const MAX_INTERIM: u8 = 32;
@@ -45,6 +45,8 @@ pub(crate) struct Exchange<'a> {
     /// Lines for the response's head.
     appended: &'a mut Vec<u8>,
     asked: Asked,
+    /// Judged by the response's head.
+    attempt: &'a mut Attempt,
     /// What becomes of the response's header fields.
     edits: Option<&'a Edits>,
     /// How many interim responses came.
@@ -129,10 +131,12 @@ type Progress = Result<(bool, Waits), Stop>;
 
 impl<'a> Exchange<'a> {
     /// An exchange that has not begun.
+    #[expect(clippy::too_many_arguments, reason = "what a request has in hand; none of it belongs to another")]
     pub(crate) fn new(
         worker: &'a Worker,
         client: &'a mut Client,
         upstream: &'a mut Upstream,
+        attempt: &'a mut Attempt,
         head: &'a [u8],
         terms: &'a Terms<'a>,
         response: &'a mut ResponseHead,
@@ -144,6 +148,7 @@ impl<'a> Exchange<'a> {
             worker,
             client,
             upstream,
+            attempt,
             head,
             head_written: 0,
             upload: Upload::new(terms.body, limits),
@@ -457,7 +462,9 @@ impl<'a> Exchange<'a> {
         let is_delimited = !matches!(self.response.body, ResponseBody::UntilClose | ResponseBody::Chunked);
         // A request that is still coming may never end: what follows it on the connection could not be told from it.
         self.client_keeps &= (is_http11 || is_delimited) && self.is_uploaded() && !self.client.stop.is_set();
-        self.answered_at = Some(self.worker.clock.now());
+        let now = self.worker.clock.now();
+        self.answered_at = Some(now);
+        self.attempt.answered(self.response.status, now);
         self.appended.clear();
         if let Some(edits) = self.edits
             && self.response.status != 101

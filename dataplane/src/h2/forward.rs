@@ -20,6 +20,7 @@ use super::{
     relay::{Body, Relay},
 };
 use crate::{
+    attempt::Attempt,
     engine::{Client, Scratch, Terms},
     error::Reason,
     proxy::{self, Chosen},
@@ -44,13 +45,14 @@ pub(crate) struct Finished {
 pub(crate) async fn from_http1(
     worker: &Rc<Worker>,
     chosen: &Chosen,
+    attempt: &mut Attempt,
     client: &mut Client,
     scratch: &mut Scratch,
     terms: &Terms<'_>,
     record: &mut AccessRecord<'_>,
 ) -> Result<Finished, Reason> {
     let mut peer = Http1Peer::new(worker, client, terms);
-    let is_whole = forward(worker, chosen, &mut peer, scratch, terms, record).await?;
+    let is_whole = forward(worker, chosen, attempt, &mut peer, scratch, terms, record).await?;
     Ok(Finished { is_whole, was_read: peer.was_read(), keeps: is_whole && peer.keeps() })
 }
 
@@ -58,9 +60,11 @@ pub(crate) async fn from_http1(
 ///
 /// # Errors
 /// Why there was no response; nothing was sent to the client then.
+#[expect(clippy::too_many_arguments, reason = "what a request has in hand; none of it belongs to another")]
 pub(super) async fn from_http2(
     worker: &Rc<Worker>,
     chosen: &Chosen,
+    attempt: &mut Attempt,
     client: &mut Downstream,
     body: &mut RecvStream,
     scratch: &mut Scratch,
@@ -68,7 +72,7 @@ pub(super) async fn from_http2(
     record: &mut AccessRecord<'_>,
 ) -> Result<(), Reason> {
     let mut peer = Http2Peer::new(client, body, terms.body_limit);
-    forward(worker, chosen, &mut peer, scratch, terms, record).await.map(drop)
+    forward(worker, chosen, attempt, &mut peer, scratch, terms, record).await.map(drop)
 }
 
 /// Sends the request; whether all of the response was sent.
@@ -79,6 +83,7 @@ pub(super) async fn from_http2(
 async fn forward(
     worker: &Rc<Worker>,
     chosen: &Chosen,
+    attempt: &mut Attempt,
     peer: &mut impl Peer,
     scratch: &mut Scratch,
     terms: &Terms<'_>,
@@ -86,17 +91,17 @@ async fn forward(
 ) -> Result<bool, Reason> {
     let mut request = backend_head::request(&mut scratch.request, &scratch.out)?;
     if !chosen.grpc_web {
-        return send(worker, chosen, peer, &request, terms, record).await;
+        return send(worker, attempt, peer, &request, terms, record).await;
     }
     match WebPeer::of(&mut request, peer) {
-        Ok(mut peer) => send(worker, chosen, &mut peer, &request, terms, record).await,
-        Err(peer) => send(worker, chosen, peer, &request, terms, record).await,
+        Ok(mut peer) => send(worker, attempt, &mut peer, &request, terms, record).await,
+        Err(peer) => send(worker, attempt, peer, &request, terms, record).await,
     }
 }
 
 async fn send(
     worker: &Rc<Worker>,
-    chosen: &Chosen,
+    attempt: &mut Attempt,
     peer: &mut impl Peer,
     request: &Request<()>,
     terms: &Terms<'_>,
@@ -107,11 +112,17 @@ async fn send(
     let mut was_cut = false;
     let ended = loop {
         let time = proxy::connect_time(terms.timeouts.connect, terms.total)?;
-        let place = worker.links.place(worker, &chosen.endpoint, time);
-        let mut place = unless(|context| peer.is_gone(context), place).await?;
+        let place = worker.links.place(worker, attempt.endpoint(), time);
+        let placed = unless(|context| peer.is_gone(context), place).await;
+        let mut place = placed.inspect_err(|reason| attempt.failed(*reason, worker.clock.now()))?;
         sends += 1;
         let relay = Relay { worker, peer: &mut *peer, body: &mut body, terms };
-        let ended = relay.run(&mut place, request.clone(), |status| record.answered(status, worker.clock.now())).await;
+        let on_head = |status| {
+            let now = worker.clock.now();
+            record.answered(status, now);
+            attempt.answered(status, now);
+        };
+        let ended = relay.run(&mut place, request.clone(), on_head).await;
         record.bytes_in = body.moved;
         record.bytes_out = ended.bytes_out;
         if !matches!(ended.failure, Some(Reason::ClientGone | Reason::ClientTooSlow)) {
@@ -127,7 +138,7 @@ async fn send(
         body.rewind();
     };
     let Some(reason) = ended.failure else { return Ok(true) };
-    proxy::count_failure(&chosen.endpoint, reason);
+    attempt.failed(reason, worker.clock.now());
     if !peer.has_begun() {
         return Err(reason);
     }

@@ -18,7 +18,6 @@ use crate::{
     engine::{IdleCount, Pool},
     error::Reason,
     live::EndpointLive,
-    proxy,
     worker::Worker,
 };
 
@@ -138,7 +137,6 @@ impl Group {
                 self.note_idle();
             }
             Err(reason) => {
-                proxy::count_failure(&self.endpoint, reason);
                 self.failures.set(self.failures.get() + 1);
                 self.failure.set(reason);
             }

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     answer::{Answer, Instead},
+    attempt::Attempt,
     client_address,
     engine::{self, Scratch, Span, Terms, Wanted},
     error::Reason,
@@ -104,7 +105,9 @@ async fn handle(worker: &Rc<Worker>, shared: &Shared, mut stream: Stream, scratc
     });
 
     let failed = match chosen {
-        Ok(chosen) => forward(worker, &chosen, &mut stream, scratch, &mut record).await.err().map(Instead::Refused),
+        Ok((chosen, mut attempt)) => {
+            forward(worker, &chosen, &mut attempt, &mut stream, scratch, &mut record).await.err().map(Instead::Refused)
+        }
         Err(instead) => Some(instead),
     };
     match failed {
@@ -128,13 +131,14 @@ fn start<'a>(worker: &'a Worker, shared: &'a Shared, snapshot: &Snapshot, client
 async fn forward(
     worker: &Rc<Worker>,
     chosen: &Chosen,
+    attempt: &mut Attempt,
     stream: &mut Stream,
     scratch: &mut Scratch,
     record: &mut AccessRecord<'_>,
 ) -> Result<(), Reason> {
-    let Chosen { endpoint, timeouts, body_limit, .. } = chosen;
+    let Chosen { timeouts, body_limit, .. } = chosen;
+    record.tries_endpoint(attempt.endpoint());
     let Stream { client, body, call } = stream;
-    record.tries_endpoint(endpoint);
     let request = &scratch.request;
     // The client of a gRPC call says how long it waits: beyond that nobody wants the answer.
     let total = timeouts.total.map(Span::duration).into_iter().chain(call.and_then(|call| call.timeout)).min();
@@ -149,20 +153,21 @@ async fn forward(
         total: total.map(|total| record.started() + total),
     };
     if chosen.protocol == UpstreamProtocol::H2c {
-        return forward::from_http2(worker, chosen, client, body, scratch, &terms, record).await;
+        return forward::from_http2(worker, chosen, attempt, client, body, scratch, &terms, record).await;
     }
     let Scratch { request, response, out, .. } = scratch;
     let mut upload = Upload::new(out, body, terms.body, terms.body_limit);
     let is_repeatable = request.method.is_idempotent() && request.body == RequestBody::None;
     let mut wanted = Wanted::Any;
     let (ended, upstream) = loop {
-        let mut upstream = match proxy::pooled(worker, endpoint, wanted, is_repeatable) {
+        let mut upstream = match proxy::pooled(worker, attempt.endpoint(), wanted, is_repeatable) {
             Some(upstream) => upstream,
             None => {
                 let time = proxy::connect_time(timeouts.connect, terms.total)?;
-                unless(|context| client.is_gone(context), engine::obtain(worker, endpoint, wanted, time))
+                let obtained = engine::obtain(worker, attempt.endpoint(), wanted, time);
+                unless(|context| client.is_gone(context), obtained)
                     .await
-                    .inspect_err(|reason| proxy::count_failure(endpoint, *reason))?
+                    .inspect_err(|reason| attempt.failed(*reason, worker.clock.now()))?
             }
         };
         let is_pooled = upstream.requests > 0;
@@ -174,10 +179,15 @@ async fn forward(
             response: &mut *response,
             terms: &terms,
         };
-        let ended = exchange.run(|status| record.answered(status, worker.clock.now())).await;
+        let on_head = |status| {
+            let now = worker.clock.now();
+            record.answered(status, now);
+            attempt.answered(status, now);
+        };
+        let ended = exchange.run(on_head).await;
         let is_stale = is_pooled && ended.failure == Some(Reason::UpstreamReset) && !ended.response_began;
         if is_stale && upload.is_whole() && (request.method.is_idempotent() || !upload.was_sent()) {
-            endpoint.metrics.stale.inc();
+            attempt.endpoint().metrics.stale.inc();
             wanted = Wanted::Fresh;
             upload.rewind();
             continue;
@@ -187,10 +197,10 @@ async fn forward(
     record.bytes_in = upload.moved();
     record.bytes_out = ended.bytes_out;
     match ended.failure {
-        None if ended.keeps_upstream => worker.pool.put(endpoint, upstream, response, worker.clock.recent()),
-        None => engine::retire(endpoint, upstream),
+        None if ended.keeps_upstream => worker.pool.put(attempt.endpoint(), upstream, response, worker.clock.recent()),
+        None => engine::retire(attempt.endpoint(), upstream),
         Some(reason) => {
-            proxy::count_failure(endpoint, reason);
+            attempt.failed(reason, worker.clock.now());
             if !client.has_begun() {
                 return Err(reason);
             }

@@ -1,9 +1,15 @@
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use shared::config;
 
 use crate::{
+    attempt::Attempt,
     balance::Schedule,
+    gate::Barred,
+    head::RoutedRequest,
     live::{EndpointLive, Live, UpstreamLive},
 };
 
@@ -13,6 +19,27 @@ pub(crate) struct Upstream {
     schedule: Schedule,
     live: Arc<UpstreamLive>,
     backends: Vec<Backend>,
+}
+
+/// What of a request its backend is chosen by, once it is routed: all that is needed for a further try when its bytes are gone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Affinity {}
+
+/// An endpoint that was chosen, with the try at it.
+pub(crate) struct Picked<'a> {
+    /// Its backend.
+    pub(crate) backend: &'a Backend,
+    /// The try.
+    pub(crate) attempt: Attempt,
+}
+
+/// Why no endpoint could be chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unavailable {
+    /// There is none that may be used.
+    NoBackend,
+    /// The breakers of all that there are keep them shut; the first lets a try in after so long.
+    BreakerOpen(Duration),
 }
 
 /// A backend of an upstream.
@@ -48,9 +75,26 @@ impl Upstream {
         self.config.protocol
     }
 
-    /// The next backend by weight; `None` if there is none with a weight.
-    pub(crate) fn pick(&self) -> Option<&Backend> {
-        self.backends.get(self.schedule.at(self.live.next_turn())?)
+    /// What of `request` its backends are chosen by, for every try that is made for it.
+    pub(crate) fn affinity(&self, _request: &RoutedRequest<'_>) -> Affinity {
+        Affinity {}
+    }
+
+    /// Begins a try at the next endpoint that may be used, preferably none of those that were `tried` before (by their ids).
+    pub(crate) fn pick(
+        &self,
+        _affinity: &Affinity,
+        _tried: &[u64],
+        now: Instant,
+        _chance: impl Fn() -> u64,
+    ) -> Result<Picked<'_>, Unavailable> {
+        let turn = self.schedule.at(self.live.next_turn()).ok_or(Unavailable::NoBackend)?;
+        let backend = &self.backends[turn];
+        match Attempt::begin(&backend.live, now) {
+            Ok(attempt) => Ok(Picked { backend, attempt }),
+            Err(Barred::Unavailable) => Err(Unavailable::NoBackend),
+            Err(Barred::Breaker(wait)) => Err(Unavailable::BreakerOpen(wait)),
+        }
     }
 
     /// Brings what the configuration says of connections to act on the live state of the backends.

@@ -1,0 +1,51 @@
+//! Whether an endpoint may be used: its admin state, its health and its breaker, and the one effective state that follows.
+//!
+//! A try [`enters`](Gate::enter) an endpoint's gate and leaves it with a [`Verdict`] or without one. Moments are passed in, so that tests
+//! decide what time it is.
+
+use std::time::{Duration, Instant};
+
+/// The gate of one endpoint. Shared by all workers; no lock on the request path.
+#[derive(Debug, Default)]
+pub(crate) struct Gate {}
+
+/// What a try was let in with. Given back by [`Gate::judge`] or [`Gate::leave`].
+#[derive(Debug)]
+pub(crate) struct Pass {}
+
+/// How a try went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The backend answered.
+    Success,
+    /// It did not, not in time, or with a status that counts as a failure.
+    Failure,
+}
+
+/// Why nothing new goes to an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(dead_code, reason = "nothing bars an endpoint yet")]
+pub(crate) enum Barred {
+    /// By its admin state or its health.
+    Unavailable,
+    /// By its breaker, for so long yet.
+    Breaker(Duration),
+}
+
+impl Gate {
+    /// Lets a try in that begins `now`, or says why not.
+    pub(crate) fn enter(&self, _now: Instant) -> Result<Pass, Barred> {
+        Ok(Pass {})
+    }
+
+    /// Takes back `pass` with what became of its try, which took so long.
+    pub(crate) fn judge(&self, _pass: Pass, _verdict: Verdict, _took: Duration, _now: Instant) {}
+
+    /// Takes back `pass` of a try that says nothing about the endpoint.
+    pub(crate) fn leave(&self, _pass: Pass) {}
+
+    /// Whether an answer with `status` is a failure.
+    pub(crate) fn is_failure(&self, _status: u16) -> bool {
+        false
+    }
+}
