@@ -105,22 +105,21 @@ impl<'a> Range<'a> {
     /// How precisely it names `format`; 0 if it does not.
     fn precision(&self, format: ErrorFormat) -> u8 {
         let (kind, subtype, charset) = match format {
-            ErrorFormat::Text => (&b"text"[..], &b"plain"[..], Some(&b"utf-8"[..])),
-            ErrorFormat::Html => (b"text", b"html", Some(b"utf-8")),
-            ErrorFormat::Json => (b"application", b"json", None),
-            ErrorFormat::Problem => (b"application", b"problem+json", None),
+            ErrorFormat::Text => ("text", "plain", Some("utf-8")),
+            ErrorFormat::Html => ("text", "html", Some("utf-8")),
+            ErrorFormat::Json => ("application", "json", None),
+            ErrorFormat::Problem => ("application", "problem+json", None),
         };
+        let is = |text: &[u8], word: &str| text.eq_ignore_ascii_case(word.as_bytes());
         let fits = |(name, value): &(&[u8], &[u8])| {
             let value = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value);
-            name.eq_ignore_ascii_case(b"charset") && charset.is_some_and(|charset| value.eq_ignore_ascii_case(charset))
+            is(name, "charset") && charset.is_some_and(|charset| is(value, charset))
         };
         match (self.kind, self.subtype) {
             _ if !self.parameters.iter().all(fits) => 0,
             (b"*", b"*") => 1,
-            (own, b"*") if own.eq_ignore_ascii_case(kind) => 2,
-            (own, sub) if own.eq_ignore_ascii_case(kind) && sub.eq_ignore_ascii_case(subtype) => {
-                3 + u8::from(!self.parameters.is_empty())
-            }
+            (own, b"*") if is(own, kind) => 2,
+            (own, sub) if is(own, kind) && is(sub, subtype) => 3 + u8::from(!self.parameters.is_empty()),
             _ => 0,
         }
     }
@@ -130,7 +129,8 @@ impl<'a> Range<'a> {
 fn split(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     let (mut is_quoted, mut is_escaped) = (false, false);
     text.split(move |byte| {
-        let was_escaped = std::mem::replace(&mut is_escaped, is_quoted && *byte == b'\\' && !is_escaped);
+        let was_escaped = is_escaped;
+        is_escaped = is_quoted && *byte == b'\\' && !was_escaped;
         is_quoted ^= *byte == b'"' && !was_escaped;
         *byte == separator && !is_quoted
     })

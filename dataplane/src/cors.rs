@@ -103,9 +103,8 @@ impl Grant {
     /// Names, as they are written to HTTP/1.1, and values of what a response says.
     pub(crate) fn fields(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
         let exposed = Some(&*self.cors.exposed).filter(|names| !names.is_empty());
-        self.lets_in().chain(
-            exposed.filter(|_| self.origin.is_some()).map(|names| ("Access-Control-Expose-Headers", names)),
-        )
+        self.lets_in()
+            .chain(exposed.filter(|_| self.origin.is_some()).map(|names| ("Access-Control-Expose-Headers", names)))
     }
 
     fn lets_in(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
@@ -154,7 +153,8 @@ pub(crate) fn is_about_cors(name: &[u8]) -> bool {
 
 /// Whether the value of a `Vary` field says that responses differ by origin.
 pub(crate) fn names_origin(vary: &[u8]) -> bool {
-    vary.split(|byte| *byte == b',').any(|name| matches!(name.trim_ascii(), name if name == b"*" || name.eq_ignore_ascii_case(b"origin")))
+    vary.split(|byte| *byte == b',')
+        .any(|name| matches!(name.trim_ascii(), name if name == b"*" || name.eq_ignore_ascii_case(b"origin")))
 }
 
 fn values<'a>(request: &'a Request<'_>, name: &'static [u8]) -> impl Iterator<Item = &'a [u8]> {

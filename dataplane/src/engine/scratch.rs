@@ -2,6 +2,8 @@
 
 use http1::{RequestHead, ResponseHead};
 
+use crate::cors::Grant;
+
 /// Scratch memory that a worker keeps at most.
 pub(crate) const KEPT: usize = 64;
 
@@ -16,4 +18,6 @@ pub(crate) struct Scratch {
     pub(crate) out: Vec<u8>,
     /// Lines for the response's head.
     pub(crate) appended: Vec<u8>,
+    /// What the route's CORS policy says about the request, for an answer of our own.
+    pub(crate) grant: Option<Grant>,
 }

@@ -22,7 +22,9 @@ pub(super) fn check(pages: &BTreeMap<ErrorSelector, ErrorPage>, pointer: &str, f
             if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&sample(body)) {
                 findings.error(
                     format!("{pointer}/{name}"),
-                    format!("is no JSON once its variables are filled in, with quotes around all but {{status}}: {error}"),
+                    format!(
+                        "is no JSON once its variables are filled in, with quotes around all but {{status}}: {error}"
+                    ),
                 );
             }
         }

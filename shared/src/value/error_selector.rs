@@ -8,6 +8,7 @@ pub const REASONS: &[&str] = &[
     "bad_request",
     "bad_response",
     "body_too_large",
+    "breaker_open",
     "connect_failed",
     "connect_timeout",
     "connections_exhausted",

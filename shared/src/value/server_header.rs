@@ -59,9 +59,15 @@ mod tests {
 
     #[test]
     fn keywords_and_literals() {
-        for (text, ok) in
-            [("pass", true), ("remove", true), ("Edge/1 (x)", true), ("", false), (" a", false), ("a\r\nb", false), ("ä", false)]
-        {
+        for (text, ok) in [
+            ("pass", true),
+            ("remove", true),
+            ("Edge/1 (x)", true),
+            ("", false),
+            (" a", false),
+            ("a\r\nb", false),
+            ("ä", false),
+        ] {
             let parsed = text.parse::<ServerHeader>();
             assert_eq!(parsed.ok().map(|parsed| parsed.to_string()).as_deref(), ok.then_some(text), "{text}");
         }
