@@ -354,6 +354,9 @@ async fn forward(
             }
             if reason == Reason::BackendError {
                 record.answered(response.status, worker.clock.now());
+                if ended.was_read {
+                    request.body = RequestBody::None;
+                }
             }
             Err(reason)
         }

@@ -4,7 +4,9 @@
 mod actions;
 mod both;
 mod cli;
+mod cors;
 mod descriptors;
+mod errors;
 mod floods;
 mod forwarding;
 mod frames;
