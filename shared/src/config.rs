@@ -8,6 +8,7 @@ mod errors;
 mod ip_rule;
 mod listener;
 mod pool;
+mod proxy_protocol;
 mod route;
 mod settings;
 mod upstream;
@@ -19,6 +20,7 @@ pub use errors::{ErrorFormat, ErrorPage, ErrorPages, RouteErrors};
 pub use ip_rule::{IpRule, IpRuleAction};
 pub use listener::{EncodedSlashes, Listener, ListenerLimits, ListenerTimeouts, PathStyle};
 pub use pool::Pool;
+pub use proxy_protocol::{ProxyProtocol, ProxyProtocolMode};
 pub use route::{
     Action, Cors, Forward, HeaderRules, Maintenance, PathMatch, PathRewrite, QueryRewrite, Redirect, RegexRewrite,
     ReplacePrefix, Respond, ResponseHeaderRules, Rewrite, Route, RouteLimits, RouteMatch, RouteTimeouts,

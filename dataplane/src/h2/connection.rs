@@ -18,7 +18,7 @@ use tracing::debug;
 use super::{PREFACE, chunk::Chunk, heartbeat::Heartbeat, limits, stream, transport::Transport, watch::Guard};
 use crate::{
     connection,
-    engine::{Client, Deadline},
+    engine::{Client, Deadline, Silence},
     worker::Worker,
 };
 
@@ -263,10 +263,11 @@ impl Driver {
         let is_used = std::mem::take(&mut self.started) || has_streams;
         self.unused = if is_used { Duration::ZERO } else { self.unused + self.period };
         let has_read = self.transport.take_has_read();
-        if self.unused >= self.idle() {
+        let (idle, silence) = self.times();
+        if self.unused >= idle {
             self.is_closing = true;
             self.connection.graceful_shutdown();
-        } else if self.heartbeat.beat(self.period, has_streams, has_read, self.pings.as_mut(), context) {
+        } else if self.heartbeat.beat(self.period, silence, has_streams, has_read, self.pings.as_mut(), context) {
             return Some(End::Gone);
         }
         self.arm();
@@ -274,12 +275,17 @@ impl Driver {
     }
 
     fn arm(&mut self) {
-        self.period = if self.is_closing { limits::CLOSE } else { limits::CHECK.min(self.idle() / 2) };
+        let (idle, silence) = self.times();
+        let least = silence.asked_after.min(silence.answered_within).min(idle / 2);
+        self.period = if self.is_closing { limits::CLOSE } else { limits::CHECK.min(least) };
         self.deadline.arm(Instant::now(), self.period);
     }
 
-    /// How long the listener lets connections lie idle.
-    fn idle(&self) -> Duration {
-        self.worker.with_snapshot(|snapshot| self.shared.connection.listener(snapshot).idle)
+    /// How long the listener lets connections lie idle, and clients be silent.
+    fn times(&self) -> (Duration, Silence) {
+        self.worker.with_snapshot(|snapshot| {
+            let listener = self.shared.connection.listener(snapshot);
+            (listener.idle, listener.silence)
+        })
     }
 }

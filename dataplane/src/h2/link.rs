@@ -5,6 +5,7 @@ use std::{
     future::Future,
     pin::Pin,
     rc::{Rc, Weak},
+    sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -20,6 +21,7 @@ use super::{heartbeat::Heartbeat, limits, links::Group, transport::Transport};
 use crate::{
     engine::{self, Deadline, Permit, PoolSettings, Stream, Upstream, Wanted},
     error::Reason,
+    live::EndpointLive,
     worker::Worker,
 };
 
@@ -118,6 +120,8 @@ impl Link {
         });
         let mut driver = Driver {
             heartbeat: Heartbeat::default(),
+            period: limits::CHECK,
+            endpoint: Arc::clone(group.endpoint()),
             pings: connection.ping_pong(),
             connection,
             transport,
@@ -125,7 +129,7 @@ impl Link {
             deadline: worker.deadlines.deadline(),
             _permit: permit,
         };
-        driver.deadline.arm(Instant::now(), limits::CHECK);
+        driver.arm();
         worker.spawn(async move {
             std::future::poll_fn(|context| driver.poll(context)).await;
             driver.state.retire();
@@ -206,6 +210,9 @@ struct Driver {
     deadline: Deadline,
     pings: Option<PingPong>,
     heartbeat: Heartbeat,
+    /// The time between looks at whether the backend is there.
+    period: Duration,
+    endpoint: Arc<EndpointLive>,
     /// The connection's place among those to the endpoint that may be open.
     _permit: Permit<Upstream>,
 }
@@ -230,10 +237,18 @@ impl Driver {
             }
             let has_read = self.transport.take_has_read();
             let has_streams = self.state.open.get() > 0;
-            if self.heartbeat.beat(limits::CHECK, has_streams, has_read, self.pings.as_mut(), context) {
+            let silence = self.endpoint.pool.silence();
+            if self.heartbeat.beat(self.period, silence, has_streams, has_read, self.pings.as_mut(), context) {
                 return Poll::Ready(());
             }
-            self.deadline.arm(Instant::now(), limits::CHECK);
+            self.arm();
         }
+    }
+
+    /// Until it is looked at again whether the backend is there.
+    fn arm(&mut self) {
+        let silence = self.endpoint.pool.silence();
+        self.period = limits::CHECK.min(silence.asked_after).min(silence.answered_within);
+        self.deadline.arm(Instant::now(), self.period);
     }
 }

@@ -3,7 +3,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use shared::config;
+use shared::{config, value::Name};
 
 use crate::{
     attempt::Attempt,
@@ -102,6 +102,17 @@ impl Upstream {
         for (backend, config) in self.backends.iter().zip(&self.config.backends) {
             backend.live.configure(&self.config.pool, config.max_connections);
         }
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &Name {
+        &self.config.name
+    }
+
+    /// All endpoints, each with its weight and whether it is a backup.
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&Arc<EndpointLive>, f64, bool)> {
+        let backends = self.backends.iter().zip(&self.config.backends);
+        backends.map(|(backend, config)| (&backend.live, f64::from(config.weight.get()), false))
     }
 
     /// All backends.
