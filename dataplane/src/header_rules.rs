@@ -47,10 +47,15 @@ enum Value {
 
 /// What becomes of the header fields of the response to one request.
 pub(crate) struct Edits {
-    /// Rules and what their variables say of the request.
-    rules: Option<(Arc<HeaderRules>, Box<[Vec<u8>]>)>,
+    rules: Option<Ruled>,
     /// What the route's CORS policy says.
     grant: Option<Grant>,
+}
+
+/// Rules and what their variables say of one request.
+struct Ruled {
+    rules: Arc<HeaderRules>,
+    values: Box<[Vec<u8>]>,
 }
 
 /// Stands in a rendered value for the status, which is not known yet. No value has control bytes.
@@ -244,7 +249,7 @@ impl Edits {
         if rules.is_none() && grant.is_none() {
             return None;
         }
-        let rules = rules.map(|(rules, facts)| (Arc::clone(rules), rules.values(facts)));
+        let rules = rules.map(|(rules, facts)| Ruled { values: rules.values(facts), rules: Arc::clone(rules) });
         Some(Self { rules, grant: grant.cloned() })
     }
 
@@ -253,7 +258,7 @@ impl Edits {
         if self.grant.is_some() {
             head.fields.remove_where(|line| cors::is_about_cors(line.name.of(bytes)));
         }
-        if let Some((rules, values)) = &self.rules {
+        if let Some(Ruled { rules, values }) = &self.rules {
             rules.act(values, head, bytes, out);
         }
         let Some(grant) = &self.grant else { return };
@@ -273,7 +278,7 @@ impl Edits {
         if self.grant.is_some() {
             remove(fields, |name| cors::is_about_cors(name.as_str().as_bytes()));
         }
-        if let Some((rules, values)) = &self.rules {
+        if let Some(Ruled { rules, values }) = &self.rules {
             rules.act_on_map(values, status, fields);
         }
         let Some(grant) = &self.grant else { return };

@@ -1,6 +1,6 @@
 //! What clients are told when something is wrong, over HTTP/1.1 and HTTP/2 alike.
 
-use std::{fs, thread, time::Duration};
+use std::fs;
 
 use harness::{DEADLINE, Origin, Reply, fetch, free_port, h2::H2Origin, wait_for};
 use serde_json::{Value, json};
@@ -36,8 +36,8 @@ fn route(name: &str, upstream: &str, fields: Value) -> Value {
 
 /// The part of an answer that says which request it is for.
 fn id(told: &Told) -> String {
-    let words = told.body.split(|char: char| !char.is_ascii_hexdigit() && char != '-');
-    words.filter(|word| word.len() == 36).next().expect("there is an id").to_owned()
+    let mut words = told.body.split(|char: char| !char.is_ascii_hexdigit() && char != '-');
+    words.find(|word| word.len() == 36).expect("there is an id").to_owned()
 }
 
 #[test]
@@ -175,12 +175,7 @@ fn failing(target: &str) -> Reply {
         "large" => Reply::with(599, &[], secret.repeat(10_000)),
         "close" => Reply::raw(format!("HTTP/1.0 500 No\r\n\r\n{secret}"), false),
         // A body that never ends must not hold the answer back.
-        "slow" => Reply::script(false, |socket| {
-            socket.write_all(b"HTTP/1.1 500 No\r\nContent-Length: 99\r\n\r\nstack")?;
-            socket.flush()?;
-            thread::sleep(Duration::from_secs(2));
-            Ok(())
-        }),
+        "slow" => Reply::raw("HTTP/1.1 500 No\r\nContent-Length: 99\r\n\r\nstack", true),
         "fine" => Reply::with(404, &[("X-Seen", "1")], "my own 404"),
         _ => Reply::text("fine"),
     }

@@ -17,7 +17,7 @@ pub(crate) struct AnswerStyle {
     /// Bodies for errors, those for reasons and then those for the fewest statuses first.
     pages: Box<[(ErrorSelector, ErrorPage)]>,
     /// Where further ones are looked for.
-    otherwise: Option<Arc<AnswerStyle>>,
+    otherwise: Option<Arc<Self>>,
 }
 
 /// What is known of an error.
