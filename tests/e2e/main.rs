@@ -26,6 +26,7 @@ mod raw;
 mod refusals;
 mod site;
 mod slow_peers;
+mod spellings;
 mod split;
 mod spoofing;
 mod survival;

@@ -10,7 +10,7 @@ use crate::value::{BodyTemplate, ErrorSelector};
 /// The client's `Accept` chooses among plain text, HTML, JSON and problem details (RFC 9457). Each has the reason in a word and
 /// the request's id, and nothing that helps an attacker.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"default_format": "html", "pages": {"500-599": {"html": "<h1>Sorry</h1><p>Tell us {request_id}</p>", "json": "{\"code\":{status},\"id\":\"{request_id}\"}"}, "no_route": {"html": "<h1>Nothing here</h1>"}}}))))]
 #[serde(default, deny_unknown_fields)]
 pub struct ErrorPages {
     /// What a client gets that says nothing about it, or wants none of them, or likes several alike. Plain text unless said
@@ -26,7 +26,7 @@ pub struct ErrorPages {
 
 /// What differs for a route from the `errors` of the settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"replace_backend": true, "pages": {"maintenance": {"html": "<h1>Back at noon</h1>"}}}))))]
 #[serde(default, deny_unknown_fields)]
 pub struct RouteErrors {
     /// Whether the responses of backends with a status from 500 to 599 are replaced by an answer of the proxy's own with the
@@ -68,7 +68,7 @@ impl ErrorFormat {
 /// In all of them `{status}`, `{reason}` and `{request_id}` stand for what is known, escaped as the format asks. At most 64 KiB
 /// each.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"html": "<h1>{status}</h1><p>Tell us {request_id}</p>", "json": "{\"code\":{status},\"id\":\"{request_id}\"}"}))))]
 #[serde(default, deny_unknown_fields)]
 pub struct ErrorPage {
     /// As plain text.

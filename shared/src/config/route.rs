@@ -19,7 +19,7 @@ pub use rewrite::{PathRewrite, QueryRewrite, RegexRewrite, ReplacePrefix, Rewrit
 
 /// What to do with which request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"name": "shop", "match": {"hosts": ["shop.example.com"], "path": {"prefix": "/api"}}, "action": {"forward": {"upstream": "shop"}}, "rewrite": {"path": {"strip_prefix": "/api"}}, "request_headers": {"set": {"x-env": "prod"}, "remove": ["x-debug"]}, "response_headers": {"security": "basic", "remove": ["x-powered-by"]}, "limits": {"body": "10MiB"}, "cors": {"allow_origins": ["https://app.example.com"]}, "errors": {"replace_backend": true}}))))]
 #[serde(deny_unknown_fields)]
 pub struct Route {
     /// Unique among routes.
@@ -66,7 +66,7 @@ pub struct Route {
 
 /// How much a request of a route may bring.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"body": "10MiB"}))))]
 #[serde(default, deny_unknown_fields)]
 pub struct RouteLimits {
     /// Bytes of a request body, without its framing; more is 413 `body_too_large`. Counted as it streams. The listener's limit

@@ -10,7 +10,7 @@ use crate::{
 /// Preflights are answered by the proxy. In other responses the fields of the backend for CORS are replaced by those that follow
 /// from this; an origin that is not let in gets none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"allow_origins": ["https://shop.example.com", "https://*.example.com"], "allow_credentials": true, "allow_methods": ["GET", "POST", "PUT"], "allow_headers": ["content-type", "x-token"], "max_age": "1h"}))))]
 #[serde(default, deny_unknown_fields)]
 pub struct Cors {
     /// Origins that are let in: `https://shop.example.com`, `https://*.example.com` for every name below it, `null`, or `*` for
