@@ -26,7 +26,7 @@ mod tunnel;
 mod upload;
 
 pub(crate) use acquire::{Wanted, acquire, obtain};
-pub(crate) use buffers::{Buffer, Buffers};
+pub(crate) use buffers::{Buffer, Buffers, LARGE};
 pub(crate) use capacity::{Capacity, IdleCount, Permit};
 pub(crate) use client::{Client, Read};
 pub(crate) use deadlines::{Deadline, Deadlines};

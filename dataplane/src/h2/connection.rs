@@ -15,7 +15,15 @@ use tokio::net::TcpStream;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tracing::debug;
 
-use super::{PREFACE, chunk::Chunk, heartbeat::Heartbeat, limits, stream, transport::Transport, watch::Guard};
+use super::{
+    PREFACE,
+    chunk::Chunk,
+    heartbeat::Heartbeat,
+    limits,
+    tasks::{Arrival, Tasks},
+    transport::Transport,
+    watch::Guard,
+};
 use crate::{
     connection,
     engine::{Client, Deadline, Silence},
@@ -40,7 +48,7 @@ impl Shared {
 }
 
 /// Counts a stream as open while it lives.
-struct Open(Rc<Shared>);
+pub(super) struct Open(pub(super) Rc<Shared>);
 
 impl Drop for Open {
     fn drop(&mut self) {
@@ -52,7 +60,7 @@ impl Drop for Open {
 pub(crate) async fn serve(worker: Rc<Worker>, connection: connection::Connection, client: Client) {
     let Client { stream, input, deadline, stop, .. } = client;
     let metrics = worker.metrics.http2.downstream.clone();
-    let transport = Transport::new(stream, input.bytes().to_vec(), PREFACE.len(), metrics);
+    let transport = Transport::new(stream, input.bytes().to_vec(), PREFACE.len(), worker.buffers.clone(), metrics);
     drop(input);
     let (head, head_time) = connection.limits(&worker);
     let mut builder = builder(head);
@@ -227,8 +235,7 @@ impl Driver {
                     self.worker.metrics.http2.downstream.streams.inc();
                     self.shared.open.set(self.shared.open.get() + 1);
                     let open = Open(Rc::clone(&self.shared));
-                    let worker = Rc::clone(&self.worker);
-                    self.worker.spawn(async move { stream::serve(&worker, &open.0, request, respond).await });
+                    Tasks::serve(&self.worker, Arrival { request, respond, open });
                 }
                 Poll::Ready(Some(Err(error))) => {
                     debug!(%error, "an HTTP/2 connection failed");

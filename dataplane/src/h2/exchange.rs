@@ -114,7 +114,7 @@ impl Exchange<'_, '_> {
             if self.client.is_ended() {
                 return Ok((true, Waits::Nobody));
             }
-            match reader.step(self.response, self.terms.asked)? {
+            match reader.step(self.response, self.terms.asked, &self.worker.arena)? {
                 Step::Head => self.answer(reader, on_head, context)?,
                 Step::Data(chunk) => self.client.push(chunk, reader.is_last()),
                 Step::Read => {
@@ -139,7 +139,8 @@ impl Exchange<'_, '_> {
         on_head: &mut impl FnMut(u16),
         context: &mut Context<'_>,
     ) -> Result<(), Reason> {
-        let mut response = response_head::of(self.response, reader.head(self.response), || self.worker.clock.date())?;
+        let mut response =
+            response_head::of(self.response, reader.head(self.response), &self.worker.arena, &self.worker.clock)?;
         if self.response.is_interim() {
             self.client.interim(response);
             reader.skip(self.response);
@@ -147,7 +148,7 @@ impl Exchange<'_, '_> {
         }
         if self.terms.replaces_errors && self.response.status >= 500 {
             on_head(self.response.status);
-            reader.drain(self.response, self.terms.asked, self.upstream, &self.worker.buffers, context);
+            reader.drain(self.response, self.terms.asked, self.upstream, self.worker, context);
             return Err(Reason::BackendError);
         }
         if let Some(edits) = self.terms.response_headers {

@@ -104,7 +104,8 @@ impl Link {
         let until = Instant::now() + time;
         let upstream = engine::obtain(worker, group.endpoint(), Wanted::Fresh, time).await?;
         let Upstream { stream, permit, opened, .. } = upstream;
-        let transport = Transport::new(stream, Vec::new(), 0, worker.metrics.http2.upstream.clone());
+        let metrics = worker.metrics.http2.upstream.clone();
+        let transport = Transport::new(stream, Vec::new(), 0, worker.buffers.clone(), metrics);
         transport.watch().trust();
         let left = until.saturating_duration_since(Instant::now());
         let greeted = tokio::time::timeout(left, greeted(&transport)).await;
