@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use crate::{
     error::Reason,
-    gate::{Barred, Pass, Verdict},
+    gate::{Answered, Barred, Pass, Verdict},
     live::EndpointLive,
 };
 
@@ -13,8 +13,18 @@ use crate::{
 pub(crate) struct Attempt {
     endpoint: Arc<EndpointLive>,
     started: Instant,
-    /// Until there is a verdict.
-    pass: Option<Pass>,
+    stage: Stage,
+}
+
+/// How far a try is. It is one call of the breaker, whatever is said of it.
+#[derive(Debug)]
+enum Stage {
+    /// There is no verdict yet.
+    Let(Pass),
+    /// It was counted as a success, and its response is not over.
+    Answered(Answered),
+    /// Nothing more is to be said.
+    Over,
 }
 
 impl Attempt {
@@ -22,7 +32,7 @@ impl Attempt {
     pub(crate) fn begin(endpoint: &Arc<EndpointLive>, now: Instant) -> Result<Self, Barred> {
         let pass = endpoint.gate.enter(now)?;
         endpoint.metrics.in_flight.inc();
-        Ok(Self { endpoint: Arc::clone(endpoint), started: now, pass: Some(pass) })
+        Ok(Self { endpoint: Arc::clone(endpoint), started: now, stage: Stage::Let(pass) })
     }
 
     /// Where it is made.
@@ -47,19 +57,30 @@ impl Attempt {
             _ => return,
         }
         self.judge(Verdict::Failure, at);
+        // A response that began and was cut off. The time of a whole request is also used up by a client that takes it slowly.
+        if reason != Reason::TotalTimeout
+            && let Stage::Answered(answered) = std::mem::replace(&mut self.stage, Stage::Over)
+        {
+            self.endpoint.gate.amend(answered, at);
+        }
     }
 
     fn judge(&mut self, verdict: Verdict, at: Instant) {
-        if let Some(pass) = self.pass.take() {
-            self.endpoint.gate.judge(pass, verdict, at.saturating_duration_since(self.started), at);
-        }
+        let stage = std::mem::replace(&mut self.stage, Stage::Over);
+        self.stage = match stage {
+            Stage::Let(pass) => {
+                let took = at.saturating_duration_since(self.started);
+                self.endpoint.gate.judge(pass, verdict, took, at).map_or(Stage::Over, Stage::Answered)
+            }
+            other => other,
+        };
     }
 }
 
 impl Drop for Attempt {
     fn drop(&mut self) {
         self.endpoint.metrics.in_flight.dec();
-        if let Some(pass) = self.pass.take() {
+        if let Stage::Let(pass) = std::mem::replace(&mut self.stage, Stage::Over) {
             self.endpoint.gate.leave(pass);
         }
     }

@@ -27,18 +27,6 @@ pub(crate) struct Hop<'a> {
     pub(crate) rules: Option<(&'a HeaderRules, &'a Facts<'a>)>,
 }
 
-/// Fields that say who the client is, which only a trusted peer may send. Names that merely look like them go with them,
-/// because some servers read `X_Forwarded_For` as `X-Forwarded-For`.
-const ABOUT_CLIENT: [Field; 7] = [
-    Field::XForwardedFor,
-    Field::XForwardedProto,
-    Field::XForwardedHost,
-    Field::XForwardedPort,
-    Field::XRealIp,
-    Field::Forwarded,
-    Field::XRequestId,
-];
-
 /// Writes the head of `request` into `out`, which is cleared.
 ///
 /// A trusted peer's `X-Forwarded-For` is continued and its `-Proto` and `-Host` are kept; anybody else's are replaced.
@@ -63,7 +51,7 @@ pub(crate) fn write(out: &mut Vec<u8>, request: &Request<'_>, hop: &Hop<'_>) {
         Field::MaxForwards => head.max_forwards.is_some(),
         Field::XForwardedProto => !keeps_scheme || line.resembles.is_some(),
         Field::XForwardedHost => !keeps_host || line.resembles.is_some(),
-        field => (!hop.peer_is_trusted || line.resembles.is_some()) && ABOUT_CLIENT.contains(&field),
+        field => (!hop.peer_is_trusted || line.resembles.is_some()) && is_about_client(field),
     };
     match hop.rules {
         None => kept_lines(out, &head.fields, bytes, goes),
@@ -164,9 +152,19 @@ pub(crate) fn scheme(request: &Request<'_>, peer_is_trusted: bool) -> &'static s
     scheme_of(request).filter(|_| peer_is_trusted).unwrap_or("http")
 }
 
-/// Whether a field says who the client is, which only a trusted peer may.
+/// Whether a field says who the client is, which only a trusted peer may. Names that merely look like it go with it, because some
+/// servers read `X_Forwarded_For` as `X-Forwarded-For`.
 pub(crate) fn is_about_client(field: Field) -> bool {
-    ABOUT_CLIENT.contains(&field)
+    matches!(
+        field,
+        Field::XForwardedFor
+            | Field::XForwardedProto
+            | Field::XForwardedHost
+            | Field::XForwardedPort
+            | Field::XRealIp
+            | Field::Forwarded
+            | Field::XRequestId
+    )
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ mod upstream;
 
 use serde::{Deserialize, Serialize};
 
-pub use breaker::{Breaker, SlidingWindowType};
+pub use breaker::{Breaker, BreakerOverride, SlidingWindowType};
 pub use errors::{ErrorFormat, ErrorPage, ErrorPages, RouteErrors};
 pub use ip_rule::{IpRule, IpRuleAction};
 pub use listener::{EncodedSlashes, Listener, ListenerLimits, ListenerTimeouts, PathStyle};

@@ -3,6 +3,7 @@
 
 mod actions;
 mod both;
+mod breaker;
 mod cli;
 mod cors;
 mod descriptors;

@@ -38,22 +38,18 @@ pub(crate) struct Exchange<'a> {
     /// The request's head as it is sent.
     head: &'a [u8],
     head_written: usize,
-    upload: Upload,
+    upload: &'a mut Upload,
     upload_splice: Option<Box<Splice>>,
-    download: Download,
+    download: &'a mut Download,
     download_splice: Option<Box<Splice>>,
     response: &'a mut ResponseHead,
     /// Whether the backend reset the connection while it was written to.
     was_reset: bool,
     /// Lines for the response's head.
     appended: &'a mut Vec<u8>,
-    asked: Asked,
+    terms: &'a Terms<'a>,
     /// Judged by the response's head.
     attempt: &'a mut Attempt,
-    /// What becomes of the response's header fields.
-    edits: Option<&'a Edits>,
-    /// Whether an error of the backend is replaced.
-    replaces_errors: bool,
     /// How many interim responses came.
     interim: u8,
     /// What exactly was wrong, when one side broke its framing.
@@ -152,9 +148,12 @@ impl<'a> Exchange<'a> {
         terms: &'a Terms<'a>,
         response: &'a mut ResponseHead,
         appended: &'a mut Vec<u8>,
+        upload: &'a mut Upload,
+        download: &'a mut Download,
     ) -> Self {
         response.forget();
         let limits = ChunkLimits { body_bytes: terms.body_limit, ..ChunkLimits::default() };
+        *upload = Upload::new(terms.body, limits);
         Self {
             worker,
             client,
@@ -162,16 +161,14 @@ impl<'a> Exchange<'a> {
             attempt,
             head,
             head_written: 0,
-            upload: Upload::new(terms.body, limits),
+            upload,
             upload_splice: None,
-            download: Download::new(),
+            download,
             download_splice: None,
             response,
             was_reset: false,
             appended,
-            asked: terms.asked,
-            edits: terms.response_headers,
-            replaces_errors: terms.replaces_errors,
+            terms,
             client_keeps: terms.keeps,
             expects_continue: terms.expects_continue,
             pace: Pace::new(terms.timeouts, terms.total, worker.clock.recent()),
@@ -187,7 +184,10 @@ impl<'a> Exchange<'a> {
     pub(crate) async fn run(&mut self) -> Ended {
         let stop = std::future::poll_fn(|context| self.poll(context)).await;
         self.client.deadline.disarm();
-        self.ended(stop)
+        let ended = self.ended(stop);
+        // Whoever has this memory next must find no buffer in it.
+        (*self.upload, *self.download) = Default::default();
+        ended
     }
 
     fn ended(&self, stop: Stop) -> Ended {
@@ -424,7 +424,7 @@ impl<'a> Exchange<'a> {
                 moved = true;
                 continue;
             }
-            let step = self.download.step(self.response, self.asked);
+            let step = self.download.step(self.response, self.terms.asked);
             match step.map_err(|fault| self.broken(Reason::BadResponse, fault))? {
                 download::Step::Head => self.answer(context)?,
                 download::Step::Write => {
@@ -483,11 +483,11 @@ impl<'a> Exchange<'a> {
         let now = self.worker.clock.now();
         self.answered_at = Some(now);
         self.attempt.answered(self.response.status, now);
-        if self.replaces_errors && self.response.status >= 500 {
+        if self.terms.replaces_errors && self.response.status >= 500 {
             return Err(self.drain(context));
         }
         self.appended.clear();
-        if let Some(edits) = self.edits
+        if let Some(edits) = self.terms.response_headers
             && self.response.status != 101
         {
             let bytes = self.download.head(self.response.len);
@@ -504,7 +504,7 @@ impl<'a> Exchange<'a> {
     fn drain(&mut self, context: &mut Context<'_>) -> Stop {
         self.download.begin_without_head(self.response);
         let is_whole = loop {
-            match self.download.step(self.response, self.asked) {
+            match self.download.step(self.response, self.terms.asked) {
                 Ok(download::Step::Done) => break true,
                 Ok(download::Step::Write) => self.download.written(self.download.waiting().len()),
                 Ok(download::Step::Read) if self.download.moved() < MAX_DRAINED => {

@@ -2,6 +2,7 @@
 
 use http1::{RequestHead, ResponseHead};
 
+use super::{download::Download, upload::Upload};
 use crate::cors::Grant;
 
 /// Scratch memory that a worker keeps at most.
@@ -20,4 +21,8 @@ pub(crate) struct Scratch {
     pub(crate) appended: Vec<u8>,
     /// What the route's CORS policy says about the request, for an answer of our own.
     pub(crate) grant: Option<Grant>,
+    /// The request's body on its way.
+    pub(crate) upload: Upload,
+    /// The response on its way.
+    pub(crate) download: Download,
 }

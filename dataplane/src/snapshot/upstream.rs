@@ -89,18 +89,22 @@ impl Upstream {
         _chance: impl Fn() -> u64,
     ) -> Result<Picked<'_>, Unavailable> {
         let turn = self.schedule.at(self.live.next_turn()).ok_or(Unavailable::NoBackend)?;
-        let backend = &self.backends[turn];
-        match Attempt::begin(&backend.live, now) {
-            Ok(attempt) => Ok(Picked { backend, attempt }),
-            Err(Barred::Unavailable) => Err(Unavailable::NoBackend),
-            Err(Barred::Breaker(wait)) => Err(Unavailable::BreakerOpen(wait)),
+        let (after, before) = (&self.backends[turn..], &self.backends[..turn]);
+        let mut shortest: Option<Duration> = None;
+        for backend in after.iter().chain(before) {
+            match Attempt::begin(&backend.live, now) {
+                Ok(attempt) => return Ok(Picked { backend, attempt }),
+                Err(Barred::Unavailable) => {}
+                Err(Barred::Breaker(wait)) => shortest = Some(shortest.map_or(wait, |shortest| shortest.min(wait))),
+            }
         }
+        Err(shortest.map_or(Unavailable::NoBackend, Unavailable::BreakerOpen))
     }
 
     /// Brings what the configuration says of connections to act on the live state of the backends.
-    pub(crate) fn configure_live(&self) {
+    pub(crate) fn configure_live(&self, now: Instant) {
         for (backend, config) in self.backends.iter().zip(&self.config.backends) {
-            backend.live.configure(&self.config.pool, config.max_connections);
+            backend.live.configure(&self.config, config, now);
         }
     }
 
