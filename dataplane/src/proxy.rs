@@ -27,6 +27,7 @@ use crate::{
     live::EndpointLive,
     protocol::Protocol,
     record::AccessRecord,
+    request_id::Returned,
     snapshot::{Action, Affinity, Listener, Picked, Route, Snapshot, Upstream as Backends, Verdict},
     template::Facts,
     worker::Worker,
@@ -52,6 +53,8 @@ pub(crate) struct Chosen {
     pub(crate) response_headers: Option<Edits>,
     /// Whether an error of the backend is replaced.
     pub(crate) replaces_errors: bool,
+    /// What the response gets of ours.
+    pub(crate) returned: Returned,
 }
 
 /// What becomes of a client's connection after a request.
@@ -113,7 +116,7 @@ async fn handle(worker: &Rc<Worker>, connection: &Connection, client: &mut Clien
     let (mut record, mut chosen, most_requests) = worker.with_snapshot(|snapshot| {
         let listener = connection.listener(snapshot);
         let bytes = client.input.bytes();
-        let from = client_address::of(connection.peer, &scratch.request.fields, bytes, &listener.trusted_proxies);
+        let from = client_address::of(connection, &scratch.request.fields, bytes, &listener);
         let version = scratch.request.version.into();
         let mut record = AccessRecord::start(worker, connection, snapshot, from.address, version);
         let chosen = choose(snapshot, &listener, connection, from, scratch, bytes, &mut record)
@@ -158,6 +161,11 @@ pub(crate) fn choose(
 ) -> Result<(Chosen, Attempt), Instead> {
     let Scratch { request: head, out, appended, grant, .. } = scratch;
     *grant = None;
+    if from.peer_is_trusted
+        && let Some(id) = listener.request_ids.accept(&head.fields, bytes)
+    {
+        record.takes_id(id);
+    }
     let request = Request::read(head, bytes, listener.paths).map_err(|refusal| {
         let text = |span: http1::Span| String::from_utf8_lossy(span.of(bytes));
         record.asked(&text(head.method_name), "", &text(head.target.path));
@@ -214,12 +222,16 @@ pub(crate) fn choose(
         ..facts(&request, route, listener, connection, from, record)
     });
     let rewrite = transforms.and_then(|transforms| transforms.rewrite.as_ref()).zip(facts.as_ref());
-    let mut id = [0; uuid::fmt::Hyphenated::LENGTH];
     let hop = Hop {
         peer: &connection.peer_text,
         peer_is_trusted: from.peer_is_trusted,
+        forwarding: &listener.forwarding,
+        peer_scheme: connection.scheme(),
+        scheme: from.scheme,
+        port: connection.port(listener),
         protocol: record.protocol,
-        request_id: record.request_id().hyphenated().encode_lower(&mut id),
+        request_id: record.request_id(),
+        request_ids: &listener.request_ids,
         host: &route.host,
         backend: &backend.authority,
         target: match rewrite {
@@ -242,6 +254,7 @@ pub(crate) fn choose(
             grant.as_ref(),
         ),
         replaces_errors: route.replaces_errors,
+        returned: record.returned(),
     };
     Ok((chosen, attempt))
 }
@@ -258,6 +271,7 @@ fn facts<'a>(
     Facts {
         request,
         client: connection.text_of(from.address),
+        scheme: from.scheme,
         peer_is_trusted: from.peer_is_trusted,
         request_id: record.request_id(),
         listener: listener.name.as_str(),
@@ -295,6 +309,7 @@ async fn forward(
         body_limit: *body_limit,
         response_headers: chosen.response_headers.as_ref(),
         replaces_errors: chosen.replaces_errors,
+        returned: &chosen.returned,
         timeouts,
         total: timeouts.total.map(|total| record.started() + total.duration()),
     };
@@ -483,6 +498,7 @@ async fn answer(
     for (name, value) in &answer.fields {
         write::line(out, name.as_bytes(), value);
     }
+    record.returned().write(out);
     if !keeps {
         write::line(out, b"Connection", b"close");
     } else if client.version == http1::Version::Http10 {

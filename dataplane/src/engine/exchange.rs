@@ -22,7 +22,7 @@ use super::{
     stream::Upstream,
     upload::{self, Upload},
 };
-use crate::{attempt::Attempt, error::Reason, header_rules::Edits, worker::Worker};
+use crate::{attempt::Attempt, error::Reason, header_rules::Edits, request_id::Returned, worker::Worker};
 
 /// The most interim responses before the final one: each keeps the request from its time-out.
 const MAX_INTERIM: u8 = 32;
@@ -83,6 +83,8 @@ pub(crate) struct Terms<'a> {
     pub(crate) response_headers: Option<&'a Edits>,
     /// Whether an error of the backend is replaced.
     pub(crate) replaces_errors: bool,
+    /// What the response gets of ours.
+    pub(crate) returned: &'a Returned,
     /// How long its parts may take.
     pub(crate) timeouts: &'a Timeouts,
     /// When it must be over.
@@ -493,6 +495,8 @@ impl<'a> Exchange<'a> {
             let bytes = self.download.head(self.response.len);
             edits.act(self.response, bytes, self.appended);
         }
+        let bytes = self.download.head(self.response.len);
+        self.terms.returned.act(self.response, bytes, self.appended);
         let delivery = response_head::Delivery { is_http11, keeps: self.client_keeps, clock: &self.worker.clock };
         response_head::append(self.appended, self.response, self.download.head(self.response.len), &delivery);
         let begun = self.download.begin(self.response, is_http11, self.appended);

@@ -1,6 +1,6 @@
 mod action;
 mod cors;
-mod fields;
+pub(super) mod fields;
 mod headers;
 mod redirect;
 mod rewrite;
