@@ -30,6 +30,7 @@ mod slow_peers;
 mod spellings;
 mod split;
 mod spoofing;
+mod status;
 mod survival;
 mod transforms;
 mod up;
