@@ -1,6 +1,8 @@
 //! Each finding once, with its exact pointer.
 
 mod actions;
+mod cors;
+mod errors;
 mod headers;
 mod limits;
 mod rewrites;
