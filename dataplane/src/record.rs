@@ -6,14 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use uuid::{Uuid, fmt::Hyphenated};
-
 use crate::{
     access_log::Line,
     connection::Connection,
     error::Reason,
     live::EndpointLive,
     protocol::Protocol,
+    request_id::{RequestId, Returned},
     snapshot::{RouteLabels, Snapshot},
     worker::Worker,
 };
@@ -23,7 +22,7 @@ pub(crate) struct AccessRecord<'a> {
     worker: &'a Worker,
     connection: &'a Connection,
     started: Instant,
-    request_id: Uuid,
+    request_id: RequestId,
     client: IpAddr,
     /// In which version it came.
     pub(crate) protocol: Protocol,
@@ -39,6 +38,8 @@ pub(crate) struct AccessRecord<'a> {
     pub(crate) detail: Option<&'static str>,
     endpoint: Option<Arc<EndpointLive>>,
     status: Option<u16>,
+    /// The status with which the backend answered last.
+    backend_status: Option<u16>,
     reason: Option<Reason>,
     first_byte: Option<Duration>,
     /// What only the line needs; none if no line is written.
@@ -69,7 +70,7 @@ impl<'a> AccessRecord<'a> {
             worker,
             connection,
             started,
-            request_id: worker.clock.request_id(started),
+            request_id: worker.clock.request_id(started).into(),
             client,
             protocol,
             route: None,
@@ -79,6 +80,7 @@ impl<'a> AccessRecord<'a> {
             detail: None,
             endpoint: None,
             status: None,
+            backend_status: None,
             reason: None,
             first_byte: None,
             line: snapshot.access_log.then(asked),
@@ -91,8 +93,19 @@ impl<'a> AccessRecord<'a> {
     }
 
     /// The request's id: in the log, and sent to the backend.
-    pub(crate) fn request_id(&self) -> Uuid {
-        self.request_id
+    pub(crate) fn request_id(&self) -> &RequestId {
+        &self.request_id
+    }
+
+    /// Takes the id that a trusted peer gave.
+    pub(crate) fn takes_id(&mut self, id: RequestId) {
+        self.request_id = id;
+    }
+
+    /// What an answer gets of ours.
+    pub(crate) fn returned(&self) -> Returned {
+        let listener = self.connection.listener.borrow();
+        Returned::new(&listener.request_ids, &self.request_id, listener.forwarding.response_via)
     }
 
     /// A random number; no secret.
@@ -121,6 +134,7 @@ impl<'a> AccessRecord<'a> {
     /// Notes the status that the backend answered with, and when its answer came.
     pub(crate) fn answered(&mut self, status: u16, at: Instant) {
         self.status = Some(status);
+        self.backend_status = Some(status);
         self.first_byte = Some(at.saturating_duration_since(self.started));
     }
 
@@ -141,10 +155,15 @@ impl<'a> AccessRecord<'a> {
         self.reason = Some(reason);
     }
 
+    /// The status with which the backend answered last.
+    pub(crate) fn backend_status(&self) -> Option<u16> {
+        self.backend_status
+    }
+
     fn write(&self, line: &mut Line<'_>, asked: &Asked, status: u16, reason: Option<Reason>, duration: Duration) {
         let Self { worker, connection, endpoint, .. } = self;
         line.plain(r#"{"time":"#, worker.clock.rfc3339(self.started));
-        line.plain(r#","request_id":"#, self.request_id.hyphenated().encode_lower(&mut [0; Hyphenated::LENGTH]));
+        line.plain(r#","request_id":"#, self.request_id.as_bytes());
         line.plain(r#","client":"#, connection.text_of(self.client).as_bytes());
         line.plain(r#","peer":"#, connection.socket_peer());
         line.plain(r#","protocol":"#, self.protocol.word());
@@ -158,6 +177,9 @@ impl<'a> AccessRecord<'a> {
         line.escaped(r#","path":"#, &asked.text[asked.path..]);
         line.number(r#","status":"#, status.into());
         line.plain_or_null(r#","reason":"#, reason.map(Reason::word));
+        if let (Some(Reason::BackendError), Some(status)) = (reason, self.backend_status) {
+            line.number(r#","backend_status":"#, status.into());
+        }
         if let Some(detail) = self.detail {
             line.plain(r#","detail":"#, detail);
         }

@@ -4,6 +4,8 @@
 //! older schema only ever meets a field it does not know when that field is meant to act, and then refuses it.
 
 mod breaker;
+mod errors;
+mod forwarding;
 mod ip_rule;
 mod listener;
 mod pool;
@@ -15,16 +17,18 @@ mod upstream;
 use serde::{Deserialize, Serialize};
 
 pub use breaker::{Breaker, BreakerOverride, SlidingWindowType};
+pub use errors::{ErrorFormat, ErrorPage, ErrorPages, RouteErrors};
+pub use forwarding::{ClientField, Forwarding, ForwardingMode};
 pub use ip_rule::{IpRule, IpRuleAction};
 pub use listener::{EncodedSlashes, Listener, ListenerLimits, ListenerTimeouts, PathStyle};
 pub use pool::Pool;
 pub use proxy_protocol::{ProxyProtocol, ProxyProtocolMode};
 pub use route::{
-    Action, Forward, HeaderRules, Maintenance, PathMatch, PathRewrite, QueryRewrite, Redirect, RegexRewrite,
+    Action, Cors, Forward, HeaderRules, Maintenance, PathMatch, PathRewrite, QueryRewrite, Redirect, RegexRewrite,
     ReplacePrefix, Respond, ResponseHeaderRules, Rewrite, Route, RouteLimits, RouteMatch, RouteTimeouts,
     SecurityHeaders, SplitBy, SplitTarget, SplitWhen, ValueMatch,
 };
-pub use settings::{AccessLog, AccessLogFormat, Settings};
+pub use settings::{AccessLog, AccessLogFormat, RequestId, Settings};
 pub use upstream::{Backend, Balance, BalancePolicy, Upstream, UpstreamProtocol, Weight};
 
 use crate::value::{ByteSize, Name, TimeSpan};

@@ -5,6 +5,7 @@
 //! One pass per kind of resource; the time grows with the size of the configuration, not with its square.
 
 mod breaker;
+mod errors;
 mod ip_rules;
 pub mod limits;
 mod listeners;

@@ -23,6 +23,7 @@ use super::{
 use crate::{
     engine::{Standing, Terms, Waits},
     error::Reason,
+    protocol::Protocol,
     worker::Worker,
 };
 
@@ -317,12 +318,18 @@ impl<P: Peer> Relay<'_, P> {
         }
         let (head, body) = std::task::ready!(Pin::new(&mut upstream.response).poll(context))?.into_parts();
         let status = head.status.as_u16();
+        if self.terms.replaces_errors && status >= 500 {
+            on_head(status);
+            // The rest of it is not wanted: dropped, the stream is reset.
+            return Poll::Ready(Err(Reason::BackendError.into()));
+        }
         let is_end = body.is_end_stream();
         self.body.forget();
         let mut response = backend_head::response(head, arena, clock);
         if let Some(edits) = self.terms.response_headers {
             edits.act_on_map(status, response.headers_mut());
         }
+        self.terms.returned.act_on_map(Protocol::Http2, response.headers_mut());
         self.peer.begin(response, is_end)?;
         upstream.download = Some(body);
         on_head(status);

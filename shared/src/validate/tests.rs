@@ -1,6 +1,8 @@
 //! Each finding once, with its exact pointer.
 
 mod actions;
+mod cors;
+mod errors;
 mod headers;
 mod limits;
 mod rewrites;
@@ -175,6 +177,21 @@ fn a_proxy_protocol_needs_balancers_and_balancers_need_it() {
             listener(json!({"mode": "accept", "sources": ["::/0"]})),
             &[(Warning, "/listeners/0/proxy_protocol/sources/0", "trusts every peer")],
         ),
+    ]);
+}
+
+#[test]
+fn the_field_of_request_ids_means_nothing_else() {
+    let header = |name: &str| sound_but(json!({"settings": {"request_id": {"header": name}}}));
+    let pointer = "/settings/request_id/header";
+    expect(&[
+        (header("x-request-id"), &[]),
+        (header("X-Trace-Id"), &[]),
+        (header("cookie"), &[(Error, pointer, "means something else")]),
+        (header("Forwarded"), &[(Error, pointer, "means something else")]),
+        (header("host"), &[(Error, pointer, "host")]),
+        (header("x-forwarded-for"), &[(Error, pointer, "written by the proxy")]),
+        (header("transfer-encoding"), &[(Error, pointer, "one connection only")]),
     ]);
 }
 
