@@ -71,7 +71,7 @@ pub(super) async fn serve(
         Err(refusal) => refuse(worker, shared, stream, &parts, refusal),
     }
     scratch.appended = bytes;
-    scratch.out.shrink_to(limits::KEPT_GATHERED);
+    scratch.out.shrink_to(limits::KEPT_STAGED);
     worker.give_back(scratch);
 }
 
