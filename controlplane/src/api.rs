@@ -3,6 +3,7 @@
 mod audit;
 mod auth;
 mod body;
+mod breaker_reset;
 mod collections;
 mod config;
 mod data_planes;
@@ -65,6 +66,7 @@ fn endpoints() -> OpenApiRouter<Api> {
     let router = collections::routes::<Listener>(router, "/listeners", "listeners", "listener");
     let router = collections::routes::<Upstream>(router, "/upstreams", "upstreams", "upstream");
     let router = collections::routes::<Backend>(router, "/upstreams/{upstream}/backends", "upstreams", "backend");
+    let router = breaker_reset::routes(router);
     let router = singletons::routes::<Breaker>(router, "/upstreams/{upstream}/breaker", "upstreams", "breaker");
     let router = collections::routes::<Route>(router, "/routes", "routes", "route");
     let router = collections::routes::<IpRule>(router, "/ip-rules", "ip-rules", "ip_rule");
