@@ -52,6 +52,8 @@ pub(crate) struct Chosen {
     pub(crate) response_headers: Option<Edits>,
     /// What the response gets of ours.
     pub(crate) returned: Returned,
+    /// The header of the PROXY protocol with which its connection begins, if it has one.
+    pub(crate) greeting: Option<Box<[u8]>>,
 }
 
 /// What becomes of a client's connection after a request.
@@ -241,6 +243,7 @@ pub(crate) fn choose(
             .zip(facts.as_ref())
             .map(|(rules, facts)| rules.edits(facts)),
         returned: record.returned(),
+        greeting: upstream.greets().map(|version| connection.greeting(version, from.address, listener)),
     };
     Ok((chosen, attempt))
 }
@@ -310,7 +313,7 @@ async fn forward(
     }
     let Scratch { request, response, out, appended, upload, download } = scratch;
     let is_repeatable = request.method.is_idempotent() && request.body == RequestBody::None;
-    let mut wanted = Wanted::Any;
+    let mut wanted = Wanted { is_fresh: false, greeting: chosen.greeting.as_deref() };
     let (ended, upstream) = loop {
         let mut upstream = match pooled(worker, attempt.endpoint(), wanted, is_repeatable) {
             Some(upstream) => upstream,
@@ -329,7 +332,7 @@ async fn forward(
         let is_stale = is_pooled && ended.failure == Some(Reason::UpstreamReset) && !ended.response_began;
         if is_stale && !ended.body_was_read && (request.method.is_idempotent() || !ended.was_sent) {
             attempt.endpoint().metrics.stale.inc();
-            wanted = Wanted::Fresh;
+            wanted.is_fresh = true;
             continue;
         }
         break (ended, upstream);
@@ -413,14 +416,14 @@ pub(crate) fn connect_time(connect: Span, total: Option<Instant>) -> Result<Dura
 pub(crate) fn pooled(
     worker: &Worker,
     endpoint: &EndpointLive,
-    wanted: Wanted,
+    wanted: Wanted<'_>,
     is_repeatable: bool,
 ) -> Option<Upstream> {
-    if wanted == Wanted::Fresh {
+    if wanted.is_fresh {
         return None;
     }
     loop {
-        let upstream = worker.pool.take(endpoint, worker.clock.recent())?;
+        let upstream = worker.pool.take(endpoint, wanted.greeting, worker.clock.recent())?;
         if is_repeatable || upstream.is_quiet_now() {
             endpoint.metrics.reused.inc();
             return Some(upstream);
