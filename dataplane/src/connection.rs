@@ -15,6 +15,7 @@ use proxy_protocol::{Endpoints, Version};
 use crate::{
     admission::Place,
     arrival::Arrival,
+    engine::Greeting,
     metrics::ListenerMetrics,
     snapshot::{Listener, Snapshot},
     worker::Worker,
@@ -109,7 +110,7 @@ impl Connection {
     /// The header of the PROXY protocol that tells a backend of `client`, who sent a request on this connection.
     ///
     /// Of a client that trusted proxies name only the address is known, and nothing that a balancer said is about it: its port is 0.
-    pub(crate) fn greeting(&self, version: Version, client: IpAddr, listener: &Listener) -> Box<[u8]> {
+    pub(crate) fn greeting(&self, version: Version, client: IpAddr, listener: &Listener) -> Greeting {
         let arrival = self.arrival.as_ref().filter(|_| client == self.peer);
         let known = self.arrival.as_ref().and_then(|arrival| arrival.endpoints);
         let source = known.filter(|_| client == self.peer).map(|endpoints| endpoints.source);
@@ -120,7 +121,7 @@ impl Connection {
         let tlvs = arrival.map(|arrival| arrival.tlvs()).unwrap_or_default();
         let mut greeting = Vec::new();
         proxy_protocol::write(&mut greeting, version, &endpoints, tlvs);
-        greeting.into()
+        Greeting(greeting.into())
     }
 
     /// How the address at the other end of the socket is written: the peer's, or that of the balancer in front.

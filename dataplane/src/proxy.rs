@@ -17,7 +17,7 @@ use crate::{
     attempt::Attempt,
     client_address,
     connection::Connection,
-    engine::{self, Client, Ended, Exchange, Read, Scratch, Span, Terms, Timeouts, Upstream, Wanted},
+    engine::{self, Client, Ended, Exchange, Greeting, Read, Scratch, Span, Terms, Timeouts, Upstream, Wanted},
     error::Reason,
     forwarding::{self, Hop},
     h2::{self, Finished},
@@ -53,7 +53,7 @@ pub(crate) struct Chosen {
     /// What the response gets of ours.
     pub(crate) returned: Returned,
     /// The header of the PROXY protocol with which its connection begins, if it has one.
-    pub(crate) greeting: Option<Box<[u8]>>,
+    pub(crate) greeting: Option<Greeting>,
 }
 
 /// What becomes of a client's connection after a request.
@@ -154,7 +154,7 @@ pub(crate) fn choose(
     scratch: &mut Scratch,
     bytes: &[u8],
     record: &mut AccessRecord<'_>,
-) -> Result<(Chosen, Attempt), Instead> {
+) -> Result<(Box<Chosen>, Attempt), Instead> {
     let Scratch { request: head, out, appended, .. } = scratch;
     if from.peer_is_trusted
         && let Some(id) = listener.request_ids.accept(&head.fields, bytes)
@@ -245,7 +245,8 @@ pub(crate) fn choose(
         returned: record.returned(),
         greeting: upstream.greets().map(|version| connection.greeting(version, from.address, listener)),
     };
-    Ok((chosen, attempt))
+    // Apart from the rest of the request, whose memory must stay a small piece.
+    Ok((Box::new(chosen), attempt))
 }
 
 /// What templates of `route` can say of a request for which no backend is chosen yet.
@@ -313,7 +314,7 @@ async fn forward(
     }
     let Scratch { request, response, out, appended, upload, download } = scratch;
     let is_repeatable = request.method.is_idempotent() && request.body == RequestBody::None;
-    let mut wanted = Wanted { is_fresh: false, greeting: chosen.greeting.as_deref() };
+    let mut wanted = Wanted { is_fresh: false, greeting: chosen.greeting.as_ref() };
     let (ended, upstream) = loop {
         let mut upstream = match pooled(worker, attempt.endpoint(), wanted, is_repeatable) {
             Some(upstream) => upstream,

@@ -5,13 +5,17 @@ use std::{sync::Arc, time::Duration};
 use super::{capacity::Grant, client::Client, connect::connect, exchange::Terms, stream::Upstream};
 use crate::{error::Reason, live::EndpointLive, worker::Worker};
 
+/// The header of the PROXY protocol that a connection begins with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Greeting(pub(crate) Box<[u8]>);
+
 /// Which connections will do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wanted<'a> {
     /// Whether only one that served nothing yet: a pooled one turned out stale, and another one might, too.
     pub(crate) is_fresh: bool,
     /// The header of the PROXY protocol that it began with, if it is to have one. None other will do: it names another client.
-    pub(crate) greeting: Option<&'a [u8]>,
+    pub(crate) greeting: Option<&'a Greeting>,
 }
 
 /// Has a connection to `endpoint` that is not idle now. Waiting at the endpoint's cap and connecting may take `limit` each.

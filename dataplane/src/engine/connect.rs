@@ -12,6 +12,7 @@ use tokio::{
 };
 
 use super::{
+    acquire::Greeting,
     capacity::Permit,
     stream::{Stream, Upstream},
 };
@@ -27,7 +28,7 @@ const KEEPALIVE: TcpKeepalive =
 /// A DNS name is resolved by the system for each new connection. Dropping the future gives the attempt up.
 pub(crate) async fn connect(
     address: &BackendAddress,
-    greeting: Option<&[u8]>,
+    greeting: Option<&Greeting>,
     permit: Permit<Upstream>,
     limit: Duration,
 ) -> Result<Upstream, Reason> {
@@ -40,14 +41,14 @@ pub(crate) async fn connect(
             BackendAddress::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
         };
         if let Some(greeting) = greeting {
-            stream.write_all(greeting).await?;
+            stream.write_all(&greeting.0).await?;
         }
         Ok::<_, io::Error>(stream)
     });
     match connected.await {
         Ok(Ok(stream)) => {
             let mut upstream = Upstream::new(stream, permit, Instant::now());
-            upstream.greeting = greeting.map(Into::into);
+            upstream.greeting = greeting.cloned();
             Ok(upstream)
         }
         Ok(Err(error)) => {

@@ -14,6 +14,7 @@ use http1::ResponseHead;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
+    acquire::Greeting,
     capacity::{Bell, Grant, IdleCount, Turn},
     stream::Upstream,
 };
@@ -52,11 +53,11 @@ struct Idle {
 
 impl Pool {
     /// A connection to `endpoint` that began with `greeting` and was open when last heard of.
-    pub(crate) fn take(&self, endpoint: &EndpointLive, greeting: Option<&[u8]>, now: Instant) -> Option<Upstream> {
+    pub(crate) fn take(&self, endpoint: &EndpointLive, greeting: Option<&Greeting>, now: Instant) -> Option<Upstream> {
         let mut shelves = self.shelves.borrow_mut();
         let shelf = shelves.get_mut(&endpoint.id)?;
         let mut taken = None;
-        let is_same = |idle: &Idle| idle.connection.greeting.as_deref() == greeting;
+        let is_same = |idle: &Idle| idle.connection.greeting.as_ref() == greeting;
         while let Some(at) = shelf.idle.iter().rposition(is_same) {
             let mut idle = shelf.idle.remove(at).expect("it is there");
             if idle.is_usable(&shelf.endpoint, now) {

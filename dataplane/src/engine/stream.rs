@@ -14,7 +14,7 @@ use tokio::{
     net::{TcpStream, UnixStream},
 };
 
-use super::capacity::Permit;
+use super::{acquire::Greeting, capacity::Permit};
 
 /// A connected socket.
 pub(crate) enum Stream {
@@ -37,7 +37,7 @@ pub(crate) struct Upstream {
     /// Its place among the connections to the endpoint that may be open.
     pub(crate) permit: Permit<Self>,
     /// The header of the PROXY protocol that it began with, if it did: it is for requests with the same one only.
-    pub(crate) greeting: Option<Box<[u8]>>,
+    pub(crate) greeting: Option<Greeting>,
     /// Requests that it may serve, as far as the backend told.
     allowed: u32,
 }

@@ -162,7 +162,7 @@ async fn forward(
     let Scratch { request, response, out, .. } = scratch;
     let mut upload = Upload::new(out, body, terms.body, terms.body_limit);
     let is_repeatable = request.method.is_idempotent() && request.body == RequestBody::None;
-    let mut wanted = Wanted { is_fresh: false, greeting: chosen.greeting.as_deref() };
+    let mut wanted = Wanted { is_fresh: false, greeting: chosen.greeting.as_ref() };
     let (ended, upstream) = loop {
         let mut upstream = match proxy::pooled(worker, attempt.endpoint(), wanted, is_repeatable) {
             Some(upstream) => upstream,
