@@ -8,6 +8,7 @@ mod config;
 mod data_planes;
 mod document;
 mod endpoint;
+mod events;
 mod observe;
 mod operations;
 mod place;
@@ -15,6 +16,7 @@ mod problem;
 mod query;
 mod revisions;
 mod singletons;
+mod status;
 mod tokens;
 mod write;
 
@@ -71,6 +73,8 @@ fn endpoints() -> OpenApiRouter<Api> {
     let router = revisions::routes(router);
     let router = audit::routes(router);
     let router = data_planes::routes(router);
+    let router = status::routes(router);
+    let router = events::routes(router);
     let router = tokens::routes(router);
     operations::routes(router)
 }

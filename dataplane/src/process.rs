@@ -16,7 +16,7 @@ use crate::{
     apply::Applier,
     control::Follower,
     events::{Backlog, Events},
-    file, gate,
+    file, health,
     live::Live,
     metrics::Metrics,
     options::Options,
@@ -66,11 +66,11 @@ async fn serve_until(options: Options, signals: Signals) -> anyhow::Result<()> {
     let Signals { shutdown, hangup, reopen, .. } = signals;
     let metrics = Metrics::new();
     let (events, published) = Events::channel(&metrics);
-    // A file's data plane tells nobody.
-    let backlog = options.config.is_none().then(|| Arc::new(Backlog::new(&metrics)));
-    tokio::spawn(published.write_down(backlog.clone()));
+    let backlog = Arc::new(Backlog::new(&metrics));
+    // A file's data plane has nobody to tell.
+    tokio::spawn(published.write_down(options.config.is_none().then(|| Arc::clone(&backlog))));
     let live = Arc::new(Live::new(metrics.clone(), events));
-    tokio::spawn(gate::keep_time(Arc::clone(&live)));
+    tokio::spawn(health::watch(Arc::clone(&live)));
     let common = Common {
         snapshots: Arc::new(ArcSwap::from_pointee(Snapshot::empty(&live))),
         access_log: AccessLog::start(metrics.access_log_dropped.clone()).context("the access log cannot be started")?,
@@ -96,7 +96,7 @@ async fn serve_until(options: Options, signals: Signals) -> anyhow::Result<()> {
         None => {
             ignore_hangup(hangup);
             let state = Arc::new(StateDir::open(&options.state_dir)?);
-            let follower = Follower::cold_start(&mut applier, state).await;
+            let follower = Follower::cold_start(&mut applier, state, backlog).await;
             Some(follower.follow(&options.control_socket, &shutdown).await)
         }
     };

@@ -5,6 +5,8 @@
 //! One pass per kind of resource; the time grows with the size of the configuration, not with its square.
 
 mod breaker;
+mod errors;
+mod health_check;
 mod ip_rules;
 pub mod limits;
 mod listeners;

@@ -2,6 +2,7 @@
 
 mod concurrency;
 mod configuration;
+mod events;
 mod fixture;
 mod history;
 mod honesty;
@@ -9,6 +10,8 @@ mod openapi;
 mod preconditions;
 mod publishing;
 mod refusals;
+mod reporting;
 mod resources;
+mod status;
 mod store_faults;
 mod tokens;

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Breaker, BreakerOverride, Named, Pool, ProxyProtocolVersion, is_default};
+use super::{Breaker, BreakerOverride, HealthCheck, Named, Pool, ProxyProtocolVersion, is_default};
 use crate::value::{BackendAddress, Name};
 
 /// A named group of backends that serve the same thing.
@@ -26,6 +26,9 @@ pub struct Upstream {
     /// How long connections to the backends are kept.
     #[serde(default, skip_serializing_if = "is_default")]
     pub pool: Pool,
+    /// How its backends are checked. None: they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<HealthCheck>,
     /// The circuit breaker of each backend.
     #[serde(default, skip_serializing_if = "is_default")]
     pub breaker: Breaker,

@@ -40,6 +40,12 @@ pub const HEADER_VALUE_BYTES: usize = 4_096;
 pub const QUERY_RULES: usize = 100;
 /// Bytes of the body of a fixed answer.
 pub const RESPOND_BODY_BYTES: usize = 64 << 10;
+/// Pages for errors in the settings, and likewise of one route.
+pub const ERROR_PAGES: usize = 100;
+/// Entries of each list of a route's CORS policy.
+pub const CORS_ENTRIES: usize = 100;
+/// How long a browser may be told to remember the answer to a preflight.
+pub const CORS_MAX_AGE: TimeSpan = TimeSpan::from_secs(86_400);
 /// Upstreams.
 pub const UPSTREAMS: usize = 10_000;
 /// Backends of one upstream.
@@ -60,6 +66,14 @@ pub const REQUESTS_PER_CONNECTION: u32 = 1_000_000;
 pub const FAILURE_STATUSES: usize = 500;
 /// By how much a breaker's wait may grow each time.
 pub const WAIT_BACKOFF: std::ops::RangeInclusive<f64> = 1.0..=10.0;
+/// From one health check to the next.
+pub const CHECK_INTERVAL: std::ops::RangeInclusive<TimeSpan> = TimeSpan::from_millis(100)..=TimeSpan::from_secs(86_400);
+/// How long a health check may take.
+pub const CHECK_TIMEOUT: TimeSpan = TimeSpan::from_secs(60);
+/// Header fields that a health check sends beside its own.
+pub const CHECK_FIELDS: usize = 50;
+/// Bytes of each text of a health check: path, value, service, what a body must contain.
+pub const CHECK_TEXT_BYTES: usize = 4_096;
 /// IP rules.
 pub const IP_RULES: usize = 100_000;
 /// Characters of an IP rule's comment.
