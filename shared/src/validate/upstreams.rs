@@ -3,7 +3,10 @@ use std::fmt::Display;
 use hashbrown::HashMap;
 
 use super::{References, at_most, breaker, health_check, limits, pool, unique_names};
-use crate::{Findings, config::Upstream};
+use crate::{
+    Findings,
+    config::{Upstream, UpstreamProtocol},
+};
 
 pub(super) fn check(upstreams: &[Upstream], references: &References, findings: &mut Findings) {
     at_most(limits::UPSTREAMS, upstreams.len(), "/upstreams", findings);
@@ -13,6 +16,13 @@ pub(super) fn check(upstreams: &[Upstream], references: &References, findings: &
             findings.warning(
                 format!("/upstreams/{index}"),
                 format!("no route forwards to the upstream \"{}\"", upstream.name),
+            );
+        }
+        if upstream.proxy_protocol.is_some() && upstream.protocol == UpstreamProtocol::H2c {
+            findings.error(
+                format!("/upstreams/{index}/proxy_protocol"),
+                "connections to h2c backends are shared by all clients, so no header could name one: leave it out, or write \
+                 protocol: h1",
             );
         }
         check_backends(upstream, format_args!("/upstreams/{index}/backends"), findings);
