@@ -6,6 +6,7 @@
 mod breaker;
 mod errors;
 mod forwarding;
+mod health_check;
 mod ip_rule;
 mod listener;
 mod pool;
@@ -19,10 +20,11 @@ use serde::{Deserialize, Serialize};
 pub use breaker::{Breaker, BreakerOverride, SlidingWindowType};
 pub use errors::{ErrorFormat, ErrorPage, ErrorPages, RouteErrors};
 pub use forwarding::{ClientField, Forwarding, ForwardingMode};
+pub use health_check::{FirstState, GrpcCheck, HealthCheck, HttpCheck, TcpCheck};
 pub use ip_rule::{IpRule, IpRuleAction};
 pub use listener::{EncodedSlashes, Listener, ListenerLimits, ListenerTimeouts, PathStyle};
 pub use pool::Pool;
-pub use proxy_protocol::{ProxyProtocol, ProxyProtocolMode};
+pub use proxy_protocol::{ProxyProtocol, ProxyProtocolMode, ProxyProtocolVersion};
 pub use route::{
     Action, Cors, Forward, HeaderRules, Maintenance, PathMatch, PathRewrite, QueryRewrite, Redirect, RegexRewrite,
     ReplacePrefix, Respond, ResponseHeaderRules, Rewrite, Route, RouteLimits, RouteMatch, RouteTimeouts,

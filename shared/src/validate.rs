@@ -6,6 +6,7 @@
 
 mod breaker;
 mod errors;
+mod health_check;
 mod ip_rules;
 pub mod limits;
 mod listeners;

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Breaker, BreakerOverride, Named, Pool, is_default};
+use super::{Breaker, BreakerOverride, HealthCheck, Named, Pool, ProxyProtocolVersion, is_default};
 use crate::value::{BackendAddress, Name};
 
 /// A named group of backends that serve the same thing.
@@ -13,6 +13,10 @@ pub struct Upstream {
     /// What its backends speak.
     #[serde(default, skip_serializing_if = "is_default")]
     pub protocol: UpstreamProtocol,
+    /// The version of the PROXY protocol whose header each connection to a backend begins with, naming the client. A connection is
+    /// used for requests only that would have the same header. None: no header. Not with `protocol: h2c`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy_protocol: Option<ProxyProtocolVersion>,
     /// How a backend is chosen.
     #[serde(default, skip_serializing_if = "is_default")]
     pub balance: Balance,
@@ -22,6 +26,9 @@ pub struct Upstream {
     /// How long connections to the backends are kept.
     #[serde(default, skip_serializing_if = "is_default")]
     pub pool: Pool,
+    /// How its backends are checked. None: they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<HealthCheck>,
     /// The circuit breaker of each backend.
     #[serde(default, skip_serializing_if = "is_default")]
     pub breaker: Breaker,

@@ -53,6 +53,12 @@ fn breaker(breaker: Value) -> Value {
     )
 }
 
+fn health_check(check: Value) -> Value {
+    sound_but(
+        json!({"upstreams": [{"name": "u", "health_check": check, "backends": [{"name": "a", "address": "a:1"}]}]}),
+    )
+}
+
 fn listeners(addresses: &[&str]) -> Value {
     let listener = |(index, address): (usize, &&str)| json!({"name": format!("l{index}"), "address": address});
     sound_but(json!({"listeners": addresses.iter().enumerate().map(listener).collect::<Vec<_>>()}))
@@ -181,6 +187,19 @@ fn a_proxy_protocol_needs_balancers_and_balancers_need_it() {
 }
 
 #[test]
+fn backends_that_all_clients_share_are_not_told_of_one() {
+    let upstream = |protocol: &str| {
+        sound_but(json!({"upstreams": [{
+            "name": "u", "protocol": protocol, "proxy_protocol": "v2", "backends": [{"name": "a", "address": "127.0.0.1:1"}],
+        }]}))
+    };
+    expect(&[
+        (upstream("h1"), &[]),
+        (upstream("h2c"), &[(Error, "/upstreams/0/proxy_protocol", "shared by all clients")]),
+    ]);
+}
+
+#[test]
 fn the_field_of_request_ids_means_nothing_else() {
     let header = |name: &str| sound_but(json!({"settings": {"request_id": {"header": name}}}));
     let pointer = "/settings/request_id/header";
@@ -246,6 +265,42 @@ fn breakers_stay_within_their_ranges() {
         ),
         (breaker(json!({"wait_duration_in_open_state": "2m", "wait_backoff_factor": 1})), &[]),
         (breaker(json!({"sliding_window_size": 100})), &[]),
+    ]);
+}
+
+#[test]
+fn health_checks_are_of_one_kind_and_stay_within_their_ranges() {
+    expect(&[
+        (health_check(json!({})), &[(Error, "/upstreams/0/health_check", "exactly one")]),
+        (health_check(json!({"tcp": {}, "http": {}})), &[(Error, "/upstreams/0/health_check", "exactly one")]),
+        (health_check(json!({"tcp": {}})), &[]),
+        (
+            health_check(
+                json!({"tcp": {}, "interval": "10ms", "interval_down": "2d", "timeout": "0s", "jitter": 51, "rise": 0, "fall": 101}),
+            ),
+            &[
+                (Error, "/upstreams/0/health_check/interval", "100ms to 1d"),
+                (Error, "/upstreams/0/health_check/interval_down", "100ms to 1d"),
+                (Error, "/upstreams/0/health_check/timeout", "1ms to 1m"),
+                (Error, "/upstreams/0/health_check/jitter", "0 to 50"),
+                (Error, "/upstreams/0/health_check/rise", "1 to 100"),
+                (Error, "/upstreams/0/health_check/fall", "1 to 100"),
+            ],
+        ),
+        (
+            health_check(
+                json!({"http": {"path": "x", "host": "a b", "headers": {"host": "x", "x-a": "\n"}, "expect": [], "body_contains": ""}}),
+            ),
+            &[
+                (Error, "/upstreams/0/health_check/http/path", "begin with /"),
+                (Error, "/upstreams/0/health_check/http/host", "no host"),
+                (Error, "/upstreams/0/health_check/http/headers/host", "itself"),
+                (Error, "/upstreams/0/health_check/http/headers/x-a", "printable"),
+                (Error, "/upstreams/0/health_check/http/expect", "no status passes"),
+                (Error, "/upstreams/0/health_check/http/body_contains", "1 to 4096"),
+            ],
+        ),
+        (health_check(json!({"grpc": {}})), &[(Warning, "/upstreams/0/health_check/grpc", "protocol: h2c")]),
     ]);
 }
 

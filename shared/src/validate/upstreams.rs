@@ -2,8 +2,11 @@ use std::fmt::Display;
 
 use hashbrown::HashMap;
 
-use super::{References, at_most, breaker, limits, pool, unique_names};
-use crate::{Findings, config::Upstream};
+use super::{References, at_most, breaker, health_check, limits, pool, unique_names};
+use crate::{
+    Findings,
+    config::{Upstream, UpstreamProtocol},
+};
 
 pub(super) fn check(upstreams: &[Upstream], references: &References, findings: &mut Findings) {
     at_most(limits::UPSTREAMS, upstreams.len(), "/upstreams", findings);
@@ -15,8 +18,19 @@ pub(super) fn check(upstreams: &[Upstream], references: &References, findings: &
                 format!("no route forwards to the upstream \"{}\"", upstream.name),
             );
         }
+        if upstream.proxy_protocol.is_some() && upstream.protocol == UpstreamProtocol::H2c {
+            findings.error(
+                format!("/upstreams/{index}/proxy_protocol"),
+                "connections to h2c backends are shared by all clients, so no header could name one: leave it out, or write \
+                 protocol: h1",
+            );
+        }
         check_backends(upstream, format_args!("/upstreams/{index}/backends"), findings);
         pool::check(&upstream.pool, format_args!("/upstreams/{index}/pool"), findings);
+        if let Some(check) = &upstream.health_check {
+            let pointer = format_args!("/upstreams/{index}/health_check");
+            health_check::check(check, upstream.protocol, pointer, findings);
+        }
         breaker::check(&upstream.breaker, format_args!("/upstreams/{index}/breaker"), findings);
     }
 }
