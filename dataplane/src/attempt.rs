@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use crate::{
     error::Reason,
     gate::{Barred, Pass, Verdict},
-    live::EndpointLive,
+    live::{Counted, EndpointLive},
 };
 
 /// A try that an endpoint's gate let in. Dropping it ends the try; if nothing was said of it until then, without a verdict.
@@ -15,14 +15,35 @@ pub(crate) struct Attempt {
     started: Instant,
     /// Until there is a verdict.
     pass: Option<Pass>,
+    /// Where the load of an endpoint has a bound, its place among all requests to the upstream.
+    counted: Option<Counted>,
 }
 
 impl Attempt {
     /// Begins a try at `endpoint`, if its gate lets it in.
     pub(crate) fn begin(endpoint: &Arc<EndpointLive>, now: Instant) -> Result<Self, Barred> {
         let pass = endpoint.gate.enter(now)?;
-        endpoint.metrics.in_flight.inc();
-        Ok(Self { endpoint: Arc::clone(endpoint), started: now, pass: Some(pass) })
+        endpoint.load.begin();
+        Ok(Self { endpoint: Arc::clone(endpoint), started: now, pass: Some(pass), counted: None })
+    }
+
+    /// The same if fewer than `limit` requests are under way there.
+    pub(crate) fn begin_below(endpoint: &Arc<EndpointLive>, limit: u32, now: Instant) -> Option<Self> {
+        if !endpoint.load.begin_below(limit) {
+            return None;
+        }
+        match endpoint.gate.enter(now) {
+            Ok(pass) => Some(Self { endpoint: Arc::clone(endpoint), started: now, pass: Some(pass), counted: None }),
+            Err(_) => {
+                endpoint.load.cancel();
+                None
+            }
+        }
+    }
+
+    /// Keeps the place of the request among all to its upstream, as long as the try lasts.
+    pub(crate) fn counts(&mut self, counted: Counted) {
+        self.counted = Some(counted);
     }
 
     /// Where it is made.
@@ -51,14 +72,19 @@ impl Attempt {
 
     fn judge(&mut self, verdict: Verdict, at: Instant) {
         if let Some(pass) = self.pass.take() {
-            self.endpoint.gate.judge(pass, verdict, at.saturating_duration_since(self.started), at);
+            let took = at.saturating_duration_since(self.started);
+            match verdict {
+                Verdict::Success => self.endpoint.load.answered(took, at),
+                Verdict::Failure => self.endpoint.load.failed(took, at),
+            }
+            self.endpoint.gate.judge(pass, verdict, took, at);
         }
     }
 }
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        self.endpoint.metrics.in_flight.dec();
+        self.endpoint.load.end();
         if let Some(pass) = self.pass.take() {
             self.endpoint.gate.leave(pass);
         }

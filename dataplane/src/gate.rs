@@ -38,6 +38,17 @@ impl Gate {
         Ok(Pass {})
     }
 
+    /// Whether a try may be expected to be let in: for who compares endpoints before it enters. Cheap, and no promise.
+    pub(crate) fn is_open(&self, _now: Instant) -> bool {
+        true
+    }
+
+    /// When it last began to let tries in after its health or its breaker had kept them out, if they ever did: slow start counts from
+    /// then.
+    pub(crate) fn recovered_at(&self) -> Option<Instant> {
+        None
+    }
+
     /// Takes back `pass` with what became of its try, which took so long.
     pub(crate) fn judge(&self, _pass: Pass, _verdict: Verdict, _took: Duration, _now: Instant) {}
 

@@ -31,6 +31,7 @@ mod header_rules;
 mod listener;
 mod listener_set;
 mod live;
+mod load;
 mod metrics;
 mod options;
 mod process;

@@ -8,6 +8,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Instant,
 };
 
 use shared::{
@@ -18,6 +19,7 @@ use shared::{
 use crate::{
     engine::{Capacity, PoolSettings, Upstream},
     gate::Gate,
+    load::Load,
     metrics::{EndpointMetrics, ListenerMetrics, Metrics},
 };
 
@@ -49,13 +51,35 @@ struct EndpointKey {
 /// Live state of an upstream.
 #[derive(Debug, Default)]
 pub(crate) struct UpstreamLive {
-    turn: AtomicU64,
+    /// Whose turn it is of the primaries, and of the backups: shared by all workers, so that the order is exact.
+    pub(crate) turns: [AtomicU64; 2],
+    /// Requests under way to all endpoints, where the load of each has a bound; else nobody counts.
+    in_flight: AtomicU64,
 }
 
-impl UpstreamLive {
-    /// Takes the next turn of the upstream's schedule; shared by all workers, so that the order is exact.
-    pub(crate) fn next_turn(&self) -> u64 {
-        self.turn.fetch_add(1, Ordering::Relaxed)
+/// One request under way to an upstream, as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    upstream: Arc<UpstreamLive>,
+    count: u64,
+}
+
+impl Counted {
+    /// One more.
+    pub(crate) fn new(upstream: &Arc<UpstreamLive>) -> Self {
+        let count = upstream.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
+        Self { upstream: Arc::clone(upstream), count }
+    }
+
+    /// How many there were when it began, with it.
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.upstream.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -71,6 +95,8 @@ pub(crate) struct EndpointLive {
     pub(crate) address: BackendAddress,
     /// Counters.
     pub(crate) metrics: EndpointMetrics,
+    /// What it has to do.
+    pub(crate) load: Arc<Load>,
     /// Whether it may be used.
     pub(crate) gate: Gate,
     /// How long its connections are kept.
@@ -125,13 +151,15 @@ impl Live {
         parts.next_endpoint += 1;
         let id = parts.next_endpoint;
         let (metrics, capacity) = (self.metrics.endpoint(upstream, backend), Arc::new(Capacity::new(id)));
-        metrics.watch_connections(&capacity);
+        let load = Arc::new(Load::new(Instant::now()));
+        metrics.watch(&capacity, &load);
         let endpoint = Arc::new(EndpointLive {
             id,
             upstream: upstream.clone(),
             backend: backend.clone(),
             address: address.clone(),
             metrics,
+            load,
             gate: Gate::default(),
             pool: PoolSettings::new(&config::Pool::default()),
             capacity,
@@ -188,13 +216,13 @@ mod tests {
         let address: BackendAddress = "127.0.0.1:1".parse().unwrap();
         let (first, second) = (live.endpoint(&u, &a, &address), live.endpoint(&u, &b, &address));
         assert_ne!(first.id, second.id);
-        live.upstream(&u).next_turn();
+        live.upstream(&u).turns[0].fetch_add(1, Ordering::Relaxed);
         live.retain(|_| true, |_| true);
         assert_eq!(live.endpoint(&u, &a, &address).id, first.id);
-        assert_eq!(live.upstream(&u).next_turn(), 1);
+        assert_eq!(live.upstream(&u).turns[0].load(Ordering::Relaxed), 1);
         live.retain(|_| false, |endpoint| endpoint.backend == b);
         assert!(first.is_removed() && !second.is_removed());
         assert_ne!(live.endpoint(&u, &a, &address).id, first.id);
-        assert_eq!(live.upstream(&u).next_turn(), 0);
+        assert_eq!(live.upstream(&u).turns[0].load(Ordering::Relaxed), 0);
     }
 }

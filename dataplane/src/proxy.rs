@@ -195,8 +195,8 @@ pub(crate) fn choose(
     let Picked { backend, attempt } = upstream.pick(&affinity, &[], record.started(), || record.chance())?;
     let transforms = route.transforms.as_deref();
     let facts = transforms.map(|_| Facts {
-        upstream: backend.live.upstream.as_str(),
-        backend: backend.live.backend.as_str(),
+        upstream: attempt.endpoint().upstream.as_str(),
+        backend: attempt.endpoint().backend.as_str(),
         ..facts(&request, route, listener, connection, from, record)
     });
     let rewrite = transforms.and_then(|transforms| transforms.rewrite.as_ref()).zip(facts.as_ref());
