@@ -1,4 +1,4 @@
-//! The admin endpoint: metrics, liveness, readiness.
+//! The admin endpoint: metrics, live state, liveness, readiness.
 
 use std::{
     convert::Infallible,
@@ -6,9 +6,10 @@ use std::{
     io,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
@@ -21,7 +22,7 @@ use tokio::{
 };
 use tracing::warn;
 
-use crate::{apply::Status, metrics::Metrics};
+use crate::{apply::Status, metrics::Metrics, snapshot::Snapshot, status};
 
 /// How long a request head may take.
 const HEAD: Duration = Duration::from_secs(10);
@@ -29,8 +30,20 @@ const HEAD: Duration = Duration::from_secs(10);
 const CONNECTIONS: usize = 64;
 /// How long a connection may take in all: whoever does not read the answer gives its place back.
 const LIFE: Duration = Duration::from_secs(30);
-/// Texts of metrics that exist at one time, for each may have many megabytes; the other places are left for health.
+/// Texts of metrics and live state that exist at one time, for each may have many megabytes; the other places are left for
+/// health.
 const SCRAPES: usize = 4;
+
+/// What is served.
+#[derive(Clone)]
+pub(crate) struct Sources {
+    /// Counters.
+    pub(crate) metrics: Metrics,
+    /// What readiness is judged by.
+    pub(crate) status: watch::Receiver<Status>,
+    /// What acts.
+    pub(crate) snapshots: Arc<ArcSwap<Snapshot>>,
+}
 
 /// The admin endpoint, bound and not yet serving.
 pub(crate) struct Admin {
@@ -53,7 +66,7 @@ impl Admin {
     }
 
     /// Serves until dropped.
-    pub(crate) async fn serve(self, metrics: Metrics, status: watch::Receiver<Status>) {
+    pub(crate) async fn serve(self, sources: Sources) {
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         let scrapes = Arc::new(Semaphore::new(SCRAPES));
         loop {
@@ -67,14 +80,13 @@ impl Admin {
             };
             // No waiting for a place: a health check would wait with it. It is closed, and sees that soon.
             let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
-            let (metrics, status, scrapes) = (metrics.clone(), status.clone(), Arc::clone(&scrapes));
+            let (sources, scrapes) = (sources.clone(), Arc::clone(&scrapes));
             tokio::spawn(async move {
                 // A scrape's place is kept until its connection is done with the text, which is when the connection ends.
                 let held = Arc::new(Mutex::new(None));
                 let service = service_fn(|request| {
-                    let (metrics, status) = (metrics.clone(), status.clone());
-                    let (scrapes, held) = (Arc::clone(&scrapes), Arc::clone(&held));
-                    async move { Ok::<_, Infallible>(answer(&request, metrics, &status, scrapes, &held).await) }
+                    let (sources, scrapes, held) = (sources.clone(), Arc::clone(&scrapes), Arc::clone(&held));
+                    async move { Ok::<_, Infallible>(answer(&request, sources, scrapes, &held).await) }
                 });
                 let mut served = http1::Builder::new();
                 served.timer(TokioTimer::new()).header_read_timeout(HEAD);
@@ -87,8 +99,7 @@ impl Admin {
 
 async fn answer(
     request: &Request<Incoming>,
-    metrics: Metrics,
-    status: &watch::Receiver<Status>,
+    sources: Sources,
     scrapes: Arc<Semaphore>,
     held: &Mutex<Option<OwnedSemaphorePermit>>,
 ) -> Response<Full<Bytes>> {
@@ -97,26 +108,42 @@ async fn answer(
     }
     match request.uri().path() {
         "/metrics" => {
-            let Ok(turn) = scrapes.try_acquire_owned() else {
-                return text(StatusCode::SERVICE_UNAVAILABLE, "too many scrapes are under way\n".to_owned());
+            let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            large(content_type, scrapes, held, move || sources.metrics.render()).await
+        }
+        "/status" => {
+            let render = move || {
+                let whole = status::of_all(&sources.snapshots.load(), Instant::now());
+                serde_json::to_string(&whole).expect("names are the only keys")
             };
-            *held.lock().unwrap_or_else(PoisonError::into_inner) = Some(turn);
-            let rendered = tokio::task::spawn_blocking(move || metrics.render()).await;
-            let Ok(rendered) = rendered else {
-                return text(StatusCode::INTERNAL_SERVER_ERROR, "writing the metrics panicked\n".to_owned());
-            };
-            let mut response = text(StatusCode::OK, rendered);
-            // The place is given back with the connection; the next scrape makes another.
-            response.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
-            let openmetrics =
-                header::HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
-            response.headers_mut().insert(header::CONTENT_TYPE, openmetrics);
-            response
+            large("application/json", scrapes, held, render).await
         }
         "/healthz" => text(StatusCode::OK, "ok\n".to_owned()),
-        "/readyz" => readiness(&status.borrow()),
-        _ => text(StatusCode::NOT_FOUND, "here are /metrics, /healthz and /readyz\n".to_owned()),
+        "/readyz" => readiness(&sources.status.borrow()),
+        _ => text(StatusCode::NOT_FOUND, "here are /metrics, /status, /healthz and /readyz\n".to_owned()),
     }
+}
+
+/// A text that may be large, if not too many of them are under way.
+async fn large(
+    content_type: &'static str,
+    scrapes: Arc<Semaphore>,
+    held: &Mutex<Option<OwnedSemaphorePermit>>,
+    render: impl FnOnce() -> String + Send + 'static,
+) -> Response<Full<Bytes>> {
+    let Ok(turn) = scrapes.try_acquire_owned() else {
+        return text(StatusCode::SERVICE_UNAVAILABLE, "too many scrapes are under way\n".to_owned());
+    };
+    *held.lock().unwrap_or_else(PoisonError::into_inner) = Some(turn);
+    let Ok(rendered) = tokio::task::spawn_blocking(render).await else {
+        return text(StatusCode::INTERNAL_SERVER_ERROR, "writing the answer panicked\n".to_owned());
+    };
+    let mut response = text(StatusCode::OK, rendered);
+    let fields = response.headers_mut();
+    // The place is given back with the connection; the next scrape makes another.
+    fields.insert(header::CONNECTION, header::HeaderValue::from_static("close"));
+    fields.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
+    response
 }
 
 fn readiness(status: &Status) -> Response<Full<Bytes>> {

@@ -12,7 +12,7 @@ mod targets;
 mod tier;
 mod weighted;
 
-pub(crate) use targets::{Asking, Targets};
+pub(crate) use targets::{Asking, Target, Targets};
 
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 
 use crate::{
     admission::Place,
+    arrival::Arrival,
     metrics::ListenerMetrics,
     snapshot::{Listener, Snapshot},
     worker::Worker,
@@ -20,10 +21,12 @@ use crate::{
 
 /// What all requests of a client connection share.
 pub(crate) struct Connection {
-    /// The peer's address, never an IPv4-mapped one.
+    /// The peer's address, never an IPv4-mapped one. If a balancer in front said whose connection it is, that one's.
     pub(crate) peer: IpAddr,
     /// How it is written.
     pub(crate) peer_text: Box<str>,
+    /// What a balancer in front said, if one did.
+    pub(crate) arrival: Option<Box<Arrival>>,
     /// Where snapshots hold the listener.
     slot: usize,
     /// Requests so far.
@@ -54,13 +57,21 @@ impl Drop for Open {
 }
 
 impl Connection {
-    /// A connection from `peer` by `listener`, which snapshots hold in `slot`, and where it has a `place`.
-    pub(crate) fn new(peer: IpAddr, slot: usize, listener: Arc<Listener>, place: Place) -> Self {
+    /// A connection from `peer`, whom a balancer may have named, by `listener`, which snapshots hold in `slot`, and where it has
+    /// a `place`.
+    pub(crate) fn new(
+        peer: IpAddr,
+        arrival: Option<Box<Arrival>>,
+        slot: usize,
+        listener: Arc<Listener>,
+        place: Place,
+    ) -> Self {
         let peer = peer.to_canonical();
         let open = Open::new(&listener.metrics, place);
         Self {
             peer,
             peer_text: peer.to_string().into(),
+            arrival,
             slot,
             requests: Cell::new(0),
             listener: RefCell::new(listener),
@@ -81,6 +92,11 @@ impl Connection {
     /// How `client`, mostly the peer, is written.
     pub(crate) fn text_of(&self, client: IpAddr) -> Cow<'_, str> {
         if client == self.peer { Cow::Borrowed(&self.peer_text) } else { Cow::Owned(client.to_string()) }
+    }
+
+    /// How the address at the other end of the socket is written: the peer's, or that of the balancer in front.
+    pub(crate) fn socket_peer(&self) -> &str {
+        self.arrival.as_ref().map_or(&self.peer_text, |arrival| &arrival.balancer)
     }
 
     /// What holds for a head that begins now: its limits, and how long it may take.

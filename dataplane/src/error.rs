@@ -18,6 +18,8 @@ pub(crate) enum Reason {
     NotImplemented,
     /// A version of HTTP other than 1.0 and 1.1.
     VersionUnsupported,
+    /// The connection does not begin as the PROXY protocol asks.
+    ProxyProtocol,
     /// The request did not come in time.
     RequestTimeout,
     /// The request's body is larger than allowed.
@@ -60,13 +62,14 @@ pub(crate) enum Reason {
 
 impl Reason {
     /// All reasons, for metrics.
-    pub(crate) const ALL: [Self; 25] = [
+    pub(crate) const ALL: [Self; 26] = [
         Self::BadRequest,
         Self::HeadTooLarge,
         Self::TargetTooLong,
         Self::ExpectationFailed,
         Self::NotImplemented,
         Self::VersionUnsupported,
+        Self::ProxyProtocol,
         Self::RequestTimeout,
         Self::BodyTooLarge,
         Self::MethodRefused,
@@ -97,6 +100,7 @@ impl Reason {
             Self::ExpectationFailed => "expectation_failed",
             Self::NotImplemented => "not_implemented",
             Self::VersionUnsupported => "version_unsupported",
+            Self::ProxyProtocol => "proxy_protocol",
             Self::RequestTimeout => "request_timeout",
             Self::BodyTooLarge => "body_too_large",
             Self::MethodRefused => "method_refused",
@@ -123,7 +127,7 @@ impl Reason {
     pub(crate) const fn status(self) -> u16 {
         match self {
             Self::MaxForwards => 200,
-            Self::BadRequest => 400,
+            Self::BadRequest | Self::ProxyProtocol => 400,
             Self::RequestTimeout => 408,
             Self::BodyTooLarge => 413,
             Self::TargetTooLong => 414,
@@ -174,6 +178,7 @@ impl Reason {
     pub(crate) const fn proxy_error(self) -> &'static str {
         match self {
             Self::BadRequest
+            | Self::ProxyProtocol
             | Self::ClientGone
             | Self::ClientTooSlow
             | Self::MaxForwards
@@ -215,6 +220,8 @@ impl Reason {
             Self::ConnectionsExhausted => "The backend is busy. Try again in a moment.",
             Self::ConnectFailed | Self::UpstreamReset | Self::BadResponse => "The backend failed to answer.",
             Self::ConnectTimeout | Self::UpstreamTimeout => "The backend did not answer in time.",
+            // Only for the log: nobody is told.
+            Self::ProxyProtocol => "The connection does not begin as it must.",
             Self::ClientGone => "The client went away.",
             Self::ClientTooSlow => "The client took its response too slowly.",
             Self::TotalTimeout => "The request took too long.",

@@ -5,9 +5,34 @@
 
 use std::time::{Duration, Instant};
 
+use shared::{
+    status::{AdminState, BreakerState, BreakerStatus, EffectiveState, Health, HealthStatus, Transition},
+    value::Timestamp,
+};
+
 /// The gate of one endpoint. Shared by all workers; no lock on the request path.
-#[derive(Debug, Default)]
-pub(crate) struct Gate {}
+#[derive(Debug)]
+pub(crate) struct Gate {
+    since: Timestamp,
+}
+
+/// What a gate shows of itself.
+pub(crate) struct GateStatus {
+    /// What follows from the three inputs.
+    pub(crate) state: EffectiveState,
+    /// Why, in one word.
+    pub(crate) reason: String,
+    /// Since when.
+    pub(crate) since: Timestamp,
+    /// What the operator wants.
+    pub(crate) admin: AdminState,
+    /// What checks say.
+    pub(crate) health: HealthStatus,
+    /// What the breaker says.
+    pub(crate) breaker: BreakerStatus,
+    /// The last transitions, the newest first; at most 8.
+    pub(crate) transitions: Vec<Transition>,
+}
 
 /// What a try was let in with. Given back by [`Gate::judge`] or [`Gate::leave`].
 #[derive(Debug)]
@@ -32,7 +57,39 @@ pub(crate) enum Barred {
     Breaker(Duration),
 }
 
+impl Default for Gate {
+    fn default() -> Self {
+        Self { since: Timestamp::now() }
+    }
+}
+
 impl Gate {
+    /// What it shows.
+    pub(crate) fn status(&self, _now: Instant) -> GateStatus {
+        let breaker = BreakerStatus {
+            state: BreakerState::Closed,
+            since: self.since,
+            open_until: None,
+            forced: None,
+            calls: 0,
+            failed: 0,
+            slow: 0,
+            failure_rate: None,
+            slow_call_rate: None,
+            permits: 0,
+            consecutive_openings: 0,
+        };
+        GateStatus {
+            state: EffectiveState::Serving,
+            reason: AdminState::Active.word().to_owned(),
+            since: self.since,
+            admin: AdminState::Active,
+            health: HealthStatus { state: Health::Unchecked, since: self.since, last_check: None },
+            breaker,
+            transitions: Vec::new(),
+        }
+    }
+
     /// Lets a try in that begins `now`, or says why not.
     pub(crate) fn enter(&self, _now: Instant) -> Result<Pass, Barred> {
         Ok(Pass {})

@@ -1,6 +1,6 @@
 //! HTTP/2 (RFC 9113) on both sides, over the `h2` crate.
 //!
-//! [`connection`] drives one client connection and starts a task for each stream; [`stream`] is the life of one request, with the
+//! [`connection`] drives one client connection and has one of the [`tasks`] serve each stream; [`stream`] is the life of one request, with the
 //! same steps as [`proxy`](mod@crate::proxy). [`transport`] stands between `h2` and the socket: it sends what one turn of the
 //! connection has written in one system call, and [`watch`]es frames that cost us more than they cost a hostile peer.
 //! All numbers are in [`limits`].
@@ -11,6 +11,7 @@
 //! A request's head becomes the bytes of an HTTP/1.1 head, so that one parser, one routing and one rewriting serve both
 //! versions. Everything of a connection stays on its worker's thread.
 
+mod arena;
 mod backend_head;
 mod chunk;
 mod connection;
@@ -30,14 +31,17 @@ mod request_head;
 mod response_head;
 mod response_reader;
 mod stream;
+mod tasks;
 mod trailers;
 mod transport;
 mod upload;
 mod watch;
 
+pub(crate) use arena::Arena;
 pub(crate) use connection::serve;
 pub(crate) use forward::{Finished, from_http1};
 pub(crate) use links::Links;
+pub(crate) use tasks::Tasks;
 pub(crate) use watch::Guard;
 
 /// With what a client begins that speaks HTTP/2 at once (RFC 9113 §3.4).

@@ -8,8 +8,9 @@ use tracing::warn;
 
 use crate::{
     admission::Place,
+    arrival,
     connection::Connection,
-    engine::Stop,
+    engine::{Client, Stop},
     proxy,
     worker::{Listen, Worker},
 };
@@ -63,13 +64,18 @@ pub(crate) async fn accept(worker: Rc<Worker>, listen: Listen) {
     let settings = || worker.with_snapshot(|snapshot| Arc::clone(snapshot.listener(slot).unwrap_or(&last)));
     let connect = |stream: TcpStream, peer: SocketAddr, mut place: Place| {
         let listener = settings();
-        let limit = listener.connections_per_client.filter(|_| !listener.trusts(peer.ip()));
-        if !place.is_for(peer.ip(), limit) {
+        if listener.awaits_header(peer.ip()) {
+            let served = arrival::welcome(Rc::clone(&worker), peer, slot, listener, place, stream, ends.clone());
+            worker.spawn(worker.connections.track_future(served));
+            return;
+        }
+        if !place.is_for(peer.ip(), listener.limit_for(peer.ip())) {
             listener.metrics.refused.inc();
             return;
         }
-        let connection = Connection::new(peer.ip(), slot, listener, place);
-        let served = proxy::serve(Rc::clone(&worker), connection, stream, ends.clone());
+        let connection = Connection::new(peer.ip(), None, slot, listener, place);
+        let client = Client::new(stream, worker.deadlines.deadline(), ends.clone());
+        let served = proxy::serve(Rc::clone(&worker), connection, client);
         worker.spawn(worker.connections.track_future(served));
     };
     let listener = match tokio::net::TcpListener::from_std(socket) {

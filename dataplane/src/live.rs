@@ -13,11 +13,13 @@ use std::{
 
 use shared::{
     config,
+    status::{Event, Transition},
     value::{BackendAddress, Name},
 };
 
 use crate::{
     engine::{Capacity, PoolSettings, Upstream},
+    events::Events,
     gate::Gate,
     load::Load,
     metrics::{EndpointMetrics, ListenerMetrics, Metrics},
@@ -26,6 +28,7 @@ use crate::{
 /// The registry of live state. Locked while a snapshot is compiled, never on the request path.
 pub(crate) struct Live {
     metrics: Metrics,
+    events: Events,
     parts: Mutex<Parts>,
 }
 
@@ -103,6 +106,7 @@ pub(crate) struct EndpointLive {
     pub(crate) pool: PoolSettings,
     /// How many connections are open and may be.
     pub(crate) capacity: Arc<Capacity<Upstream>>,
+    events: Events,
     removed: AtomicBool,
 }
 
@@ -118,6 +122,13 @@ impl EndpointLive {
         self.removed.load(Ordering::Relaxed)
     }
 
+    #[expect(dead_code, reason = "no gate has transitions yet")]
+    /// Tells that its state changed: log, metric and event stream follow. Never waits.
+    pub(crate) fn publish(&self, transition: Transition) {
+        let (upstream, backend) = (self.upstream.clone(), self.backend.clone());
+        self.events.publish(Event { upstream, backend, address: self.address.to_string(), transition });
+    }
+
     /// Brings changed settings to act, on connections that are open, too.
     pub(crate) fn configure(&self, pool: &config::Pool, max_connections: Option<u32>) {
         self.pool.set(pool);
@@ -126,9 +137,9 @@ impl EndpointLive {
 }
 
 impl Live {
-    /// An empty registry that makes its counters in `metrics`.
-    pub(crate) fn new(metrics: Metrics) -> Self {
-        Self { metrics, parts: Mutex::default() }
+    /// An empty registry that makes its counters in `metrics`, and whose endpoints tell `events` of their transitions.
+    pub(crate) fn new(metrics: Metrics, events: Events) -> Self {
+        Self { metrics, events, parts: Mutex::default() }
     }
 
     /// The counters that all state here is registered with.
@@ -163,6 +174,7 @@ impl Live {
             gate: Gate::default(),
             pool: PoolSettings::new(&config::Pool::default()),
             capacity,
+            events: self.events.clone(),
             removed: AtomicBool::new(false),
         });
         parts.endpoints.insert(key, Arc::clone(&endpoint));
@@ -211,7 +223,7 @@ mod tests {
 
     #[test]
     fn state_is_the_same_until_no_snapshot_names_it() {
-        let live = Live::new(Metrics::new());
+        let live = Live::new(Metrics::new(), Events::unheard());
         let [u, a, b] = ["u", "a", "b"].map(|name| name.parse::<Name>().unwrap());
         let address: BackendAddress = "127.0.0.1:1".parse().unwrap();
         let (first, second) = (live.endpoint(&u, &a, &address), live.endpoint(&u, &b, &address));

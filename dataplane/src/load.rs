@@ -81,13 +81,11 @@ impl Load {
     }
 
     /// Tries that began, ever.
-    #[cfg_attr(not(test), expect(dead_code, reason = "nobody shows it yet"))]
     pub(crate) fn tries(&self) -> u64 {
         self.tries.load(Ordering::Relaxed) >> IN_FLIGHT_BITS
     }
 
     /// Tries that failed, ever.
-    #[cfg_attr(not(test), expect(dead_code, reason = "nobody shows it yet"))]
     pub(crate) fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
     }
@@ -112,7 +110,6 @@ impl Load {
 
     /// Times to the response head over the last two to four minutes, in microseconds: the median, and that of the slowest in a
     /// hundred. None without responses.
-    #[cfg_attr(not(test), expect(dead_code, reason = "nobody shows it yet"))]
     pub(crate) fn quantiles(&self, now: Instant) -> Option<[u64; 2]> {
         self.latencies.get()?.quantiles([0.5, 0.99], now.saturating_duration_since(self.born))
     }

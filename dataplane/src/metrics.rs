@@ -4,6 +4,7 @@ mod backends;
 mod histogram;
 mod http2;
 mod sampled;
+mod transitions;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -17,14 +18,15 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::{Registry, Unit},
 };
-use shared::value::Name;
+use shared::{status::Event, value::Name};
 
 pub(crate) use backends::EndpointMetrics;
 
-use crate::{error::Reason, protocol::Protocol};
+use crate::{arrival, error::Reason, protocol::Protocol};
 use backends::Backends;
 use histogram::Histogram;
 pub(crate) use http2::{Http2Metrics, Http2Side};
+use transitions::Transitions;
 
 /// All counters of the process; clones share them.
 #[derive(Clone)]
@@ -34,10 +36,12 @@ pub(crate) struct Metrics {
     durations: Family<RouteLabel, Histogram>,
     generated: Family<ReasonLabel, Counter>,
     backends: Backends,
+    transitions: Transitions,
     connections: Family<ListenerLabel, Counter>,
     connections_open: Family<ListenerLabel, Gauge>,
     listener_requests: Family<ProtocolLabels, Counter>,
     connections_refused: Family<ListenerLabel, Counter>,
+    proxy_protocol_refused: Family<RefusalLabels, Counter>,
     /// HTTP/2 connections.
     pub(crate) http2: Http2Metrics,
     /// Open connections of each listener that has counters.
@@ -50,6 +54,10 @@ pub(crate) struct Metrics {
     pub(crate) rejected: Counter,
     /// Access-log lines that were dropped because the writer was behind or could not write.
     pub(crate) access_log_dropped: Counter,
+    /// Events that were dropped because nobody took them in time.
+    pub(crate) events_lost: Counter,
+    /// Reports that could not be sent whole because the control plane read too slowly.
+    pub(crate) reports_dropped: Counter,
     /// Connections that ended by a panic.
     pub(crate) panics: Counter,
     /// Times that accepting failed (out of descriptors or buffers).
@@ -118,6 +126,12 @@ struct ProtocolLabels {
     protocol: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefusalLabels {
+    listener: String,
+    reason: &'static str,
+}
+
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 impl Metrics {
@@ -130,16 +144,20 @@ impl Metrics {
             durations: Family::default(),
             generated: Family::default(),
             backends: Backends::default(),
+            transitions: Transitions::default(),
             connections: Family::default(),
             connections_open: Family::default(),
             listener_requests: Family::default(),
             http2: Http2Metrics::new(&mut registry),
             connections_refused: Family::default(),
+            proxy_protocol_refused: Family::default(),
             listeners: Arc::default(),
             revision: Gauge::default(),
             applied: Counter::default(),
             rejected: Counter::default(),
             access_log_dropped: Counter::default(),
+            events_lost: Counter::default(),
+            reports_dropped: Counter::default(),
             panics: Counter::default(),
             accept_errors: Counter::default(),
         };
@@ -152,6 +170,7 @@ impl Metrics {
         );
         registry.register("generated_responses", "Answers that no backend gave, by reason", metrics.generated.clone());
         metrics.backends.register(&mut registry);
+        metrics.transitions.register(&mut registry);
         registry.register("connections", "Connections accepted", metrics.connections.clone());
         registry.register("connections_open", "Connections open", metrics.connections_open.clone());
         registry.register(
@@ -164,10 +183,25 @@ impl Metrics {
             "Connections closed at once because their client has too many",
             metrics.connections_refused.clone(),
         );
+        registry.register(
+            "proxy_protocol_refused",
+            "Connections closed for the header of the PROXY protocol, by listener and reason",
+            metrics.proxy_protocol_refused.clone(),
+        );
         registry.register("revision", "The configuration revision that acts on traffic", metrics.revision.clone());
         registry.register("snapshots_applied", "Snapshots applied", metrics.applied.clone());
         registry.register("snapshots_rejected", "Snapshots refused", metrics.rejected.clone());
         registry.register("access_log_dropped", "Access-log lines dropped", metrics.access_log_dropped.clone());
+        registry.register(
+            "events_lost",
+            "Transitions of endpoints that no event tells of",
+            metrics.events_lost.clone(),
+        );
+        registry.register(
+            "reports_dropped",
+            "Reports that were not sent whole because the control plane read too slowly",
+            metrics.reports_dropped.clone(),
+        );
         registry.register("panics", "Connections ended by a panic", metrics.panics.clone());
         registry.register("accept_errors", "Failed accepts", metrics.accept_errors.clone());
         for reason in Reason::ALL {
@@ -209,9 +243,15 @@ impl Metrics {
         self.backends.endpoint(upstream, backend)
     }
 
+    /// Counts a change of an endpoint's state. Off the request path.
+    pub(crate) fn transition(&self, event: &Event) {
+        self.transitions.count(event);
+    }
+
     /// Forgets the counters of all backends but `kept` (upstream and backend): else they would only ever grow in number.
     pub(crate) fn retain_endpoints(&self, kept: &HashSet<(Name, Name)>) {
         self.backends.retain(kept);
+        self.transitions.retain(kept);
     }
 
     /// Handles of the listener `name`.
@@ -231,6 +271,11 @@ impl Metrics {
         }
     }
 
+    /// Counts a connection of the listener `name` that was closed for its header of the PROXY protocol, or for having none.
+    pub(crate) fn proxy_protocol_refused(&self, name: &Name, reason: &'static str) {
+        self.proxy_protocol_refused.get_or_create_owned(&RefusalLabels { listener: name.to_string(), reason }).inc();
+    }
+
     /// Forgets the counters of all listeners but `kept`. Those whose connections still drain stay until a later call.
     pub(crate) fn retain_listeners(&self, kept: &HashSet<&Name>) {
         let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
@@ -245,6 +290,9 @@ impl Metrics {
                         .remove(&ProtocolLabels { listener: name.to_string(), protocol: protocol.word() });
                 }
                 self.connections_refused.remove(&label);
+                for reason in arrival::refusals() {
+                    self.proxy_protocol_refused.remove(&RefusalLabels { listener: name.to_string(), reason });
+                }
             }
             keep
         });

@@ -11,8 +11,18 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 use crate::{
-    access_log::AccessLog, admin::Admin, apply::Applier, control::Follower, file, live::Live, metrics::Metrics,
-    options::Options, snapshot::Snapshot, state::StateDir, worker::Common,
+    access_log::AccessLog,
+    admin::{Admin, Sources},
+    apply::Applier,
+    control::Follower,
+    events::{Backlog, Events},
+    file,
+    live::Live,
+    metrics::Metrics,
+    options::Options,
+    snapshot::Snapshot,
+    state::StateDir,
+    worker::Common,
 };
 
 /// Threads of the runtime beside the workers.
@@ -55,20 +65,25 @@ async fn serve(options: Options) -> anyhow::Result<()> {
 async fn serve_until(options: Options, signals: Signals) -> anyhow::Result<()> {
     let Signals { shutdown, hangup, reopen, .. } = signals;
     let metrics = Metrics::new();
-    let live = Live::new(metrics.clone());
+    let (events, published) = Events::channel(&metrics);
+    // A file's data plane tells nobody.
+    let backlog = options.config.is_none().then(|| Arc::new(Backlog::new(&metrics)));
+    tokio::spawn(published.write_down(backlog.clone()));
+    let live = Live::new(metrics.clone(), events);
     let common = Common {
         snapshots: Arc::new(ArcSwap::from_pointee(Snapshot::empty(&live))),
         access_log: AccessLog::start(metrics.access_log_dropped.clone()).context("the access log cannot be started")?,
         metrics: metrics.clone(),
         connections: TaskTracker::new(),
     };
-    let connections = common.connections.clone();
+    let (connections, snapshots) = (common.connections.clone(), Arc::clone(&common.snapshots));
     let workers = options.workers.map_or_else(|| available_parallelism().map_or(1, usize::from), usize::from);
     let origin = if options.config.is_some() { Origin::File } else { Origin::Store };
     let admin = Admin::bind(options.admin_address).await?;
     let mut applier = Applier::start(workers, origin, options.log_dir.clone(), live, common)
         .context("the workers cannot be started")?;
-    let admin = tokio::spawn(admin.serve(metrics, applier.status()));
+    let sources = Sources { metrics, status: applier.status(), snapshots };
+    let admin = tokio::spawn(admin.serve(sources));
     info!(workers, admin = %options.admin_address, "the data plane is up");
     reopen_on_signal(reopen, &applier);
 

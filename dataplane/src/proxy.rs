@@ -11,14 +11,13 @@ use std::{
 
 use http1::{Asked, Method, RequestBody, ResponseBody, ResponseHead, Upgrade, write};
 use shared::{config::UpstreamProtocol, value::Timestamp};
-use tokio::net::TcpStream;
 
 use crate::{
     answer::{self, Answer, Instead},
     attempt::Attempt,
     client_address,
     connection::Connection,
-    engine::{self, Client, Ended, Exchange, Read, Scratch, Span, Stop, Terms, Timeouts, Upstream, Wanted},
+    engine::{self, Client, Ended, Exchange, Read, Scratch, Span, Terms, Timeouts, Upstream, Wanted},
     error::Reason,
     forwarding::{self, Hop},
     h2::{self, Finished},
@@ -63,36 +62,38 @@ enum Next {
     Close,
 }
 
-/// Serves one client connection until it ends, or after `stop` until the request under way is answered.
-pub(crate) async fn serve(worker: Rc<Worker>, connection: Connection, stream: TcpStream, stop: Stop) {
-    let mut client = Client::new(stream, worker.deadlines.deadline(), stop);
-    let mut memory: Option<Box<Scratch>> = None;
-    loop {
-        let idle = connection.listener.borrow().idle;
-        let read = client.read_head(&worker, &mut memory, idle, || connection.limits(&worker)).await;
-        let Some(mut scratch) = memory.take() else { return };
-        let refused = match read {
-            Read::Head => None,
-            Read::Fault(_) if begins_http2(&worker, &connection, &client) => {
-                worker.give_back(scratch);
-                return Box::pin(h2::serve(worker, connection, client)).await;
+/// Serves one client connection until it ends, or after it is told to stop until the request under way is answered.
+#[expect(clippy::manual_async_fn, reason = "an async function has room for its arguments twice")]
+pub(crate) fn serve(worker: Rc<Worker>, connection: Connection, mut client: Client) -> impl Future<Output = ()> {
+    async move {
+        let mut memory: Option<Box<Scratch>> = None;
+        loop {
+            let idle = connection.listener.borrow().idle;
+            let read = client.read_head(&worker, &mut memory, idle, || connection.limits(&worker)).await;
+            let Some(mut scratch) = memory.take() else { return };
+            let refused = match read {
+                Read::Head => None,
+                Read::Fault(_) if begins_http2(&worker, &connection, &client) => {
+                    worker.give_back(scratch);
+                    return Box::pin(h2::serve(worker, connection, client)).await;
+                }
+                Read::Fault(fault) => Some((Reason::of_request(fault), Some(fault.word()))),
+                Read::TooSlow => Some((Reason::RequestTimeout, None)),
+                Read::End => return worker.give_back(scratch),
+            };
+            // In boxes, so that a connection that waits for a request has no room for what only a request needs.
+            let next = match refused {
+                None => Box::pin(handle(&worker, &connection, &mut client, &mut scratch)).await,
+                Some((reason, detail)) => {
+                    Box::pin(refuse(&worker, &connection, &mut client, &mut scratch, reason, detail)).await
+                }
+            };
+            worker.give_back(scratch);
+            match next {
+                Next::Keep => {}
+                Next::Linger => return Box::pin(client.linger()).await,
+                Next::Close => return,
             }
-            Read::Fault(fault) => Some((Reason::of_request(fault), Some(fault.word()))),
-            Read::TooSlow => Some((Reason::RequestTimeout, None)),
-            Read::End => return worker.give_back(scratch),
-        };
-        // In boxes, so that a connection that waits for a request has no room for what only a request needs.
-        let next = match refused {
-            None => Box::pin(handle(&worker, &connection, &mut client, &mut scratch)).await,
-            Some((reason, detail)) => {
-                Box::pin(refuse(&worker, &connection, &mut client, &mut scratch, reason, detail)).await
-            }
-        };
-        worker.give_back(scratch);
-        match next {
-            Next::Keep => {}
-            Next::Linger => return Box::pin(client.linger()).await,
-            Next::Close => return,
         }
     }
 }
@@ -485,7 +486,7 @@ mod tests {
     #[test]
     #[expect(unreachable_code, reason = "only the types are of interest")]
     fn a_waiting_connection_is_small_and_a_request_little() {
-        let waits = size(|| serve(unreachable!(), unreachable!(), unreachable!(), unreachable!()));
+        let waits = size(|| serve(unreachable!(), unreachable!(), unreachable!()));
         assert!(waits <= 576, "{waits} bytes for each idle connection");
         let asks = size(|| handle(unreachable!(), unreachable!(), unreachable!(), unreachable!()));
         assert!(asks <= 1536, "{asks} bytes are allocated for each request");

@@ -146,6 +146,7 @@ impl<'a> AccessRecord<'a> {
         line.plain(r#"{"time":"#, worker.clock.rfc3339(self.started));
         line.plain(r#","request_id":"#, self.request_id.hyphenated().encode_lower(&mut [0; Hyphenated::LENGTH]));
         line.plain(r#","client":"#, connection.text_of(self.client).as_bytes());
+        line.plain(r#","peer":"#, connection.socket_peer());
         line.plain(r#","protocol":"#, self.protocol.word());
         line.plain(r#","listener":"#, connection.listener.borrow().name.as_str());
         line.plain_or_null(r#","route":"#, self.route.as_ref().map(|route| route.name.as_str()));

@@ -109,6 +109,11 @@ impl Snapshot {
         }
     }
 
+    /// All upstreams, in no order.
+    pub(crate) fn upstreams(&self) -> impl Iterator<Item = &Arc<Upstream>> {
+        self.upstreams.values()
+    }
+
     /// The listener in `slot`, if this revision has it.
     pub(crate) fn listener(&self, slot: usize) -> Option<&Arc<Listener>> {
         self.listeners.get(slot)?.as_ref()
@@ -145,7 +150,7 @@ impl Snapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::Metrics;
+    use crate::{events::Events, metrics::Metrics};
 
     fn config(text: &str) -> Config {
         shared::document::read_config(text).unwrap()
@@ -153,7 +158,7 @@ mod tests {
 
     #[test]
     fn what_did_not_change_is_reused() {
-        let live = Live::new(Metrics::new());
+        let live = Live::new(Metrics::new(), Events::unheard());
         let text = |weight: u16| {
             format!(
                 "upstreams: [{{name: a, backends: [{{name: x, address: 127.0.0.1:1, weight: {weight}}}]}}, {{name: b, backends: [{{name: x, address: 127.0.0.1:1}}]}}]\n\

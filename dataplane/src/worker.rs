@@ -16,7 +16,7 @@ use crate::{
     admission::Admission,
     clock::Clock,
     engine::{Buffers, Deadlines, KEPT_SCRATCH, Pipes, Pool, Scratch},
-    h2::Links,
+    h2::{Arena, Links, Tasks},
     listener,
     metrics::Metrics,
     snapshot::{Listener, Snapshot},
@@ -47,6 +47,10 @@ pub(crate) struct Worker {
     pub(crate) pool: Pool,
     /// Connections to HTTP/2 backends.
     pub(crate) links: Links,
+    /// Tasks that wait for a stream of an HTTP/2 client.
+    pub(crate) tasks: Tasks,
+    /// Memory for the heads and short bodies of HTTP/2.
+    pub(crate) arena: Arena,
     /// Buffers of connections that have something in them.
     pub(crate) buffers: Buffers,
     /// Pipes of large bodies.
@@ -174,6 +178,8 @@ async fn run(common: Common, mut commands: mpsc::UnboundedReceiver<Command>) {
     let worker = Rc::new(Worker {
         pool: Pool::default(),
         links: Links::default(),
+        tasks: Tasks::default(),
+        arena: Arena::default(),
         buffers: Buffers::default(),
         pipes: Pipes::default(),
         deadlines: Deadlines::new(),

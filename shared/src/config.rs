@@ -8,6 +8,7 @@ mod breaker;
 mod ip_rule;
 mod listener;
 mod pool;
+mod proxy_protocol;
 mod route;
 mod settings;
 mod upstream;
@@ -19,6 +20,7 @@ pub use breaker::{Breaker, SlidingWindowType};
 pub use ip_rule::{IpRule, IpRuleAction};
 pub use listener::{EncodedSlashes, Listener, ListenerLimits, ListenerTimeouts, PathStyle};
 pub use pool::Pool;
+pub use proxy_protocol::{ProxyProtocol, ProxyProtocolMode};
 pub use route::{
     Action, Forward, HeaderRules, Maintenance, PathMatch, PathRewrite, QueryRewrite, Redirect, RegexRewrite,
     ReplacePrefix, Respond, ResponseHeaderRules, Rewrite, Route, RouteLimits, RouteMatch, RouteTimeouts,

@@ -20,6 +20,17 @@ pub enum AdminState {
     Disabled,
 }
 
+impl AdminState {
+    /// The word for it, everywhere.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Draining => "draining",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
 /// What health checks say of an endpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -36,6 +47,18 @@ pub enum Health {
     Unhealthy,
 }
 
+impl Health {
+    /// The word for it, everywhere.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Unchecked => "unchecked",
+            Self::Pending => "pending",
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
+}
+
 /// The state of a breaker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -48,6 +71,17 @@ pub enum BreakerState {
     Open,
     /// A few trial calls pass.
     HalfOpen,
+}
+
+impl BreakerState {
+    /// The word for it, everywhere.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+        }
+    }
 }
 
 /// What follows for an endpoint from admin state, health and breaker.
@@ -70,6 +104,21 @@ pub enum EffectiveState {
     BreakerOpen,
     /// It takes nothing: an operator said so.
     Disabled,
+}
+
+impl EffectiveState {
+    /// The word for it, everywhere.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Serving => "serving",
+            Self::Panic => "panic",
+            Self::Probing => "probing",
+            Self::Draining => "draining",
+            Self::Unhealthy => "unhealthy",
+            Self::BreakerOpen => "breaker_open",
+            Self::Disabled => "disabled",
+        }
+    }
 }
 
 /// One endpoint as one data plane sees it.
@@ -248,6 +297,18 @@ pub enum Input {
     Effective,
 }
 
+impl Input {
+    /// The word for it, everywhere.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Health => "health",
+            Self::Breaker => "breaker",
+            Self::Effective => "effective",
+        }
+    }
+}
+
 /// A transition, and of which endpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -261,4 +322,37 @@ pub struct Event {
     /// What happened.
     #[serde(flatten)]
     pub transition: Transition,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_the_same_as_in_json() {
+        let json = |value: serde_json::Value| value.as_str().unwrap().to_owned();
+        for state in [
+            EffectiveState::Serving,
+            EffectiveState::Panic,
+            EffectiveState::Probing,
+            EffectiveState::Draining,
+            EffectiveState::Unhealthy,
+            EffectiveState::BreakerOpen,
+            EffectiveState::Disabled,
+        ] {
+            assert_eq!(json(serde_json::to_value(state).unwrap()), state.word());
+        }
+        for state in [BreakerState::Closed, BreakerState::Open, BreakerState::HalfOpen] {
+            assert_eq!(json(serde_json::to_value(state).unwrap()), state.word());
+        }
+        for state in [Health::Unchecked, Health::Pending, Health::Healthy, Health::Unhealthy] {
+            assert_eq!(json(serde_json::to_value(state).unwrap()), state.word());
+        }
+        for state in [AdminState::Active, AdminState::Draining, AdminState::Disabled] {
+            assert_eq!(json(serde_json::to_value(state).unwrap()), state.word());
+        }
+        for input in [Input::Admin, Input::Health, Input::Breaker, Input::Effective] {
+            assert_eq!(json(serde_json::to_value(input).unwrap()), input.word());
+        }
+    }
 }

@@ -125,3 +125,73 @@ fn the_time_outs_of_a_route_hold() {
     let stream = client.begin("POST", "/stalls", &[("content-length", "5")], false).unwrap();
     assert_eq!(client.response(stream).unwrap().status(), 408);
 }
+
+/// Reads until the next PING that is no answer.
+fn ping(client: &mut H2Client) {
+    loop {
+        let frame = client.read_frame().unwrap().expect("the connection is open");
+        if frame.kind == kind::PING && !frame.has(flag::ACK) {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_silent_client_is_asked_for_a_sign_of_life_and_let_go_without_one() {
+    let origin = H2Origin::eager(&[], |_, _| Ok(()));
+    let start = |timeouts: Value| {
+        let mut config = one_upstream([(origin.address(), 1)].into_iter(), json!({}));
+        config["upstreams"][0]["protocol"] = json!("h2c");
+        config["listeners"] = json!([{ "name": "web", "allow_h2c": true, "timeouts": timeouts }]);
+        Site::start(config)
+    };
+    // The answers are what keeps it: many times what it may be silent for passes.
+    let asked = start(json!({ "ping_interval": "100ms", "ping_timeout": "5s" }));
+    let mut client = asked.h2_client();
+    let stream = client.begin("GET", "/waits", &[], true).unwrap();
+    for _ in 0..4 {
+        ping(&mut client);
+    }
+    client.send_frame(&Frame::reset(stream, code::CANCEL)).unwrap();
+    assert_eq!(asked.logged("/waits")["reason"], "client_gone");
+
+    let gone = start(json!({ "ping_interval": "100ms", "ping_timeout": "200ms" }));
+    let mut client = gone.h2_client();
+    client.acknowledges = false;
+    client.begin("POST", "/gone", &[], false).unwrap();
+    ping(&mut client);
+    client.read_to_end().unwrap();
+    assert_eq!(gone.logged("/gone")["reason"], "client_gone");
+    let given_up = wait_for("the backend learns of it", DEADLINE, || {
+        origin.received().into_iter().find(|request| request.field(":path") == "/gone")
+    });
+    assert_eq!(given_up.reset, Some(code::CANCEL));
+}
+
+#[test]
+fn a_silent_backend_is_asked_for_a_sign_of_life_and_left_without_one() {
+    // It reads, and so answers PINGs, but no request.
+    let slow = H2Origin::eager(&[], |_, _| Ok(()));
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let held = std::sync::Mutex::new(held);
+    let dead = H2Origin::eager(&[], move |_, _| {
+        // Reads nothing more until the test is over.
+        let _ = held.lock().unwrap().recv();
+        Ok(())
+    });
+    let start = |address: &str| {
+        let mut config = one_upstream([(address, 1)].into_iter(), json!({ "timeouts": { "first_byte": "3s" } }));
+        config["upstreams"][0]["protocol"] = json!("h2c");
+        config["upstreams"][0]["pool"] = json!({ "ping_interval": "100ms", "ping_timeout": "200ms" });
+        config["listeners"] = json!([{ "name": "web", "allow_h2c": true }]);
+        Site::start(config)
+    };
+    for (address, status, reason) in
+        [(slow.address(), 504, "upstream_timeout"), (dead.address(), 502, "upstream_reset")]
+    {
+        let site = start(address);
+        assert_eq!(site.h2_client().get("/x").unwrap().status(), status, "{reason}");
+        assert_eq!(site.logged("/x")["reason"], reason);
+    }
+    drop(release);
+}

@@ -25,6 +25,7 @@ mod refusals;
 mod site;
 mod slow_peers;
 mod split;
+mod spoofing;
 mod survival;
 mod transforms;
 mod up;

@@ -168,7 +168,9 @@ def main():
         for thread in threads:
             thread.join()
         assert outcomes.get(grpc.StatusCode.OK, 0) >= before + 100, outcomes
-        assert set(outcomes) <= {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}, outcomes
+        # The server itself answers some of the last calls before its end with CANCELLED.
+        allowed = {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
+        assert set(outcomes) <= allowed, outcomes
         print("restart of the server under load: ok", {code.name: count for code, count in outcomes.items()})
         channel.close()
         server.stop(0)

@@ -8,6 +8,7 @@
 
 mod api;
 mod binary;
+mod connect_from;
 mod fast_client;
 mod fast_origin;
 pub mod h2;
@@ -24,6 +25,7 @@ mod wait;
 
 pub use api::{Answer, Api};
 pub use binary::binary;
+pub use connect_from::connect_from;
 pub use fast_client::FastClient;
 pub use fast_origin::{FastOrigin, Habits};
 pub use http1::Head;

@@ -59,7 +59,14 @@ impl RawClient {
     /// The address takes no connection in time.
     pub fn connect(address: &str) -> io::Result<Self> {
         let resolved = address.to_socket_addrs()?.next().ok_or_else(|| io::Error::other("no address"))?;
-        let stream = TcpStream::connect_timeout(&resolved, DEADLINE)?;
+        Self::on(TcpStream::connect_timeout(&resolved, DEADLINE)?)
+    }
+
+    /// A client on a socket that is connected.
+    ///
+    /// # Errors
+    /// The socket takes no time-outs.
+    pub fn on(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(DEADLINE))?;
         stream.set_write_timeout(Some(DEADLINE))?;

@@ -8,6 +8,7 @@ use std::{
 use super::hash;
 use crate::{
     attempt::Attempt,
+    events::Events,
     live::Live,
     metrics::Metrics,
     snapshot::{Affinity, Unavailable, Upstream},
@@ -27,7 +28,7 @@ struct Subject {
 impl Subject {
     /// One that balances by `balance`, with a backend for each of `backends`: more of its fields.
     fn new(balance: &str, backends: &[String]) -> Self {
-        let live = Live::new(Metrics::new());
+        let live = Live::new(Metrics::new(), Events::unheard());
         let upstream = Arc::new(Upstream::compile(&config(balance, backends), &live, None));
         Self { live, upstream, random: Cell::new(1), began: Instant::now() }
     }
@@ -186,7 +187,7 @@ fn keys_stay_when_backends_join_leave_or_change_places() {
         let backends = names.iter().map(|name| format!("{{name: {name}, address: 127.0.0.1:1}}"));
         let text = backends.collect::<Vec<_>>().join(", ");
         let text = format!("upstreams: [{{name: u, balance: {{policy: consistent_hash}}, backends: [{text}]}}]");
-        let live = Live::new(Metrics::new());
+        let live = Live::new(Metrics::new(), Events::unheard());
         let upstream = Upstream::compile(&shared::document::read_config(&text).unwrap().upstreams[0], &live, None);
         let of_key = |number| {
             let affinity = Affinity { key: Some(hash::with(2, number)) };

@@ -123,6 +123,11 @@ impl<C> Capacity<C> {
         self.open.load(SeqCst)
     }
 
+    /// Requests that wait for a place.
+    pub(crate) fn waiting(&self) -> u32 {
+        self.waiting.load(SeqCst)
+    }
+
     /// Open connections that lie idle.
     pub(crate) fn idle(&self) -> u32 {
         self.lock().shelves.iter().map(|shelf| shelf.count.load(SeqCst)).sum()

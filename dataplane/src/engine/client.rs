@@ -76,7 +76,7 @@ impl Client {
     }
 
     /// Whether the kernel has something to read of which the runtime does not know yet.
-    fn is_readable(&self) -> bool {
+    pub(crate) fn is_readable(&self) -> bool {
         recv(&self.stream, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) != Err(Errno::AGAIN)
     }
 

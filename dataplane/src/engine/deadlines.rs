@@ -15,6 +15,10 @@ use tokio::sync::Notify;
 /// How coarse the wheel is, and how often it turns.
 pub(crate) const TICK: Duration = Duration::from_millis(20);
 
+/// Entries of deadlines that are no more which a worker keeps for new ones. One that is let go stays in its slot until that is turned to,
+/// and there may be one for each request.
+const KEPT: usize = 1024;
+
 const TICKS_A_SECOND: u64 = 1_000_000_000 / TICK.subsec_nanos() as u64;
 
 /// Slots of the wheel; a deadline further away than all of them is looked at once a round.
@@ -33,11 +37,12 @@ struct Wheel {
     slots: RefCell<Vec<Vec<Weak<Entry>>>>,
     /// Entries in all slots.
     standing: Cell<usize>,
+    /// Entries that no deadline has.
+    spare: RefCell<Vec<Rc<Entry>>>,
     armed: Notify,
 }
 
 struct Entry {
-    wheel: Rc<Wheel>,
     /// The tick at which the deadline passes; [`NEVER`] if none is armed.
     due: Cell<u64>,
     /// The earliest tick at which the wheel looks at this entry; [`NEVER`] if it stands in no slot.
@@ -50,6 +55,7 @@ const NEVER: u64 = u64::MAX;
 
 /// The deadline of one connection; unarmed when new.
 pub(crate) struct Deadline {
+    wheel: Rc<Wheel>,
     entry: Rc<Entry>,
 }
 
@@ -63,6 +69,7 @@ impl Deadlines {
                 now: Cell::new(0),
                 slots,
                 standing: Cell::new(0),
+                spare: RefCell::default(),
                 armed: Notify::new(),
             }),
         }
@@ -70,15 +77,8 @@ impl Deadlines {
 
     /// A deadline of this worker.
     pub(crate) fn deadline(&self) -> Deadline {
-        Deadline {
-            entry: Rc::new(Entry {
-                wheel: Rc::clone(&self.wheel),
-                due: Cell::new(NEVER),
-                looked_at: Cell::new(NEVER),
-                passed: Cell::new(false),
-                waker: RefCell::new(None),
-            }),
-        }
+        let spare = self.wheel.spare.borrow_mut().pop();
+        Deadline { wheel: Rc::clone(&self.wheel), entry: spare.unwrap_or_else(|| Rc::new(Entry::new())) }
     }
 
     /// Turns the wheel every [`TICK`] while anything is armed, for ever.
@@ -118,7 +118,7 @@ impl Deadlines {
                 match entry.due.get() {
                     NEVER => {}
                     due if due <= tick => entry.pass(),
-                    due => entry.stand_in(due, weak),
+                    due => wheel.stand(&entry, due, weak),
                 }
             }
         }
@@ -131,15 +131,20 @@ impl Wheel {
         // In 64 bits: it is asked several times for each request.
         since.as_secs() * TICKS_A_SECOND + u64::from(since.subsec_nanos() / TICK.subsec_nanos())
     }
+
+    /// Puts `entry` into the slot in which it is looked at for a deadline that is `due`.
+    fn stand(&self, entry: &Entry, due: u64, weak: Weak<Entry>) {
+        let at = due.min(self.now.get() + SLOTS - 1).max(self.now.get() + 1);
+        entry.looked_at.set(at);
+        self.slots.borrow_mut()[(at % SLOTS) as usize].push(weak);
+        self.standing.set(self.standing.get() + 1);
+        self.armed.notify_one();
+    }
 }
 
 impl Entry {
-    fn stand_in(&self, due: u64, weak: Weak<Self>) {
-        let at = due.min(self.wheel.now.get() + SLOTS - 1).max(self.wheel.now.get() + 1);
-        self.looked_at.set(at);
-        self.wheel.slots.borrow_mut()[(at % SLOTS) as usize].push(weak);
-        self.wheel.standing.set(self.wheel.standing.get() + 1);
-        self.wheel.armed.notify_one();
+    fn new() -> Self {
+        Self { due: Cell::new(NEVER), looked_at: Cell::new(NEVER), passed: Cell::new(false), waker: RefCell::new(None) }
     }
 
     fn pass(&self) {
@@ -171,13 +176,13 @@ impl Deadline {
 
     /// Arms the deadline to pass at `moment`, in place of what was armed.
     pub(crate) fn arm_at(&self, moment: Instant) {
-        let entry = &self.entry;
+        let Self { wheel, entry } = self;
         // One tick more: a deadline never passes early.
-        let due = entry.wheel.tick_of(moment) + 1;
+        let due = wheel.tick_of(moment) + 1;
         entry.passed.set(false);
         entry.due.set(due);
         if due < entry.looked_at.get() {
-            entry.stand_in(due, Rc::downgrade(entry));
+            wheel.stand(entry, due, Rc::downgrade(entry));
         }
     }
 
@@ -190,6 +195,17 @@ impl Deadline {
     /// Whether the armed deadline has passed.
     pub(crate) fn has_passed(&self) -> bool {
         self.entry.passed.get()
+    }
+}
+
+impl Drop for Deadline {
+    fn drop(&mut self) {
+        self.disarm();
+        self.entry.waker.take();
+        let mut spare = self.wheel.spare.borrow_mut();
+        if spare.len() < KEPT {
+            spare.push(Rc::clone(&self.entry));
+        }
     }
 }
 
@@ -254,6 +270,23 @@ mod tests {
         assert!(!later.has_passed() && earlier.has_passed() && !stopped.has_passed());
         turned(&deadlines, start, 1100);
         assert!(later.has_passed());
+    }
+
+    #[test]
+    fn a_deadline_for_each_request_keeps_the_wheel_small_and_nobody_is_woken_for_another() {
+        let deadlines = Deadlines::new();
+        let start = deadlines.wheel.start;
+        for request in 0..10_000u32 {
+            let woken = Arc::new(Count(AtomicU32::new(0)));
+            let deadline = deadlines.deadline();
+            assert!(!deadline.has_passed());
+            deadline.wakes(&Arc::clone(&woken).into());
+            deadline.arm(start + MS * request, MS * 60_000);
+            drop(deadline);
+            deadlines.turn(start + MS * request);
+            assert_eq!((woken.0.load(Ordering::Relaxed), Arc::strong_count(&woken)), (0, 1));
+        }
+        assert!(deadlines.wheel.standing.get() < 5, "{}", deadlines.wheel.standing.get());
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::live::EndpointLive;
 
-pub(crate) use settings::PoolSettings;
+pub(crate) use settings::{PoolSettings, Silence};
 
 /// How long a connection that makes room for another one waits for the backend to close its side too, so that the backend never
 /// sees more than may be. One that does not react is closed all the same.

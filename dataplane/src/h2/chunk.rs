@@ -2,6 +2,7 @@
 
 use bytes::{Buf, Bytes};
 
+use super::arena::Arena;
 use crate::engine::Buffer;
 
 /// Below it a stretch is copied: a few bytes must not hold a whole buffer while they wait for a peer.
@@ -24,16 +25,16 @@ pub(super) enum Chunk {
 
 impl Chunk {
     /// These bytes, copied if they are few.
-    pub(super) fn of_bytes(bytes: Bytes) -> Self {
-        Self::Bytes(if bytes.len() < COPIED { Bytes::copy_from_slice(&bytes) } else { bytes })
+    pub(super) fn of_bytes(bytes: Bytes, arena: &Arena) -> Self {
+        Self::Bytes(if bytes.len() < COPIED { arena.copy(&bytes) } else { bytes })
     }
 
     /// The bytes from `start` to `end` of `buffer`, which is taken or left as they are many or few. Nothing else of it is of use.
-    pub(super) fn of_buffer(buffer: &mut Option<Buffer>, start: usize, end: usize) -> Self {
+    pub(super) fn of_buffer(buffer: &mut Option<Buffer>, start: usize, end: usize, arena: &Arena) -> Self {
         match buffer.take() {
             Some(buffer) if end - start >= COPIED => Self::Buffer { buffer, start, end },
             Some(few) => {
-                let bytes = Bytes::copy_from_slice(&few[start..end]);
+                let bytes = arena.copy(&few[start..end]);
                 *buffer = Some(few);
                 Self::Bytes(bytes)
             }

@@ -15,10 +15,18 @@ use tokio::net::TcpStream;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tracing::debug;
 
-use super::{PREFACE, chunk::Chunk, heartbeat::Heartbeat, limits, stream, transport::Transport, watch::Guard};
+use super::{
+    PREFACE,
+    chunk::Chunk,
+    heartbeat::Heartbeat,
+    limits,
+    tasks::{Arrival, Tasks},
+    transport::Transport,
+    watch::Guard,
+};
 use crate::{
     connection,
-    engine::{Client, Deadline},
+    engine::{Client, Deadline, Silence},
     worker::Worker,
 };
 
@@ -40,7 +48,7 @@ impl Shared {
 }
 
 /// Counts a stream as open while it lives.
-struct Open(Rc<Shared>);
+pub(super) struct Open(pub(super) Rc<Shared>);
 
 impl Drop for Open {
     fn drop(&mut self) {
@@ -52,7 +60,7 @@ impl Drop for Open {
 pub(crate) async fn serve(worker: Rc<Worker>, connection: connection::Connection, client: Client) {
     let Client { stream, input, deadline, stop, .. } = client;
     let metrics = worker.metrics.http2.downstream.clone();
-    let transport = Transport::new(stream, input.bytes().to_vec(), PREFACE.len(), metrics);
+    let transport = Transport::new(stream, input.bytes().to_vec(), PREFACE.len(), worker.buffers.clone(), metrics);
     drop(input);
     let (head, head_time) = connection.limits(&worker);
     let mut builder = builder(head);
@@ -227,8 +235,7 @@ impl Driver {
                     self.worker.metrics.http2.downstream.streams.inc();
                     self.shared.open.set(self.shared.open.get() + 1);
                     let open = Open(Rc::clone(&self.shared));
-                    let worker = Rc::clone(&self.worker);
-                    self.worker.spawn(async move { stream::serve(&worker, &open.0, request, respond).await });
+                    Tasks::serve(&self.worker, Arrival { request, respond, open });
                 }
                 Poll::Ready(Some(Err(error))) => {
                     debug!(%error, "an HTTP/2 connection failed");
@@ -263,10 +270,11 @@ impl Driver {
         let is_used = std::mem::take(&mut self.started) || has_streams;
         self.unused = if is_used { Duration::ZERO } else { self.unused + self.period };
         let has_read = self.transport.take_has_read();
-        if self.unused >= self.idle() {
+        let (idle, silence) = self.times();
+        if self.unused >= idle {
             self.is_closing = true;
             self.connection.graceful_shutdown();
-        } else if self.heartbeat.beat(self.period, has_streams, has_read, self.pings.as_mut(), context) {
+        } else if self.heartbeat.beat(self.period, silence, has_streams, has_read, self.pings.as_mut(), context) {
             return Some(End::Gone);
         }
         self.arm();
@@ -274,12 +282,17 @@ impl Driver {
     }
 
     fn arm(&mut self) {
-        self.period = if self.is_closing { limits::CLOSE } else { limits::CHECK.min(self.idle() / 2) };
+        let (idle, silence) = self.times();
+        let least = silence.asked_after.min(silence.answered_within).min(idle / 2);
+        self.period = if self.is_closing { limits::CLOSE } else { limits::CHECK.min(least) };
         self.deadline.arm(Instant::now(), self.period);
     }
 
-    /// How long the listener lets connections lie idle.
-    fn idle(&self) -> Duration {
-        self.worker.with_snapshot(|snapshot| self.shared.connection.listener(snapshot).idle)
+    /// How long the listener lets connections lie idle, and clients be silent.
+    fn times(&self) -> (Duration, Silence) {
+        self.worker.with_snapshot(|snapshot| {
+            let listener = self.shared.connection.listener(snapshot);
+            (listener.idle, listener.silence)
+        })
     }
 }

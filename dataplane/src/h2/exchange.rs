@@ -110,7 +110,7 @@ impl Exchange<'_, '_> {
             if self.client.is_ended() {
                 return Ok((true, Waits::Nobody));
             }
-            match reader.step(self.response, self.terms.asked)? {
+            match reader.step(self.response, self.terms.asked, &self.worker.arena)? {
                 Step::Head => self.answer(reader, on_head)?,
                 Step::Data(chunk) => self.client.push(chunk, reader.is_last()),
                 Step::Read => {
@@ -130,7 +130,8 @@ impl Exchange<'_, '_> {
 
     /// Acts on a complete head: interim ones are passed on, the final one begins the response.
     fn answer(&mut self, reader: &mut ResponseReader, on_head: &mut impl FnMut(u16)) -> Result<(), Reason> {
-        let mut response = response_head::of(self.response, reader.head(self.response), || self.worker.clock.date())?;
+        let mut response =
+            response_head::of(self.response, reader.head(self.response), &self.worker.arena, &self.worker.clock)?;
         if self.response.is_interim() {
             self.client.interim(response);
             reader.skip(self.response);

@@ -71,7 +71,7 @@ pub(super) async fn from_http2(
     terms: &Terms<'_>,
     record: &mut AccessRecord<'_>,
 ) -> Result<(), Reason> {
-    let mut peer = Http2Peer::new(client, body, terms.body_limit);
+    let mut peer = Http2Peer::new(client, body, terms.body_limit, &worker.arena);
     forward(worker, chosen, attempt, &mut peer, scratch, terms, record).await.map(drop)
 }
 
@@ -89,7 +89,7 @@ async fn forward(
     terms: &Terms<'_>,
     record: &mut AccessRecord<'_>,
 ) -> Result<bool, Reason> {
-    let mut request = backend_head::request(&mut scratch.request, &scratch.out)?;
+    let mut request = backend_head::request(&scratch.out, &worker.arena)?;
     if !chosen.grpc_web {
         return send(worker, attempt, peer, &request, terms, record).await;
     }

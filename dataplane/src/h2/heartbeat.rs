@@ -4,7 +4,7 @@ use std::{task::Context, time::Duration};
 
 use h2::{Ping, PingPong};
 
-use super::limits;
+use crate::engine::Silence;
 
 /// How long a connection has been silent.
 #[derive(Default)]
@@ -13,21 +13,21 @@ pub(super) struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// To be called every `period`: whether the peer counts as gone. A PING is sent to one that has been silent for a while.
+    /// To be called every `period`: whether the peer counts as gone, as it does by `allowed`. A PING is sent before.
     pub(super) fn beat(
         &mut self,
         period: Duration,
+        allowed: Silence,
         has_streams: bool,
         has_read: bool,
         pings: Option<&mut PingPong>,
         context: &mut Context<'_>,
     ) -> bool {
         self.quiet = if has_read { Duration::ZERO } else { self.quiet + period };
-        let (ask, gone) = limits::QUIET;
-        if !has_streams || self.quiet < ask {
+        if !has_streams || self.quiet < allowed.asked_after {
             return false;
         }
-        if self.quiet >= gone {
+        if self.quiet >= allowed.asked_after.saturating_add(allowed.answered_within) {
             return true;
         }
         if let Some(pings) = pings {

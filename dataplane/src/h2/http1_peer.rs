@@ -111,7 +111,8 @@ impl<'a> Http1Peer<'a> {
                     Part::Bytes(range) => Some(Piece::Data(Bytes::copy_from_slice(&input[range]), false)),
                     Part::More => None,
                     Part::End => {
-                        let trailers = trailers::of_chunked(decoder).map_err(|_| Reason::BadRequest)?;
+                        let trailers =
+                            trailers::of_chunked(decoder, &self.worker.arena).map_err(|_| Reason::BadRequest)?;
                         self.body = Body::Ended;
                         Some(Piece::End(trailers))
                     }

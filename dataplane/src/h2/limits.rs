@@ -45,9 +45,6 @@ pub(super) const SMALL_DATA: usize = 128 << 10;
 /// How often a connection is looked at, at least.
 pub(super) const CHECK: Duration = Duration::from_secs(25);
 
-/// After how long without a byte on a connection that has streams a PING is sent, and after how long its peer counts as gone.
-pub(super) const QUIET: (Duration, Duration) = (Duration::from_secs(25), Duration::from_secs(50));
-
 /// Streams that were reset whose late frames are passed over, and not taken for a breach of the protocol.
 pub(super) const REMEMBERED_RESETS: usize = 100;
 

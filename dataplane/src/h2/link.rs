@@ -5,6 +5,7 @@ use std::{
     future::Future,
     pin::Pin,
     rc::{Rc, Weak},
+    sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -20,6 +21,7 @@ use super::{heartbeat::Heartbeat, limits, links::Group, transport::Transport};
 use crate::{
     engine::{self, Deadline, Permit, PoolSettings, Stream, Upstream, Wanted},
     error::Reason,
+    live::EndpointLive,
     worker::Worker,
 };
 
@@ -102,7 +104,8 @@ impl Link {
         let until = Instant::now() + time;
         let upstream = engine::obtain(worker, group.endpoint(), Wanted::Fresh, time).await?;
         let Upstream { stream, permit, opened, .. } = upstream;
-        let transport = Transport::new(stream, Vec::new(), 0, worker.metrics.http2.upstream.clone());
+        let metrics = worker.metrics.http2.upstream.clone();
+        let transport = Transport::new(stream, Vec::new(), 0, worker.buffers.clone(), metrics);
         transport.watch().trust();
         let left = until.saturating_duration_since(Instant::now());
         let greeted = tokio::time::timeout(left, greeted(&transport)).await;
@@ -118,6 +121,8 @@ impl Link {
         });
         let mut driver = Driver {
             heartbeat: Heartbeat::default(),
+            period: limits::CHECK,
+            endpoint: Arc::clone(group.endpoint()),
             pings: connection.ping_pong(),
             connection,
             transport,
@@ -125,7 +130,7 @@ impl Link {
             deadline: worker.deadlines.deadline(),
             _permit: permit,
         };
-        driver.deadline.arm(Instant::now(), limits::CHECK);
+        driver.arm();
         worker.spawn(async move {
             std::future::poll_fn(|context| driver.poll(context)).await;
             driver.state.retire();
@@ -206,6 +211,9 @@ struct Driver {
     deadline: Deadline,
     pings: Option<PingPong>,
     heartbeat: Heartbeat,
+    /// The time between looks at whether the backend is there.
+    period: Duration,
+    endpoint: Arc<EndpointLive>,
     /// The connection's place among those to the endpoint that may be open.
     _permit: Permit<Upstream>,
 }
@@ -230,10 +238,18 @@ impl Driver {
             }
             let has_read = self.transport.take_has_read();
             let has_streams = self.state.open.get() > 0;
-            if self.heartbeat.beat(limits::CHECK, has_streams, has_read, self.pings.as_mut(), context) {
+            let silence = self.endpoint.pool.silence();
+            if self.heartbeat.beat(self.period, silence, has_streams, has_read, self.pings.as_mut(), context) {
                 return Poll::Ready(());
             }
-            self.deadline.arm(Instant::now(), limits::CHECK);
+            self.arm();
         }
+    }
+
+    /// Until it is looked at again whether the backend is there.
+    fn arm(&mut self) {
+        let silence = self.endpoint.pool.silence();
+        self.period = limits::CHECK.min(silence.asked_after).min(silence.answered_within);
+        self.deadline.arm(Instant::now(), self.period);
     }
 }

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use foldhash::fast::RandomState;
 use tokio::sync::Notify;
 
 use super::{
@@ -24,7 +25,7 @@ use crate::{
 /// Connections by endpoint. All clients of a worker share them.
 #[derive(Default)]
 pub(crate) struct Links {
-    groups: RefCell<HashMap<u64, Rc<Group>>>,
+    groups: RefCell<HashMap<u64, Rc<Group>, RandomState>>,
 }
 
 /// The connections to one endpoint.

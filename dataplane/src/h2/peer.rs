@@ -6,7 +6,7 @@ use bytes::Bytes;
 use h2::{Reason as Code, RecvStream};
 use http::{HeaderMap, Response};
 
-use super::{chunk::Chunk, downstream::Downstream, upload};
+use super::{arena::Arena, chunk::Chunk, downstream::Downstream, upload};
 use crate::error::Reason;
 
 /// A part of a request's body.
@@ -62,12 +62,13 @@ pub(super) struct Http2Peer<'a> {
     body: &'a mut RecvStream,
     limit: u64,
     moved: u64,
+    arena: &'a Arena,
 }
 
 impl<'a> Http2Peer<'a> {
     /// The peer of a request whose body may have `limit` bytes.
-    pub(super) fn new(client: &'a mut Downstream, body: &'a mut RecvStream, limit: u64) -> Self {
-        Self { client, body, limit, moved: 0 }
+    pub(super) fn new(client: &'a mut Downstream, body: &'a mut RecvStream, limit: u64, arena: &'a Arena) -> Self {
+        Self { client, body, limit, moved: 0, arena }
     }
 }
 
@@ -104,7 +105,7 @@ impl Peer for Http2Peer<'_> {
     }
 
     fn push(&mut self, data: Bytes, is_end: bool) {
-        self.client.push(Chunk::of_bytes(data), is_end);
+        self.client.push(Chunk::of_bytes(data, self.arena), is_end);
     }
 
     fn end(&mut self, trailers: Option<HeaderMap>) -> Result<(), Reason> {

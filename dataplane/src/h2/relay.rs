@@ -166,14 +166,19 @@ impl<P: Peer> Relay<'_, P> {
 
     /// Sends the head.
     async fn start(&mut self, place: &mut Place, request: Request<()>) -> Result<Upstream, Lost> {
-        let ready = std::future::poll_fn(|context| match place.send.poll_ready(context) {
+        let mut poll_ready = |context: &mut Context<'_>| match place.send.poll_ready(context) {
             Poll::Ready(ready) => Poll::Ready(ready.map_err(unsent)),
             Poll::Pending if self.peer.is_gone(context) => Poll::Ready(Err(Reason::ClientGone.into())),
             Poll::Pending => Poll::Pending,
-        });
-        match tokio::time::timeout(self.terms.timeouts.connect.duration(), ready).await {
-            Ok(ready) => ready?,
-            Err(_) => return Err(Reason::ConnectTimeout.into()),
+        };
+        // Mostly it is ready at once, and then a timer would be for nothing.
+        match std::future::poll_fn(|context| Poll::Ready(poll_ready(context))).await {
+            Poll::Ready(ready) => ready?,
+            Poll::Pending => {
+                let time = self.terms.timeouts.connect.duration();
+                let ready = tokio::time::timeout(time, std::future::poll_fn(poll_ready));
+                Box::pin(ready).await.map_err(|_| Reason::ConnectTimeout)??;
+            }
         }
         let is_end = self.body.is_sent() && self.body.trailers.is_none();
         let (response, send) = place.send.send_request(request, is_end).map_err(unsent)?;
@@ -305,16 +310,16 @@ impl<P: Peer> Relay<'_, P> {
         on_head: &mut impl FnMut(u16),
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Lost>> {
-        let date = || self.worker.clock.date();
+        let Worker { arena, clock, .. } = self.worker;
         if let Poll::Ready(Some(Ok(interim))) = upstream.response.poll_informational(context) {
-            self.peer.interim(backend_head::response(interim.into_parts().0, date));
+            self.peer.interim(backend_head::response(interim.into_parts().0, arena, clock));
             return Poll::Ready(Ok(()));
         }
         let (head, body) = std::task::ready!(Pin::new(&mut upstream.response).poll(context))?.into_parts();
         let status = head.status.as_u16();
         let is_end = body.is_end_stream();
         self.body.forget();
-        let mut response = backend_head::response(head, date);
+        let mut response = backend_head::response(head, arena, clock);
         if let Some(edits) = self.terms.response_headers {
             edits.act_on_map(status, response.headers_mut());
         }

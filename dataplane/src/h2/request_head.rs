@@ -17,14 +17,15 @@ pub(super) fn write(out: &mut Vec<u8>, request: &Parts, body: &RecvStream) -> Re
 
 fn write_head(out: &mut Vec<u8>, request: &Parts, has_body: bool) -> Result<(), Malformed> {
     let fields = &request.headers;
+    let special = Special::of(fields)?;
     let authority = request.uri.authority().map(http::uri::Authority::as_str);
-    let host = authority_of(authority, fields)?;
+    let host = authority_of(authority, special.host)?;
     out.extend_from_slice(request.method.as_str().as_bytes());
     out.push(b' ');
     out.extend_from_slice(target(request, authority)?.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
     write::line(out, b"host", host);
-    let is_chunked = write_framing(out, request, has_body);
+    let is_chunked = write_framing(out, &request.method, &special, has_body);
     for (name, value) in fields {
         match *name {
             header::HOST | header::COOKIE => continue,
@@ -33,9 +34,37 @@ fn write_head(out: &mut Vec<u8>, request: &Parts, has_body: bool) -> Result<(), 
         }
         write::line(out, name.as_str().as_bytes(), checked(value)?);
     }
-    write_cookies(out, fields)?;
+    if special.has_cookies {
+        write_cookies(out, fields)?;
+    }
     write::end(out);
     Ok(())
+}
+
+/// What must be known of the fields before the first is written. One look at each costs less than one search by name.
+#[derive(Default)]
+struct Special<'a> {
+    host: Option<&'a [u8]>,
+    has_length: bool,
+    has_cookies: bool,
+    announces_trailers: bool,
+}
+
+impl<'a> Special<'a> {
+    fn of(fields: &'a HeaderMap) -> Result<Self, Malformed> {
+        let mut special = Self::default();
+        for (name, value) in fields {
+            match *name {
+                header::HOST if special.host.is_some() => return Err(Malformed),
+                header::HOST => special.host = Some(checked(value)?),
+                header::CONTENT_LENGTH => special.has_length = true,
+                header::COOKIE => special.has_cookies = true,
+                header::TRAILER => special.announces_trailers = true,
+                _ => {}
+            }
+        }
+        Ok(special)
+    }
 }
 
 /// `:path` in origin form, `*` of OPTIONS, or the authority of CONNECT.
@@ -49,11 +78,8 @@ fn target<'a>(request: &'a Parts, authority: Option<&'a str>) -> Result<&'a str,
 }
 
 /// `:authority`, or `Host` without it. Two that differ are two readings (RFC 9113 §8.3.1).
-fn authority_of<'a>(authority: Option<&'a str>, fields: &'a HeaderMap) -> Result<&'a [u8], Malformed> {
-    let mut hosts = fields.get_all(header::HOST).iter();
-    let (host, further) = (hosts.next().map(checked).transpose()?, hosts.next());
+fn authority_of<'a>(authority: Option<&'a str>, host: Option<&'a [u8]>) -> Result<&'a [u8], Malformed> {
     match (authority.map(str::as_bytes), host) {
-        _ if further.is_some() => Err(Malformed),
         (Some(authority), Some(host)) if !authority.eq_ignore_ascii_case(host) => Err(Malformed),
         (Some(b""), _) | (None, None | Some(b"")) => Err(Malformed),
         (Some(authority), _) => Ok(authority),
@@ -62,13 +88,12 @@ fn authority_of<'a>(authority: Option<&'a str>, fields: &'a HeaderMap) -> Result
 }
 
 /// Says how the body is framed where the fields do not. Whether it is chunked, though a length may be declared.
-fn write_framing(out: &mut Vec<u8>, request: &Parts, has_body: bool) -> bool {
-    let has_length = request.headers.contains_key(header::CONTENT_LENGTH);
+fn write_framing(out: &mut Vec<u8>, method: &Method, special: &Special<'_>, has_body: bool) -> bool {
     // A length leaves no place for the trailers that are announced.
-    let is_chunked = has_body && (!has_length || request.headers.contains_key(header::TRAILER));
+    let is_chunked = has_body && (!special.has_length || special.announces_trailers);
     if is_chunked {
         out.extend_from_slice(b"transfer-encoding: chunked\r\n");
-    } else if !has_length && matches!(request.method, Method::POST | Method::PUT | Method::PATCH) {
+    } else if !special.has_length && matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
         // What an HTTP/1.1 client sends (RFC 9110 §8.6); servers answer 411 without it.
         out.extend_from_slice(b"content-length: 0\r\n");
     }

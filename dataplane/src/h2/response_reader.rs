@@ -12,7 +12,7 @@ use http1::{
 };
 use tokio::io::{AsyncRead, ReadBuf};
 
-use super::{chunk::Chunk, trailers};
+use super::{arena::Arena, chunk::Chunk, trailers};
 use crate::{
     engine::{Buffer, Upstream},
     error::Reason,
@@ -77,7 +77,7 @@ impl ResponseReader {
     ///
     /// # Errors
     /// The backend broke the protocol.
-    pub(super) fn step(&mut self, head: &mut ResponseHead, asked: Asked) -> Result<Step, Reason> {
+    pub(super) fn step(&mut self, head: &mut ResponseHead, asked: Asked, arena: &Arena) -> Result<Step, Reason> {
         let bad = |_: Fault| Reason::BadResponse;
         if matches!(self.framing, Framing::Head) {
             let read = self.buffer.as_ref().map_or(&[][..], |buffer| &buffer[self.start..self.end]);
@@ -86,14 +86,14 @@ impl ResponseReader {
             }
             return Ok(Step::Read);
         }
-        if let Some(chunk) = self.scan()? {
+        if let Some(chunk) = self.scan(arena)? {
             return Ok(Step::Data(chunk));
         }
         Ok(if matches!(self.framing, Framing::Ended) { Step::Done } else { Step::Read })
     }
 
     /// All of the body that was read. Nothing is left in the buffer then but what follows the response.
-    fn scan(&mut self) -> Result<Option<Chunk>, Reason> {
+    fn scan(&mut self, arena: &Arena) -> Result<Option<Chunk>, Reason> {
         let Some(buffer) = &mut self.buffer else { return Ok(None) };
         let from = self.start;
         let mut to = from;
@@ -116,7 +116,7 @@ impl ResponseReader {
                     }
                     Part::More => break,
                     Part::End => {
-                        self.trailers = trailers::of_chunked(decoder)?;
+                        self.trailers = trailers::of_chunked(decoder, arena)?;
                         self.framing = Framing::Ended;
                         break;
                     }
@@ -132,7 +132,7 @@ impl ResponseReader {
             return Ok(None);
         }
         self.moved += (to - from) as u64;
-        let chunk = Chunk::of_buffer(&mut self.buffer, from, to);
+        let chunk = Chunk::of_buffer(&mut self.buffer, from, to, arena);
         (self.start, self.end) = (0, 0);
         Ok(Some(chunk))
     }

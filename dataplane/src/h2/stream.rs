@@ -63,7 +63,10 @@ pub(super) async fn serve(
     let stream = Stream { client: Downstream::new(respond), body, call };
     let (limits, _) = shared.connection.limits(worker);
     match read(&mut scratch.request, &mut bytes, &parts, &stream.body, &limits) {
-        Ok(()) => handle(worker, shared, stream, &mut scratch, &bytes).await,
+        Ok(()) => {
+            drop(parts);
+            handle(worker, shared, stream, &mut scratch, &bytes).await;
+        }
         Err(refusal) => refuse(worker, shared, stream, &parts, refusal),
     }
     scratch.appended = bytes;

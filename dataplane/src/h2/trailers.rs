@@ -3,17 +3,17 @@
 use http::HeaderMap;
 use http1::{ChunkLimits, ChunkedDecoder, write};
 
-use super::response_head;
+use super::{arena::Arena, response_head};
 use crate::error::Reason;
 
 /// The trailers of a chunked body that has ended, as `h2` sends them; none if all are left out.
 ///
 /// # Errors
 /// A line cannot stand in HTTP/2.
-pub(super) fn of_chunked(decoder: &ChunkedDecoder) -> Result<Option<HeaderMap>, Reason> {
+pub(super) fn of_chunked(decoder: &ChunkedDecoder, arena: &Arena) -> Result<Option<HeaderMap>, Reason> {
     let Some(trailers) = decoder.trailers() else { return Ok(None) };
     let mut map = HeaderMap::new();
-    response_head::append(&mut map, trailers.fields(), trailers.bytes())?;
+    response_head::append(&mut map, trailers.fields(), trailers.bytes(), arena)?;
     Ok((!map.is_empty()).then_some(map))
 }
 
@@ -53,7 +53,7 @@ mod tests {
         assert_eq!(String::from_utf8_lossy(&out), "0\r\ngrpc-status: 0\r\nx: a b\r\n\r\n");
         let mut decoder = ChunkedDecoder::new(ChunkLimits::default());
         decoder.data(&out, &mut 0).unwrap();
-        let back = of_chunked(&decoder).unwrap().unwrap();
+        let back = of_chunked(&decoder, &Arena::default()).unwrap().unwrap();
         assert_eq!((back.len(), &back["grpc-status"], &back["x"]), (2, &"0".parse().unwrap(), &"a b".parse().unwrap()));
         map.insert("content-length", "5".parse().unwrap());
         assert_eq!(write_chunked(&mut out, &map), Err(Reason::BadRequest));

@@ -11,7 +11,10 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{limits, watch::Watch};
-use crate::metrics::Http2Side;
+use crate::{
+    engine::{Buffer, Buffers, LARGE},
+    metrics::Http2Side,
+};
 
 /// One end of an HTTP/2 connection; clones share it. One is `h2`'s, one belongs to whoever drives the connection and sends what
 /// was gathered.
@@ -29,9 +32,11 @@ struct Wire<S> {
     stream: S,
     /// Bytes that were read before the protocol was known.
     ahead: Vec<u8>,
-    /// What was written and not sent.
-    gathered: Vec<u8>,
-    sent: usize,
+    buffers: Buffers,
+    /// What was written and not sent, at most [`limits::GATHERED`]. A connection that has sent all owns no buffer.
+    gathered: Option<Buffer>,
+    start: usize,
+    end: usize,
     watch: Watch,
     /// Whether anything was read since somebody asked.
     has_read: bool,
@@ -39,9 +44,9 @@ struct Wire<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
     /// A transport over `stream`, from which `ahead` was read already. Before its first frame the peer sends `preface` bytes.
-    pub(super) fn new(stream: S, ahead: Vec<u8>, preface: usize, metrics: Http2Side) -> Self {
-        let wire =
-            Wire { stream, ahead, gathered: Vec::new(), sent: 0, watch: Watch::new(preface, metrics), has_read: false };
+    pub(super) fn new(stream: S, ahead: Vec<u8>, preface: usize, buffers: Buffers, metrics: Http2Side) -> Self {
+        let watch = Watch::new(preface, metrics);
+        let wire = Wire { stream, ahead, buffers, gathered: None, start: 0, end: 0, watch, has_read: false };
         Self { wire: Rc::new(RefCell::new(wire)) }
     }
 
@@ -60,9 +65,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
         self.wire.borrow_mut().poll_send(context, 0)
     }
 
-    /// Writes `bytes` behind all that was gathered.
+    /// Writes `bytes`, which are few, behind all that was gathered.
     pub(super) fn push(&self, bytes: &[u8]) {
-        self.wire.borrow_mut().gathered.extend_from_slice(bytes);
+        self.wire.borrow_mut().gather(bytes, LARGE);
     }
 
     /// Reads bytes that are of no more use; `Ok(0)` is the end.
@@ -87,22 +92,31 @@ impl<S: AsyncWrite + Unpin> Wire<S> {
 
     /// Sends until at most `left` bytes wait.
     fn poll_send(&mut self, context: &mut Context<'_>, left: usize) -> Poll<io::Result<()>> {
-        while self.gathered.len() - self.sent > left {
-            match ready!(Pin::new(&mut self.stream).poll_write(context, &self.gathered[self.sent..]))? {
+        while let Some(gathered) = &mut self.gathered
+            && self.end - self.start > left
+        {
+            match ready!(Pin::new(&mut self.stream).poll_write(context, &gathered[self.start..self.end]))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                count => self.sent += count,
+                count => self.start += count,
             }
         }
-        if self.sent == self.gathered.len() {
-            // A connection that waits owns no buffer of the size of its last body.
-            self.gathered.clear();
-            self.gathered.shrink_to(limits::KEPT_GATHERED);
-            self.sent = 0;
-        } else if self.sent >= limits::GATHERED {
-            self.gathered.drain(..self.sent);
-            self.sent = 0;
+        if self.start == self.end {
+            (self.gathered, self.start, self.end) = (None, 0, 0);
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Takes of `bytes` what there is room for before `limit`.
+    fn gather(&mut self, bytes: &[u8], limit: usize) -> usize {
+        let gathered = self.gathered.get_or_insert_with(|| self.buffers.large());
+        if self.start > 0 && bytes.len() > limit.saturating_sub(self.end) {
+            gathered.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        let count = bytes.len().min(limit.saturating_sub(self.end));
+        gathered[self.end..self.end + count].copy_from_slice(&bytes[..count]);
+        self.end += count;
+        count
     }
 }
 
@@ -135,12 +149,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Transport<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for Transport<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let wire = &mut *self.wire.borrow_mut();
-        if wire.gathered.len() - wire.sent >= limits::GATHERED {
+        if wire.end - wire.start >= limits::GATHERED {
             ready!(wire.poll_send(context, limits::GATHERED / 2))?;
         }
-        wire.watch.sent(bytes);
-        wire.gathered.extend_from_slice(bytes);
-        Poll::Ready(Ok(bytes.len()))
+        let count = wire.gather(bytes, limits::GATHERED);
+        wire.watch.sent(&bytes[..count]);
+        Poll::Ready(Ok(count))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -163,7 +177,8 @@ mod tests {
     use crate::metrics::Http2Metrics;
 
     fn transport(sink: Sink, ahead: &[u8]) -> Transport<Sink> {
-        Transport::new(sink, ahead.to_vec(), ahead.len(), Http2Metrics::new(&mut Registry::default()).downstream)
+        let metrics = Http2Metrics::new(&mut Registry::default()).downstream;
+        Transport::new(sink, ahead.to_vec(), ahead.len(), Buffers::default(), metrics)
     }
 
     /// Takes so many bytes, then nothing; notes each write.
@@ -210,15 +225,15 @@ mod tests {
 
         transport.wire.borrow_mut().stream.room = 1000;
         let mut taken = 0;
-        while Pin::new(&mut transport).poll_write(&mut context, &[0; 1 << 14]).is_ready() {
-            taken += 1 << 14;
-            assert!(taken <= limits::GATHERED + (1 << 15), "unbounded");
+        while let Poll::Ready(count) = Pin::new(&mut transport).poll_write(&mut context, &[0; 1 << 14]) {
+            taken += count.unwrap();
+            assert!(taken <= limits::GATHERED + 1000, "unbounded");
         }
         assert!(transport.poll_send(&mut context).is_pending());
         transport.wire.borrow_mut().stream.room = 1 << 20;
         assert!(transport.poll_send(&mut context).is_ready());
         assert_eq!(transport.wire.borrow().stream.writes.iter().sum::<usize>(), 300 + taken);
-        assert!(transport.wire.borrow().gathered.capacity() <= limits::KEPT_GATHERED);
+        assert!(transport.wire.borrow().gathered.is_none());
     }
 
     #[test]

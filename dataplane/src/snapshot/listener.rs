@@ -1,12 +1,16 @@
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use http1::HeadLimits;
 use shared::{
-    config::{self, PathStyle},
+    config::{self, PathStyle, ProxyProtocol},
     value::{Cidr, Name},
 };
 
-use crate::{engine::Span, live::Live, metrics::ListenerMetrics};
+use crate::{
+    engine::{Silence, Span},
+    live::Live,
+    metrics::ListenerMetrics,
+};
 
 /// What connections and requests need to know of the listener that they came in by.
 #[derive(Debug)]
@@ -15,6 +19,10 @@ pub(crate) struct Listener {
     pub(crate) name: Name,
     /// Peers that are believed.
     pub(crate) trusted_proxies: Vec<Cidr>,
+    /// Whether balancers in front say whose connection it is.
+    pub(crate) proxy_protocol: ProxyProtocol,
+    /// How long a connection may take until it may speak HTTP.
+    pub(crate) handshake: Duration,
     /// Whether connections may begin with HTTP/2 at once.
     pub(crate) allow_h2c: bool,
     /// Limits of a request head.
@@ -25,6 +33,8 @@ pub(crate) struct Listener {
     pub(crate) idle: Duration,
     /// How long a client that ended its side may wait for a response head.
     pub(crate) half_close_grace: Span,
+    /// How long the client of an HTTP/2 connection may be silent.
+    pub(crate) silence: Silence,
     /// Bytes of a request body.
     pub(crate) body: u64,
     /// Requests on one connection.
@@ -32,7 +42,7 @@ pub(crate) struct Listener {
     /// Connections at a time.
     pub(crate) connections: Option<u32>,
     /// Connections at a time from one client.
-    pub(crate) connections_per_client: Option<u32>,
+    connections_per_client: Option<u32>,
     /// What a path's canonical form makes of slashes.
     pub(crate) paths: PathStyle,
     /// Counters.
@@ -47,11 +57,17 @@ impl Listener {
         Self {
             name: listener.name.clone(),
             trusted_proxies: listener.trusted_proxies.clone(),
+            proxy_protocol: listener.proxy_protocol.clone(),
+            handshake: timeouts.handshake.duration(),
             allow_h2c: listener.allow_h2c,
             head: HeadLimits { bytes: bytes(limits.head), fields: limits.fields, target_bytes: bytes(limits.target) },
             head_time: timeouts.request_head.duration(),
             idle: timeouts.keep_alive_idle.duration(),
             half_close_grace: Span::of(timeouts.half_close_grace.duration()),
+            silence: Silence {
+                asked_after: timeouts.ping_interval.duration(),
+                answered_within: timeouts.ping_timeout.duration(),
+            },
             body: limits.body.map_or(u64::MAX, |size| size.bytes()),
             requests: limits.requests_per_connection.unwrap_or(u32::MAX),
             connections: limits.connections,
@@ -61,8 +77,9 @@ impl Listener {
         }
     }
 
-    /// Whether what the peer `address` says about clients is believed.
-    pub(crate) fn trusts(&self, address: std::net::IpAddr) -> bool {
-        self.trusted_proxies.iter().any(|range| range.contains(address.to_canonical()))
+    /// How many connections `address` may have at a time: trusted proxies as many as they like.
+    pub(crate) fn limit_for(&self, address: IpAddr) -> Option<u32> {
+        let is_trusted = || self.trusted_proxies.iter().any(|range| range.contains(address));
+        self.connections_per_client.filter(|_| !is_trusted())
     }
 }

@@ -6,13 +6,13 @@ use std::{
 use arc_swap::ArcSwap;
 use shared::{
     config::{self, BalancePolicy},
-    value::BackendAddress,
+    value::{BackendAddress, Name},
 };
 
 use super::affinity::{self, Affinity};
 use crate::{
     attempt::Attempt,
-    balance::{Asking, Targets},
+    balance::{Asking, Target, Targets},
     head::RoutedRequest,
     live::{EndpointLive, Live, UpstreamLive},
 };
@@ -25,7 +25,6 @@ pub(crate) struct Upstream {
     /// What can be picked, as the addresses of the backends are now.
     targets: ArcSwap<Targets>,
     /// Held while they are changed.
-    #[expect(dead_code, reason = "names are resolved by the system yet")]
     changing: Mutex<()>,
 }
 
@@ -132,6 +131,21 @@ impl Upstream {
         note_joining(&targets, &before);
         self.targets.store(Arc::new(targets));
         self.configure_live();
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &Name {
+        &self.config.name
+    }
+
+    /// All endpoints, each with its weight and whether it is a backup.
+    pub(crate) fn members(&self) -> Vec<(Arc<EndpointLive>, f64, bool)> {
+        let targets = self.targets.load();
+        let member = |target: &Target| {
+            let is_backup = self.config.backends[usize::from(target.backend)].backup;
+            (Arc::clone(&target.endpoint), target.weight, is_backup)
+        };
+        targets.all().map(member).collect()
     }
 
     /// The ids of all its endpoints.

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Named, is, is_bytes, is_default, is_millis, is_true, yes};
+use super::{Named, ProxyProtocol, is, is_bytes, is_default, is_millis, is_true, yes};
 use crate::value::{ByteSize, Cidr, ListenAddress, Name, TimeSpan};
 
 /// A bound address that takes HTTP/1.1 connections, and HTTP/2 ones where it is told to.
@@ -17,6 +17,9 @@ pub struct Listener {
     /// The client address is then found in `X-Forwarded-For` from right to left, past every trusted address.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trusted_proxies: Vec<Cidr>,
+    /// Whether balancers in front of this proxy say by the PROXY protocol whose connection it is.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub proxy_protocol: ProxyProtocol,
     /// Whether a connection may begin with HTTP/2 at once, without TLS (prior knowledge, RFC 9113 §3.3). Otherwise it is
     /// answered 505 `version_unsupported`.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -39,6 +42,7 @@ impl Listener {
             name,
             address,
             trusted_proxies: Vec::new(),
+            proxy_protocol: ProxyProtocol::default(),
             allow_h2c: false,
             timeouts: ListenerTimeouts::default(),
             limits: ListenerLimits::default(),
@@ -52,6 +56,10 @@ impl Listener {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct ListenerTimeouts {
+    /// From the beginning of a connection until it may speak HTTP: for the header of the PROXY protocol, where one is taken; then
+    /// it is closed. 10 s unless said otherwise.
+    #[serde(skip_serializing_if = "is_millis::<10_000>")]
+    pub handshake: TimeSpan,
     /// From the first byte of a request head to its last; then 408. 15 s unless said otherwise.
     #[serde(skip_serializing_if = "is_millis::<15_000>")]
     pub request_head: TimeSpan,
@@ -62,14 +70,24 @@ pub struct ListenerTimeouts {
     /// then it counts as gone. 5 s unless said otherwise.
     #[serde(skip_serializing_if = "is_millis::<5_000>")]
     pub half_close_grace: TimeSpan,
+    /// How long a client may be silent on an HTTP/2 connection on which requests are under way; then it is sent a PING. 25 s
+    /// unless said otherwise.
+    #[serde(skip_serializing_if = "is_millis::<25_000>")]
+    pub ping_interval: TimeSpan,
+    /// How long it may go on being silent after that; then it counts as gone. 25 s unless said otherwise.
+    #[serde(skip_serializing_if = "is_millis::<25_000>")]
+    pub ping_timeout: TimeSpan,
 }
 
 impl Default for ListenerTimeouts {
     fn default() -> Self {
         Self {
+            handshake: TimeSpan::from_secs(10),
             request_head: TimeSpan::from_secs(15),
             keep_alive_idle: TimeSpan::from_secs(75),
             half_close_grace: TimeSpan::from_secs(5),
+            ping_interval: TimeSpan::from_secs(25),
+            ping_timeout: TimeSpan::from_secs(25),
         }
     }
 }
@@ -83,8 +101,9 @@ pub struct ListenerLimits {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(minimum = 1))]
     pub connections: Option<u32>,
-    /// Connections at a time from one peer address (of IPv6, one /64); further ones are closed at once. Trusted proxies are
-    /// not held to it. No limit unless said otherwise.
+    /// Connections at a time from one client address (of IPv6, one /64), which is the peer's or the one that it says by the PROXY
+    /// protocol; further ones are closed at once. Trusted proxies, and what balancers send for themselves, are not held to it. No
+    /// limit unless said otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(minimum = 1))]
     pub connections_per_client: Option<u32>,

@@ -23,12 +23,26 @@ pub struct Pool {
     #[serde(skip_serializing_if = "is_default")]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 1_000_000))]
     pub max_requests: Option<u32>,
+    /// How long a backend may be silent on an HTTP/2 connection on which requests are under way; then it is sent a PING. Up to
+    /// 1d, 25 s unless said otherwise.
+    #[serde(skip_serializing_if = "is_millis::<25_000>")]
+    pub ping_interval: TimeSpan,
+    /// How long it may go on being silent after that; then the connection is closed. Up to 1d, 25 s unless said otherwise.
+    #[serde(skip_serializing_if = "is_millis::<25_000>")]
+    pub ping_timeout: TimeSpan,
 }
 
 impl Default for Pool {
     fn default() -> Self {
         // Many servers close after 60 s.
-        Self { idle_timeout: TimeSpan::from_secs(55), max_idle: 256, max_age: None, max_requests: None }
+        Self {
+            idle_timeout: TimeSpan::from_secs(55),
+            max_idle: 256,
+            max_age: None,
+            max_requests: None,
+            ping_interval: TimeSpan::from_secs(25),
+            ping_timeout: TimeSpan::from_secs(25),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{config::Weight, value::TimeSpan};
 
 /// Listeners: each is one socket per worker.
 pub const LISTENERS: usize = 1_000;
-/// Trusted proxies of one listener.
+/// Trusted proxies of one listener, and likewise sources of the PROXY protocol.
 pub const TRUSTED_PROXIES: usize = 1_000;
 /// The least that a listener's limit on request heads can be: what a browser sends must fit.
 pub const LEAST_HEAD_BYTES: u64 = 1 << 10;

@@ -5,8 +5,8 @@ use hashbrown::{HashMap, hash_map::Entry};
 use super::{at_most, limits, longer_than_zero, unique_names};
 use crate::{
     Findings,
-    config::{Listener, ListenerLimits, ListenerTimeouts},
-    value::ByteSize,
+    config::{Listener, ListenerLimits, ListenerTimeouts, ProxyProtocol, ProxyProtocolMode},
+    value::{ByteSize, Cidr},
 };
 
 pub(super) fn check(listeners: &[Listener], findings: &mut Findings) {
@@ -14,30 +14,56 @@ pub(super) fn check(listeners: &[Listener], findings: &mut Findings) {
     unique_names(listeners.iter().map(|listener| &listener.name), "/listeners", findings);
     check_addresses(listeners, findings);
     for (index, listener) in listeners.iter().enumerate() {
-        let pointer = format!("/listeners/{index}/trusted_proxies");
-        at_most(limits::TRUSTED_PROXIES, listener.trusted_proxies.len(), &pointer, findings);
-        for (proxy, cidr) in listener.trusted_proxies.iter().enumerate() {
-            if cidr.net().prefix_len() == 0 {
-                findings.warning(
-                    format!("{pointer}/{proxy}"),
-                    format!(
-                        "{cidr} trusts every peer, so any client can claim any address: name the proxies in front of \
-                         this one"
-                    ),
-                );
-            }
-        }
+        check_trusted(&listener.trusted_proxies, &format!("/listeners/{index}/trusted_proxies"), findings);
+        check_proxy_protocol(&listener.proxy_protocol, &format!("/listeners/{index}/proxy_protocol"), findings);
         check_timeouts(&listener.timeouts, &format!("/listeners/{index}/timeouts"), findings);
         check_limits(&listener.limits, &format!("/listeners/{index}/limits"), findings);
     }
 }
 
+fn check_trusted(peers: &[Cidr], pointer: &str, findings: &mut Findings) {
+    at_most(limits::TRUSTED_PROXIES, peers.len(), pointer, findings);
+    for (index, cidr) in peers.iter().enumerate() {
+        if cidr.net().prefix_len() == 0 {
+            findings.warning(
+                format!("{pointer}/{index}"),
+                format!(
+                    "{cidr} trusts every peer, so any client can claim any address: name the proxies in front of this one"
+                ),
+            );
+        }
+    }
+}
+
+fn check_proxy_protocol(proxy_protocol: &ProxyProtocol, pointer: &str, findings: &mut Findings) {
+    let ProxyProtocol { mode, sources } = proxy_protocol;
+    let pointer = format!("{pointer}/sources");
+    check_trusted(sources, &pointer, findings);
+    match (mode, sources.is_empty()) {
+        (ProxyProtocolMode::Off, false) => findings.warning(
+            pointer,
+            "no header is taken while mode is off: write mode: accept or mode: require, or leave the sources out",
+        ),
+        (ProxyProtocolMode::Accept | ProxyProtocolMode::Require, true) => findings.error(
+            pointer,
+            "nobody's header would be believed: name the balancers in front of this proxy, e.g. [10.0.0.0/8]",
+        ),
+        _ => {}
+    }
+}
+
 fn check_timeouts(timeouts: &ListenerTimeouts, pointer: &str, findings: &mut Findings) {
     // Every field is named, so that a new one is not forgotten here.
-    let ListenerTimeouts { request_head, keep_alive_idle, half_close_grace } = timeouts;
-    for (field, span) in
-        [("request_head", request_head), ("keep_alive_idle", keep_alive_idle), ("half_close_grace", half_close_grace)]
-    {
+    let ListenerTimeouts { handshake, request_head, keep_alive_idle, half_close_grace, ping_interval, ping_timeout } =
+        timeouts;
+    for (field, span) in [
+        ("handshake", handshake),
+        ("request_head", request_head),
+        ("keep_alive_idle", keep_alive_idle),
+        ("half_close_grace", half_close_grace),
+        ("ping_interval", ping_interval),
+        ("ping_timeout", ping_timeout),
+    ] {
         longer_than_zero(*span, format_args!("{pointer}/{field}"), findings);
     }
 }

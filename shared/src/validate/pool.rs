@@ -1,11 +1,11 @@
 use std::fmt::Display;
 
-use super::limits;
+use super::{limits, longer_than_zero};
 use crate::{Findings, config::Pool, value::TimeSpan};
 
 pub(super) fn check(pool: &Pool, pointer: impl Display + Copy, findings: &mut Findings) {
     // Every field is named, so that a new one is not forgotten here.
-    let Pool { idle_timeout, max_idle, max_age, max_requests } = pool;
+    let Pool { idle_timeout, max_idle, max_age, max_requests, ping_interval, ping_timeout } = pool;
 
     if idle_timeout.is_zero() {
         findings.error(
@@ -14,6 +14,10 @@ pub(super) fn check(pool: &Pool, pointer: impl Display + Copy, findings: &mut Fi
         );
     }
     at_most_long(*idle_timeout, limits::IDLE_TIMEOUT, format_args!("{pointer}/idle_timeout"), findings);
+    for (field, span) in [("ping_interval", *ping_interval), ("ping_timeout", *ping_timeout)] {
+        longer_than_zero(span, format_args!("{pointer}/{field}"), findings);
+        at_most_long(span, limits::IDLE_TIMEOUT, format_args!("{pointer}/{field}"), findings);
+    }
     if *max_idle > limits::IDLE_CONNECTIONS {
         findings.error(
             format!("{pointer}/max_idle"),

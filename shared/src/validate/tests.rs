@@ -161,6 +161,24 @@ fn a_listener_that_trusts_everyone_is_reported() {
 }
 
 #[test]
+fn a_proxy_protocol_needs_balancers_and_balancers_need_it() {
+    let listener = |proxy_protocol: serde_json::Value| {
+        sound_but(json!({"listeners": [{"name": "a", "address": "0.0.0.0:80", "proxy_protocol": proxy_protocol}]}))
+    };
+    let sources = "/listeners/0/proxy_protocol/sources";
+    expect(&[
+        (listener(json!({"mode": "require", "sources": ["10.0.0.0/8"]})), &[]),
+        (listener(json!({"mode": "accept"})), &[(Error, sources, "nobody's header")]),
+        (listener(json!({"mode": "require"})), &[(Error, sources, "nobody's header")]),
+        (listener(json!({"sources": ["10.0.0.1"]})), &[(Warning, sources, "mode is off")]),
+        (
+            listener(json!({"mode": "accept", "sources": ["::/0"]})),
+            &[(Warning, "/listeners/0/proxy_protocol/sources/0", "trusts every peer")],
+        ),
+    ]);
+}
+
+#[test]
 fn upstreams_without_a_backend_to_choose_are_reported() {
     expect(&[
         (backends(json!([])), &[(Warning, "/upstreams/0/backends", "has no backends")]),

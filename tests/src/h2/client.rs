@@ -96,7 +96,15 @@ impl H2Client {
     /// # Errors
     /// The address takes no connection.
     pub fn silent(address: &str) -> io::Result<Self> {
-        let link = H2Link::new(TcpStream::connect(address)?)?;
+        Self::on(TcpStream::connect(address)?)
+    }
+
+    /// Sends nothing on `stream` yet.
+    ///
+    /// # Errors
+    /// The socket takes no time-outs.
+    pub fn on(stream: TcpStream) -> io::Result<Self> {
+        let link = H2Link::new(stream)?;
         Ok(Self { link, next_stream: 1, responses: HashMap::new(), goaways: Vec::new() })
     }
 

@@ -13,6 +13,17 @@ pub(crate) struct PoolSettings {
     max_age_ms: AtomicU64,
     max_idle: AtomicU32,
     max_requests: AtomicU32,
+    ping_interval_ms: AtomicU64,
+    ping_timeout_ms: AtomicU64,
+}
+
+/// How long the peer of an HTTP/2 connection with requests on it may be silent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Silence {
+    /// Then it is sent a PING.
+    pub(crate) asked_after: Duration,
+    /// So long after that it counts as gone.
+    pub(crate) answered_within: Duration,
 }
 
 /// Stands for no limit.
@@ -26,6 +37,8 @@ impl PoolSettings {
             max_age_ms: AtomicU64::new(0),
             max_idle: AtomicU32::new(0),
             max_requests: AtomicU32::new(0),
+            ping_interval_ms: AtomicU64::new(0),
+            ping_timeout_ms: AtomicU64::new(0),
         };
         settings.set(pool);
         settings
@@ -38,6 +51,8 @@ impl PoolSettings {
         self.max_age_ms.store(pool.max_age.map_or(NONE, millis), Relaxed);
         self.max_idle.store(pool.max_idle, Relaxed);
         self.max_requests.store(pool.max_requests.unwrap_or(u32::MAX), Relaxed);
+        self.ping_interval_ms.store(millis(pool.ping_interval), Relaxed);
+        self.ping_timeout_ms.store(millis(pool.ping_timeout), Relaxed);
     }
 
     /// How long a connection may lie idle.
@@ -54,6 +69,14 @@ impl PoolSettings {
     /// Idle connections per worker.
     pub(crate) fn max_idle(&self) -> usize {
         self.max_idle.load(Relaxed) as usize
+    }
+
+    /// After how long a silence an HTTP/2 backend is asked for a sign of life, and how long it may take.
+    pub(crate) fn silence(&self) -> Silence {
+        Silence {
+            asked_after: Duration::from_millis(self.ping_interval_ms.load(Relaxed)),
+            answered_within: Duration::from_millis(self.ping_timeout_ms.load(Relaxed)),
+        }
     }
 
     /// Requests per connection.

@@ -30,6 +30,13 @@ fn lists_and_texts_have_limits() {
             ]})),
             "/listeners/0/trusted_proxies",
         ),
+        (
+            sound_but(json!({"listeners": [{
+                "name": "web", "address": "1.1.1.1:1",
+                "proxy_protocol": {"mode": "accept", "sources": ranges(limits::TRUSTED_PROXIES + 1)},
+            }]})),
+            "/listeners/0/proxy_protocol/sources",
+        ),
         (backends(Value::from_iter((0..=limits::BACKENDS_PER_UPSTREAM).map(backend))), "/upstreams/0/backends"),
         (
             breaker(json!({"failure_statuses": vec!["503"; limits::FAILURE_STATUSES + 1]})),
@@ -107,7 +114,7 @@ fn time_outs_and_limits_of_listeners_and_routes_stay_within_their_ranges() {
     let route = |timeouts: Value| {
         sound_but(json!({"routes": [{"name": "r", "action": {"forward": {"upstream": "u"}}, "timeouts": timeouts}]}))
     };
-    for field in ["request_head", "keep_alive_idle", "half_close_grace"] {
+    for field in ["handshake", "request_head", "keep_alive_idle", "half_close_grace"] {
         let config = listener(json!({"timeouts": {field: "0s"}}));
         expect_error(&check(&config, Origin::Store), &format!("/listeners/0/timeouts/{field}"));
         assert!(check(&listener(json!({"timeouts": {field: "1ms"}})), Origin::Store).is_empty());

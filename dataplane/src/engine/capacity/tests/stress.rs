@@ -20,6 +20,7 @@ use crate::{
         pool::Pool,
         stream::{Stream, Upstream},
     },
+    events::Events,
     live::{EndpointLive, Live},
     metrics::Metrics,
 };
@@ -113,7 +114,7 @@ async fn backend(mut accepted: mpsc::UnboundedReceiver<UnixStream>, seen: Arc<Se
 }
 
 fn stress(cap: u32, manners: Manners) {
-    let live = Live::new(Metrics::new());
+    let live = Live::new(Metrics::new(), Events::unheard());
     let endpoint = live.endpoint(&"u".parse().unwrap(), &"b".parse().unwrap(), &"127.0.0.1:1".parse().unwrap());
     endpoint.capacity.set_cap(Some(cap));
     let seen = Arc::new(Seen::default());
