@@ -1,6 +1,7 @@
 //! Each finding once, with its exact pointer.
 
 mod actions;
+mod balance;
 mod headers;
 mod limits;
 mod rewrites;
