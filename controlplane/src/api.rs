@@ -1,5 +1,6 @@
 //! The REST API: extract, call the service, answer. Start reading at [`router`].
 
+mod admin_state;
 mod audit;
 mod auth;
 mod body;
@@ -63,6 +64,7 @@ fn endpoints() -> OpenApiRouter<Api> {
     let router = collections::routes::<Listener>(router, "/listeners", "listeners", "listener");
     let router = collections::routes::<Upstream>(router, "/upstreams", "upstreams", "upstream");
     let router = collections::routes::<Backend>(router, "/upstreams/{upstream}/backends", "upstreams", "backend");
+    let router = admin_state::routes(router);
     let router = singletons::routes::<Breaker>(router, "/upstreams/{upstream}/breaker", "upstreams", "breaker");
     let router = collections::routes::<Route>(router, "/routes", "routes", "route");
     let router = collections::routes::<IpRule>(router, "/ip-rules", "ip-rules", "ip_rule");

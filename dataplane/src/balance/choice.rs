@@ -15,13 +15,13 @@ pub(super) const ALIKE: f64 = 1.25;
 const UNKNOWN: f64 = 1e9;
 
 /// The one of `targets` that costs least, of those that are open; among those [`ALIKE`] by weight and chance.
-pub(super) fn cheapest<'a>(
-    targets: &'a [Target],
+pub(super) fn cheapest(
+    targets: &[Target],
     is_open: impl Fn(&Target) -> bool,
     cost: impl Fn(&Target) -> f64,
     weight: impl Fn(&Target) -> f64,
     chance: impl Fn() -> u64,
-) -> Option<&'a Target> {
+) -> Option<&Target> {
     let mut costs = [f64::INFINITY; FEW];
     for (place, target) in costs.iter_mut().zip(targets).filter(|(_, target)| is_open(target)) {
         *place = cost(target);
@@ -44,12 +44,12 @@ pub(super) fn cheapest<'a>(
 ///
 /// A share of few requests is no whole number: it is rounded up as often as its fraction says, and so that all of them make the whole
 /// (systematic sampling). So shares hold where nothing is under way, too, and the heaviest does not take all.
-pub(super) fn fewest<'a>(
-    targets: &'a [Target],
+pub(super) fn fewest(
+    targets: &[Target],
     is_open: impl Fn(&Target) -> bool,
     weight: impl Fn(&Target) -> f64,
     chance: u64,
-) -> Option<&'a Target> {
+) -> Option<&Target> {
     // In any order, so that none is preferred among equals.
     let (count, start) = (targets.len(), chance as usize % targets.len());
     let order = |step: usize| if chance >> 63 == 0 { (start + step) % count } else { (start + count - step) % count };
