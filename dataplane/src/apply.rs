@@ -72,14 +72,14 @@ impl Applier {
         workers: usize,
         origin: Origin,
         log_dir: PathBuf,
-        live: Live,
+        live: Arc<Live>,
         common: Common,
     ) -> std::io::Result<Self> {
         let (snapshots, access_log) = (Arc::clone(&common.snapshots), common.access_log.clone());
         let workers = (0..workers).map(|index| WorkerHandle::start(index, common.clone()));
         Ok(Self {
             origin,
-            live: Arc::new(live),
+            live,
             snapshots,
             workers: workers.collect::<std::io::Result<_>>()?,
             listeners: ListenerSet::default(),

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use crate::{
     error::Reason,
-    gate::{Barred, Pass, Verdict},
+    gate::{Answered, Barred, Pass, Verdict},
     live::{Counted, EndpointLive},
 };
 
@@ -13,10 +13,20 @@ use crate::{
 pub(crate) struct Attempt {
     endpoint: Arc<EndpointLive>,
     started: Instant,
-    /// Until there is a verdict.
-    pass: Option<Pass>,
+    stage: Stage,
     /// Where the load of an endpoint has a bound, its place among all requests to the upstream.
     counted: Option<Counted>,
+}
+
+/// How far a try is. It is one call of the breaker, whatever is said of it.
+#[derive(Debug)]
+enum Stage {
+    /// There is no verdict yet.
+    Let(Pass),
+    /// It was counted as a success, and its response is not over.
+    Answered(Answered),
+    /// Nothing more is to be said.
+    Over,
 }
 
 impl Attempt {
@@ -24,7 +34,7 @@ impl Attempt {
     pub(crate) fn begin(endpoint: &Arc<EndpointLive>, now: Instant) -> Result<Self, Barred> {
         let pass = endpoint.gate.enter(now)?;
         endpoint.load.begin();
-        Ok(Self { endpoint: Arc::clone(endpoint), started: now, pass: Some(pass), counted: None })
+        Ok(Self { endpoint: Arc::clone(endpoint), started: now, stage: Stage::Let(pass), counted: None })
     }
 
     /// The same if fewer than `limit` requests are under way there.
@@ -33,7 +43,9 @@ impl Attempt {
             return None;
         }
         match endpoint.gate.enter(now) {
-            Ok(pass) => Some(Self { endpoint: Arc::clone(endpoint), started: now, pass: Some(pass), counted: None }),
+            Ok(pass) => {
+                Some(Self { endpoint: Arc::clone(endpoint), started: now, stage: Stage::Let(pass), counted: None })
+            }
             Err(_) => {
                 endpoint.load.cancel();
                 None
@@ -68,24 +80,34 @@ impl Attempt {
             _ => return,
         }
         self.judge(Verdict::Failure, at);
+        // A response that began and was cut off. The time of a whole request is also used up by a client that takes it slowly.
+        if reason != Reason::TotalTimeout
+            && let Stage::Answered(answered) = std::mem::replace(&mut self.stage, Stage::Over)
+        {
+            self.endpoint.gate.amend(answered, at);
+        }
     }
 
     fn judge(&mut self, verdict: Verdict, at: Instant) {
-        if let Some(pass) = self.pass.take() {
-            let took = at.saturating_duration_since(self.started);
-            match verdict {
-                Verdict::Success => self.endpoint.load.answered(took, at),
-                Verdict::Failure => self.endpoint.load.failed(took, at),
+        let stage = std::mem::replace(&mut self.stage, Stage::Over);
+        self.stage = match stage {
+            Stage::Let(pass) => {
+                let took = at.saturating_duration_since(self.started);
+                match verdict {
+                    Verdict::Success => self.endpoint.load.answered(took, at),
+                    Verdict::Failure => self.endpoint.load.failed(took, at),
+                }
+                self.endpoint.gate.judge(pass, verdict, took, at).map_or(Stage::Over, Stage::Answered)
             }
-            self.endpoint.gate.judge(pass, verdict, took, at);
-        }
+            other => other,
+        };
     }
 }
 
 impl Drop for Attempt {
     fn drop(&mut self) {
         self.endpoint.load.end();
-        if let Some(pass) = self.pass.take() {
+        if let Stage::Let(pass) = std::mem::replace(&mut self.stage, Stage::Over) {
             self.endpoint.gate.leave(pass);
         }
     }

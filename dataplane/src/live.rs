@@ -13,7 +13,7 @@ use std::{
 
 use shared::{
     config,
-    status::{Event, Transition},
+    status::Event,
     value::{BackendAddress, Name},
 };
 
@@ -106,7 +106,6 @@ pub(crate) struct EndpointLive {
     pub(crate) pool: PoolSettings,
     /// How many connections are open and may be.
     pub(crate) capacity: Arc<Capacity<Upstream>>,
-    events: Events,
     removed: AtomicBool,
 }
 
@@ -122,17 +121,18 @@ impl EndpointLive {
         self.removed.load(Ordering::Relaxed)
     }
 
-    #[expect(dead_code, reason = "no gate has transitions yet")]
-    /// Tells that its state changed: log, metric and event stream follow. Never waits.
-    pub(crate) fn publish(&self, transition: Transition) {
-        let (upstream, backend) = (self.upstream.clone(), self.backend.clone());
-        self.events.publish(Event { upstream, backend, address: self.address.to_string(), transition });
-    }
-
     /// Brings changed settings to act, on connections that are open, too.
-    pub(crate) fn configure(&self, pool: &config::Pool, max_connections: Option<u32>) {
-        self.pool.set(pool);
-        self.capacity.set_cap(max_connections);
+    /// `cap` is its share of the connections that the backend may have.
+    pub(crate) fn configure(
+        &self,
+        upstream: &config::Upstream,
+        backend: &config::Backend,
+        cap: Option<u32>,
+        now: Instant,
+    ) {
+        self.pool.set(&upstream.pool);
+        self.capacity.set_cap(cap);
+        self.gate.configure(&upstream.breaker, backend.breaker_override, backend.state, now);
     }
 }
 
@@ -164,6 +164,12 @@ impl Live {
         let (metrics, capacity) = (self.metrics.endpoint(upstream, backend), Arc::new(Capacity::new(id)));
         let load = Arc::new(Load::new(Instant::now()));
         metrics.watch(&capacity, &load);
+        let (events, text) = (self.events.clone(), address.to_string());
+        let (of_upstream, of_backend) = (upstream.clone(), backend.clone());
+        let tell = Box::new(move |transition| {
+            let (upstream, backend) = (of_upstream.clone(), of_backend.clone());
+            events.publish(Event { upstream, backend, address: text.clone(), transition });
+        });
         let endpoint = Arc::new(EndpointLive {
             id,
             upstream: upstream.clone(),
@@ -171,14 +177,18 @@ impl Live {
             address: address.clone(),
             metrics,
             load,
-            gate: Gate::default(),
+            gate: Gate::new(Instant::now(), tell),
             pool: PoolSettings::new(&config::Pool::default()),
             capacity,
-            events: self.events.clone(),
             removed: AtomicBool::new(false),
         });
         parts.endpoints.insert(key, Arc::clone(&endpoint));
         endpoint
+    }
+
+    /// Makes the transitions of all endpoints that are due `now`.
+    pub(crate) fn tick(&self, now: Instant) {
+        self.lock().endpoints.values().for_each(|endpoint| endpoint.gate.tick(now));
     }
 
     /// The slot under which snapshots hold the listener at `address`.

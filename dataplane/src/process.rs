@@ -16,7 +16,7 @@ use crate::{
     apply::Applier,
     control::Follower,
     events::{Backlog, Events},
-    file,
+    file, gate,
     live::Live,
     metrics::Metrics,
     options::Options,
@@ -69,7 +69,8 @@ async fn serve_until(options: Options, signals: Signals) -> anyhow::Result<()> {
     // A file's data plane tells nobody.
     let backlog = options.config.is_none().then(|| Arc::new(Backlog::new(&metrics)));
     tokio::spawn(published.write_down(backlog.clone()));
-    let live = Live::new(metrics.clone(), events);
+    let live = Arc::new(Live::new(metrics.clone(), events));
+    tokio::spawn(gate::keep_time(Arc::clone(&live)));
     let common = Common {
         snapshots: Arc::new(ArcSwap::from_pointee(Snapshot::empty(&live))),
         access_log: AccessLog::start(metrics.access_log_dropped.clone()).context("the access log cannot be started")?,

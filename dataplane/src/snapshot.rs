@@ -10,7 +10,7 @@ mod split;
 mod transforms;
 mod upstream;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use shared::{config::Config, protocol::Revision, routing, value::Name};
 
@@ -126,7 +126,8 @@ impl Snapshot {
 
     /// Right before this snapshot acts: brings settings that live state has to act. What is under way sees them, too.
     pub(crate) fn configure_live(&self) {
-        self.upstreams.values().for_each(|upstream| upstream.configure_live());
+        let now = Instant::now();
+        self.upstreams.values().for_each(|upstream| upstream.configure_live(now));
     }
 
     /// After this snapshot replaced `previous`: forgets live state and counters that only `previous` named.

@@ -16,7 +16,7 @@ mod upstream;
 use serde::{Deserialize, Serialize};
 
 pub use balance::{Balance, BalancePolicy, Hash, HashFallback, HashKey};
-pub use breaker::{Breaker, SlidingWindowType};
+pub use breaker::{Breaker, BreakerOverride, SlidingWindowType};
 pub use ip_rule::{IpRule, IpRuleAction};
 pub use listener::{EncodedSlashes, Listener, ListenerLimits, ListenerTimeouts, PathStyle};
 pub use pool::Pool;

@@ -3,6 +3,7 @@
 
 mod actions;
 mod both;
+mod breaker;
 mod cli;
 mod descriptors;
 mod floods;

@@ -109,9 +109,10 @@ impl Upstream {
     }
 
     /// Brings what the configuration says of endpoints to act on their live state.
-    pub(crate) fn configure_live(&self) {
+    pub(crate) fn configure_live(&self, now: Instant) {
         for target in self.targets.load().all() {
-            target.endpoint.configure(&self.config.pool, target.cap);
+            let backend = &self.config.backends[usize::from(target.backend)];
+            target.endpoint.configure(&self.config, backend, target.cap, now);
         }
     }
 
@@ -130,7 +131,7 @@ impl Upstream {
         let targets = Targets::new(&self.config, endpoints);
         note_joining(&targets, &before);
         self.targets.store(Arc::new(targets));
-        self.configure_live();
+        self.configure_live(Instant::now());
     }
 
     /// Its name.

@@ -1,15 +1,19 @@
 use serde::{Deserialize, Serialize};
 
-use super::{is, is_default, is_millis};
+use super::{is, is_default, is_millis, is_true};
 use crate::value::{StatusRange, TimeSpan};
 
 /// When the circuit breaker of each backend of an upstream opens, and how it closes again.
 ///
-/// The names and meanings are Resilience4j's. Stored and validated; it does not act on traffic yet.
+/// The names and meanings are Resilience4j's. One call is one try at one endpoint; it is judged when the head of the response has
+/// come. A request whose client went away counts nowhere.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Breaker {
+    /// Whether there is one. Without it no call is counted and none is refused.
+    #[serde(skip_serializing_if = "is_true")]
+    pub enabled: bool,
     /// Whether the window holds the last calls or the last seconds.
     #[serde(skip_serializing_if = "is_default")]
     pub sliding_window_type: SlidingWindowType,
@@ -17,7 +21,7 @@ pub struct Breaker {
     #[serde(skip_serializing_if = "is::<100, _>")]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 10000))]
     pub sliding_window_size: u32,
-    /// Calls that the window must hold before a rate is judged, 1 to 100000.
+    /// Calls that the window must hold before a rate is judged, 1 to 100000; with `count` at most `sliding_window_size` count.
     #[serde(skip_serializing_if = "is::<20, _>")]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 100000))]
     pub minimum_number_of_calls: u32,
@@ -35,7 +39,16 @@ pub struct Breaker {
     /// How long the breaker stays open before it lets trial calls through.
     #[serde(skip_serializing_if = "is_millis::<10_000>")]
     pub wait_duration_in_open_state: TimeSpan,
-    /// Trial calls while half-open, 1 to 1000.
+    /// By how much that wait grows each time the breaker opens again, 1 to 10. It is as short as at first once the breaker has
+    /// stayed closed for longer than it last stayed open.
+    #[serde(skip_serializing_if = "is_double")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 10))]
+    pub wait_backoff_factor: f64,
+    /// The longest that the wait becomes; a `wait_duration_in_open_state` above it holds as it is and does not grow.
+    #[serde(skip_serializing_if = "is_millis::<60_000>")]
+    pub max_wait_duration_in_open_state: TimeSpan,
+    /// Trial calls while half-open, 1 to 1000: no more are under way at any time. When so many have ended, the breaker closes, or
+    /// opens again if one of their rates reaches its threshold.
     #[serde(skip_serializing_if = "is::<5, _>")]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 1000))]
     pub permitted_number_of_calls_in_half_open_state: u32,
@@ -59,9 +72,30 @@ pub enum SlidingWindowType {
     Time,
 }
 
+/// What an operator makes of a backend's breaker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum BreakerOverride {
+    /// It opens and closes by itself.
+    #[default]
+    Auto,
+    /// It is open: nothing goes to the backend.
+    ForceOpen,
+    /// It is closed and counts, and never opens.
+    ForceClosed,
+}
+
+const DOUBLE: f64 = 2.0;
+
+fn is_double(factor: &f64) -> bool {
+    *factor == DOUBLE
+}
+
 impl Default for Breaker {
     fn default() -> Self {
         Self {
+            enabled: true,
             sliding_window_type: SlidingWindowType::Count,
             sliding_window_size: 100,
             minimum_number_of_calls: 20,
@@ -69,6 +103,8 @@ impl Default for Breaker {
             slow_call_duration_threshold: TimeSpan::from_secs(60),
             slow_call_rate_threshold: 100,
             wait_duration_in_open_state: TimeSpan::from_secs(10),
+            wait_backoff_factor: DOUBLE,
+            max_wait_duration_in_open_state: TimeSpan::from_secs(60),
             permitted_number_of_calls_in_half_open_state: 5,
             max_wait_duration_in_half_open_state: TimeSpan::from_millis(0),
             failure_statuses: gateway_statuses(),

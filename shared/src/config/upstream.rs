@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Balance, Breaker, Named, Pool, is_default};
+use super::{Balance, Breaker, BreakerOverride, Named, Pool, is_default};
 use crate::{
     status::AdminState,
     value::{BackendAddress, Name, Timestamp},
@@ -70,6 +70,9 @@ pub struct Backend {
     #[serde(default, skip_serializing_if = "is_default")]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 100_000))]
     pub max_connections: Option<u32>,
+    /// What becomes of its circuit breaker whatever its calls say. Ended by `auto`, with which the breaker begins anew, closed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub breaker_override: BreakerOverride,
 }
 
 /// A backend's share of the requests: 0 to 1000, 1 unless said otherwise.

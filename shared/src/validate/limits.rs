@@ -66,6 +66,8 @@ pub const CONNECTION_AGE: TimeSpan = TimeSpan::from_secs(30 * 86_400);
 pub const REQUESTS_PER_CONNECTION: u32 = 1_000_000;
 /// Statuses or ranges of them that a breaker counts as failures; there are 500 statuses.
 pub const FAILURE_STATUSES: usize = 500;
+/// By how much a breaker's wait may grow each time.
+pub const WAIT_BACKOFF: std::ops::RangeInclusive<f64> = 1.0..=10.0;
 /// IP rules.
 pub const IP_RULES: usize = 100_000;
 /// Characters of an IP rule's comment.

@@ -200,7 +200,8 @@ fn breakers_stay_within_their_ranges() {
         (
             breaker(json!({"sliding_window_size": 0, "minimum_number_of_calls": 0, "failure_rate_threshold": 101,
                 "slow_call_rate_threshold": 0, "permitted_number_of_calls_in_half_open_state": 1001,
-                "slow_call_duration_threshold": "0s", "wait_duration_in_open_state": "0s"})),
+                "slow_call_duration_threshold": "0s", "wait_duration_in_open_state": "0s",
+                "max_wait_duration_in_open_state": "0s", "wait_backoff_factor": 0.5})),
             &[
                 (Error, "/upstreams/0/breaker/sliding_window_size", "1 to 10000"),
                 (Error, "/upstreams/0/breaker/minimum_number_of_calls", "1 to 100000"),
@@ -209,20 +210,25 @@ fn breakers_stay_within_their_ranges() {
                 (Error, "/upstreams/0/breaker/permitted_number_of_calls_in_half_open_state", "1 to 1000"),
                 (Error, "/upstreams/0/breaker/slow_call_duration_threshold", "longer than 0"),
                 (Error, "/upstreams/0/breaker/wait_duration_in_open_state", "longer than 0"),
-                (Warning, "/upstreams/0/breaker", "does not act"),
+                (Error, "/upstreams/0/breaker/max_wait_duration_in_open_state", "longer than 0"),
+                (Error, "/upstreams/0/breaker/wait_backoff_factor", "1 to 10"),
             ],
         ),
         (
             breaker(json!({"sliding_window_size": 10})),
-            &[
-                (Warning, "/upstreams/0/breaker", "does not act"),
-                (Warning, "/upstreams/0/breaker/minimum_number_of_calls", "never opens"),
-            ],
+            &[(Warning, "/upstreams/0/breaker/minimum_number_of_calls", "from that many on")],
         ),
+        (breaker(json!({"sliding_window_size": 10, "sliding_window_type": "time"})), &[]),
         (
-            breaker(json!({"sliding_window_size": 10, "sliding_window_type": "time"})),
-            &[(Warning, "/upstreams/0/breaker", "does not act")],
+            breaker(json!({"enabled": false, "failure_rate_threshold": 10})),
+            &[(Warning, "/upstreams/0/breaker/enabled", "switched off")],
         ),
+        (breaker(json!({"enabled": false})), &[]),
+        (
+            breaker(json!({"wait_duration_in_open_state": "2m"})),
+            &[(Warning, "/upstreams/0/breaker/max_wait_duration_in_open_state", "never grows")],
+        ),
+        (breaker(json!({"wait_duration_in_open_state": "2m", "wait_backoff_factor": 1})), &[]),
         (breaker(json!({"sliding_window_size": 100})), &[]),
     ]);
 }

@@ -1,0 +1,255 @@
+//! The circuit breaker of each backend, and that log, metrics and status tell the same of it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use harness::{DEADLINE, Origin, Reply, get, wait_for};
+use serde_json::{Value, json};
+
+use crate::site::Site;
+
+/// Short enough for a test, and still several probes long.
+fn breaker() -> Value {
+    json!({
+        "sliding_window_size": 20,
+        "minimum_number_of_calls": 10,
+        "failure_statuses": ["500-599"],
+        "wait_duration_in_open_state": "500ms",
+        "max_wait_duration_in_open_state": "2s",
+        "permitted_number_of_calls_in_half_open_state": 3,
+    })
+}
+
+fn site(origins: &[&Origin], breaker: &Value, route: &Value) -> Site {
+    let mut config = crate::site::one_upstream(origins.iter().map(|origin| (origin.address(), 1)), route.clone());
+    config["upstreams"][0]["breaker"] = breaker.clone();
+    Site::start(config)
+}
+
+/// What the data plane says of the endpoint of the backend `name`.
+fn endpoint(site: &Site, name: &str) -> Value {
+    let whole: Value = serde_json::from_str(&get(&site.plane.admin_address(), "h", "/status").unwrap().text()).unwrap();
+    let endpoints = whole["upstreams"][0]["endpoints"].as_array().unwrap();
+    endpoints.iter().find(|endpoint| endpoint["backend"] == name).unwrap().clone()
+}
+
+fn transitions(site: &Site, name: &str, to: &str) -> u64 {
+    let start = format!(
+        "tidegate_endpoint_transitions_total{{upstream=\"up\",backend=\"{name}\",input=\"breaker\",to=\"{to}\"}} "
+    );
+    let text = site.plane.metrics();
+    text.lines().find_map(|line| line.strip_prefix(&start)).map_or(0, |count| count.parse().unwrap())
+}
+
+/// Asks until `condition` holds; statuses by count.
+fn ask_until(site: &Site, what: &str, mut condition: impl FnMut() -> bool) -> BTreeMap<u16, u32> {
+    let mut statuses = BTreeMap::new();
+    wait_for(what, DEADLINE, || {
+        let status = get(&site.address, "h", "/").unwrap().status;
+        *statuses.entry(status).or_default() += 1;
+        condition().then_some(())
+    });
+    statuses
+}
+
+/// A backend that fails in one way while it `is_bad`.
+fn backend(is_bad: &Arc<AtomicBool>, bad: impl Fn() -> Reply + Send + Sync + 'static) -> Origin {
+    let is_bad = Arc::clone(is_bad);
+    Origin::start(move |_| if is_bad.load(SeqCst) { bad() } else { Reply::text("good") })
+}
+
+/// One of three backends fails in a way; it is left out, tried again, and taken back.
+fn story(settings: &Value, route: &Value, reason: &str, bad: impl Fn() -> Reply + Send + Sync + 'static) {
+    let is_bad = Arc::new(AtomicBool::new(true));
+    let [good, other] = ["good", "other"].map(Origin::named);
+    let failing = backend(&is_bad, bad);
+    let mut site = site(&[&failing, &good, &other], settings, route);
+
+    let before = ask_until(&site, "the breaker opens", || endpoint(&site, "b0")["breaker"]["state"] == "open");
+    let failed: u32 = before.iter().filter(|(status, _)| **status >= 500).map(|(_, count)| count).sum();
+    // Within its window: ten calls, and those that were under way.
+    assert!(failed <= 12, "{before:?}");
+    let shown = endpoint(&site, "b0");
+    assert_eq!((&shown["state"], &shown["reason"]), (&json!("breaker_open"), &json!(reason)), "{shown}");
+    assert!(shown["breaker"]["open_until"].is_string(), "{shown}");
+    assert_eq!(endpoint(&site, "b1")["state"], "serving");
+
+    ask_until(&site, "it is tried again and fails again", || transitions(&site, "b0", "open") >= 2);
+    assert!(transitions(&site, "b0", "half_open") >= 1);
+    is_bad.store(false, SeqCst);
+    ask_until(&site, "it closes", || endpoint(&site, "b0")["breaker"]["state"] == "closed");
+    let after = ask_until(&site, "it takes requests", || failing.received().len() > 60);
+    assert_eq!(after.keys().collect::<Vec<_>>(), [&200], "{after:?}");
+
+    // Log, metrics and status tell the same story.
+    let shown = endpoint(&site, "b0");
+    let words = |transition: &Value| format!("{} -> {}", transition["from"], transition["to"]).replace('"', "");
+    assert_eq!(words(&shown["transitions"][0]), "probing -> serving");
+    let (opened, closed) = (transitions(&site, "b0", "open"), transitions(&site, "b0", "closed"));
+    assert_eq!(closed, 1);
+    let told = |text: &str, to: &str| {
+        let lines = text.lines().filter(|line| line.contains("an endpoint's state changed") && line.contains("b0"));
+        lines.filter(|line| line.contains("=breaker ") && line.contains(to)).count() as u64
+    };
+    let process = &mut site.plane.process;
+    wait_for("the log tells it, too", DEADLINE, || {
+        let text = format!("{}{}", process.output(), process.errors()).replace('"', "");
+        (told(&text, "to=closed") == closed && told(&text, "to=open") == opened).then_some(())
+    });
+    assert_eq!(transitions(&site, "b1", "open") + transitions(&site, "b2", "open"), 0);
+}
+
+#[test]
+fn a_backend_that_answers_errors() {
+    story(&breaker(), &json!({}), "failure_rate", || Reply::with(500, &[], "bad"));
+}
+
+#[test]
+fn a_backend_that_resets() {
+    story(&breaker(), &json!({}), "failure_rate", Reply::hang_up);
+}
+
+#[test]
+fn a_backend_that_hangs() {
+    // For longer than the proxy waits.
+    let hang = || {
+        Reply::script(false, |_| {
+            thread::park_timeout(Duration::from_millis(600));
+            Ok(())
+        })
+    };
+    story(&breaker(), &json!({ "timeouts": { "first_byte": "100ms" } }), "failure_rate", hang);
+}
+
+#[test]
+fn a_backend_that_is_slow() {
+    let mut settings = breaker();
+    settings["slow_call_duration_threshold"] = json!("100ms");
+    settings["slow_call_rate_threshold"] = json!(60);
+    let slow = || {
+        Reply::script(true, |stream| {
+            thread::park_timeout(Duration::from_millis(150));
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood")
+        })
+    };
+    story(&settings, &json!({}), "slow_call_rate", slow);
+}
+
+#[test]
+fn with_all_backends_dead_clients_are_told_when_to_come_back_and_nobody_is_called() {
+    let calls = Arc::new(AtomicU32::new(0));
+    let backends: Vec<Origin> = (0..3)
+        .map(|_| {
+            let calls = Arc::clone(&calls);
+            Origin::start(move |_| {
+                calls.fetch_add(1, SeqCst);
+                Reply::hang_up()
+            })
+        })
+        .collect();
+    let mut settings = breaker();
+    settings["wait_duration_in_open_state"] = json!("1h");
+    settings["max_wait_duration_in_open_state"] = json!("1h");
+    let site = site(&backends.iter().collect::<Vec<_>>(), &settings, &json!({}));
+    ask_until(&site, "all are open", || {
+        ["b0", "b1", "b2"].iter().all(|name| endpoint(&site, name)["state"] == "breaker_open")
+    });
+    let (before, connections) = (calls.load(SeqCst), backends.iter().map(Origin::connections).sum::<usize>());
+    let mut client = site.client();
+    for _ in 0..200 {
+        let answer = client.ask("GET / HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+        assert_eq!((answer.status, answer.field("retry-after")), (503, Some("3600")), "{}", answer.text());
+        assert!(answer.field("proxy-status").unwrap().contains("destination_unavailable"));
+    }
+    assert_eq!(site.logged("/")["reason"], "upstream_reset", "the first one");
+    assert_eq!(calls.load(SeqCst), before);
+    assert_eq!(backends.iter().map(Origin::connections).sum::<usize>(), connections);
+    let text = site.plane.metrics();
+    assert!(text.contains("tidegate_generated_responses_total{reason=\"breaker_open\"} 2"), "{text}");
+}
+
+#[test]
+fn the_transitions_of_a_flapping_backend_are_bounded_by_the_growing_wait() {
+    let number = Arc::new(AtomicU32::new(0));
+    let turn = Arc::clone(&number);
+    // Good for as long as trial calls last, then bad again.
+    let origin = Origin::start(move |_| {
+        let is_trial = turn.fetch_add(1, SeqCst) % 13 < 3;
+        if is_trial { Reply::text("good") } else { Reply::with(503, &[], "bad") }
+    });
+    let mut settings = breaker();
+    settings["wait_duration_in_open_state"] = json!("100ms");
+    settings["max_wait_duration_in_open_state"] = json!("1s");
+    let site = site(&[&origin], &settings, &json!({}));
+    let begin = Instant::now();
+    ask_until(&site, "it opened five times", || transitions(&site, "b0", "open") >= 5);
+    // 100 ms, 200 ms, 400 ms and 800 ms lie between.
+    assert!(begin.elapsed() >= Duration::from_millis(1_500), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn an_operator_forces_a_breaker_and_releases_it() {
+    let (good, bad) = (Origin::named("good"), Origin::start(|_| Reply::with(503, &[], "bad")));
+    let site = site(&[&good, &bad], &breaker(), &json!({}));
+    let change = |forced: [&str; 2]| {
+        let file = site.directory.path().join("config.json");
+        let mut config: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+        for (index, word) in forced.iter().enumerate() {
+            config["upstreams"][0]["backends"][index]["breaker_override"] = json!(word);
+        }
+        std::fs::write(&file, config.to_string()).unwrap();
+        site.plane.reload();
+        wait_for("the change acts", DEADLINE, || {
+            let matches =
+                |name: &str, word: &str| endpoint(&site, name)["breaker"]["forced"].as_str().unwrap_or("auto") == word;
+            (matches("b0", forced[0]) && matches("b1", forced[1])).then_some(())
+        });
+    };
+    change(["force_open", "force_closed"]);
+    let received = good.received().len();
+    for _ in 0..40 {
+        assert_eq!(get(&site.address, "h", "/").unwrap().status, 503);
+    }
+    assert_eq!((good.received().len(), bad.received().len()), (received, 40));
+    let shown = endpoint(&site, "b0");
+    assert_eq!((&shown["state"], &shown["reason"]), (&json!("breaker_open"), &json!("forced_open")));
+    assert_eq!(endpoint(&site, "b1")["breaker"]["failed"], 20);
+    change(["auto", "auto"]);
+    ask_until(&site, "the bad one is left out by itself", || endpoint(&site, "b1")["state"] == "breaker_open");
+    assert_eq!(endpoint(&site, "b0")["state"], "serving");
+}
+
+#[test]
+fn an_unrelated_change_resets_no_window_and_no_state() {
+    let [dead, good] = [Origin::start(|_| Reply::hang_up()), Origin::named("good")];
+    let mut settings = breaker();
+    settings["wait_duration_in_open_state"] = json!("1h");
+    settings["max_wait_duration_in_open_state"] = json!("1h");
+    let site = site(&[&dead, &good], &settings, &json!({}));
+    ask_until(&site, "it opens", || endpoint(&site, "b0")["state"] == "breaker_open");
+    let (dead_before, good_before) = (endpoint(&site, "b0"), endpoint(&site, "b1"));
+    for round in 0..20 {
+        let file = site.directory.path().join("config.json");
+        let mut config: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+        config["upstreams"][0]["pool"] = json!({ "max_idle": round });
+        config["routes"][0]["timeouts"] = json!({ "idle": format!("{}s", 60 + round) });
+        std::fs::write(&file, config.to_string()).unwrap();
+        site.plane.reload();
+        wait_for("the change acts", DEADLINE, || {
+            site.plane.metrics().contains(&format!("tidegate_revision {}\n", round + 2)).then_some(())
+        });
+    }
+    let state = |shown: &Value| (shown["since"].clone(), shown["breaker"].clone(), shown["transitions"].clone());
+    let mut after = endpoint(&site, "b0");
+    // Computed from what is left.
+    after["breaker"]["open_until"] = dead_before["breaker"]["open_until"].clone();
+    assert_eq!(state(&after), state(&dead_before));
+    assert_eq!(state(&endpoint(&site, "b1")), state(&good_before));
+}
