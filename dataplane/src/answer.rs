@@ -4,9 +4,8 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http1::{Method, write};
-use uuid::Uuid;
 
-use crate::{error::Reason, head::Request, snapshot::Unavailable, worker::Worker};
+use crate::{error::Reason, head::Request, request_id::RequestId, snapshot::Unavailable, worker::Worker};
 
 /// Why a request is answered here instead of by a backend.
 pub(crate) enum Instead {
@@ -62,7 +61,7 @@ pub(crate) struct Answer<'a> {
 
 impl<'a> Answer<'a> {
     /// The answer to the request `id` with `method` for `instead`. `reflection` is what a TRACE shows that ends here.
-    pub(crate) fn new(worker: &Worker, instead: Instead, id: Uuid, method: Method, reflection: &'a [u8]) -> Self {
+    pub(crate) fn new(worker: &Worker, instead: Instead, id: &RequestId, method: Method, reflection: &'a [u8]) -> Self {
         match instead {
             Instead::Refused(reason) => Self::of_reason(worker, reason, id, method, reflection),
             Instead::Later(reason, seconds) => {
@@ -75,7 +74,7 @@ impl<'a> Answer<'a> {
     }
 
     /// The answer for `reason`, which is counted.
-    fn of_reason(worker: &Worker, reason: Reason, id: Uuid, method: Method, reflection: &'a [u8]) -> Self {
+    fn of_reason(worker: &Worker, reason: Reason, id: &RequestId, method: Method, reflection: &'a [u8]) -> Self {
         let has_routes = worker.with_snapshot(|snapshot| {
             snapshot.count_generated(reason);
             !snapshot.routes.is_empty()

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use proxy_protocol::{Endpoints, Fault, Start};
+use proxy_protocol::{Endpoints, Fault, Header, Start};
 use shared::config::ProxyProtocolMode;
 use tokio::net::TcpStream;
 
@@ -30,6 +30,8 @@ pub(crate) struct Arrival {
     pub(crate) balancer: Box<str>,
     /// The ends of the client's connection to it; none where it speaks for itself.
     pub(crate) endpoints: Option<Endpoints>,
+    /// Whether the client spoke TLS to it.
+    pub(crate) is_tls: bool,
 }
 
 /// Why a connection is closed before its first request.
@@ -78,13 +80,11 @@ pub(crate) async fn welcome(
 ) {
     let mut client = Client::new(stream, worker.deadlines.deadline(), stop);
     let read = match listener.is_source(peer.ip()) {
-        true => read(&worker, &mut client, &listener).await,
+        true => read(&worker, &mut client, peer.ip(), &listener).await,
         false => Err(Refusal::Untrusted),
     };
     let arrival = match read {
-        Ok(Some(Read::Header(endpoints))) => {
-            Some(Box::new(Arrival { balancer: peer.ip().to_canonical().to_string().into(), endpoints }))
-        }
+        Ok(Some(Read::Header(arrival))) => Some(arrival),
         Ok(Some(Read::Other)) => None,
         // Who connects to see whether somebody is there is no news.
         Ok(None) => return,
@@ -103,14 +103,19 @@ pub(crate) async fn welcome(
 
 /// How a connection begins.
 enum Read {
-    /// With a header, which is used up, and what it says of the ends.
-    Header(Option<Endpoints>),
+    /// With a header, which is used up.
+    Header(Box<Arrival>),
     /// With something else.
     Other,
 }
 
 /// Reads the header; none if the connection ends without a word.
-async fn read(worker: &Worker, client: &mut Client, listener: &Listener) -> Result<Option<Read>, Refusal> {
+async fn read(
+    worker: &Worker,
+    client: &mut Client,
+    balancer: IpAddr,
+    listener: &Listener,
+) -> Result<Option<Read>, Refusal> {
     let must_come = listener.proxy_protocol.mode == ProxyProtocolMode::Require;
     // Where it need not come, a connection that says nothing may lie idle like any other.
     let first: Duration = if must_come { listener.handshake } else { listener.idle };
@@ -121,9 +126,9 @@ async fn read(worker: &Worker, client: &mut Client, listener: &Listener) -> Resu
         loop {
             match proxy_protocol::read(client.input.bytes()) {
                 Ok(Start::Header(header, length)) => {
-                    let endpoints = header.endpoints;
+                    let arrival = Arrival::new(balancer, &header);
                     client.input.consume(length);
-                    return Poll::Ready(Ok(Some(Read::Header(endpoints))));
+                    return Poll::Ready(Ok(Some(Read::Header(Box::new(arrival)))));
                 }
                 Ok(Start::Other) if must_come => return Poll::Ready(Err(Refusal::Missing)),
                 Ok(Start::Other) => return Poll::Ready(Ok(Some(Read::Other))),
@@ -162,6 +167,16 @@ fn refuse(worker: &Worker, connection: Connection, refusal: Refusal) {
     });
     record.detail = Some(word);
     record.refused(Reason::ProxyProtocol.status(), Reason::ProxyProtocol);
+}
+
+impl Arrival {
+    fn new(balancer: IpAddr, header: &Header<'_>) -> Self {
+        Self {
+            balancer: balancer.to_canonical().to_string().into(),
+            endpoints: header.endpoints,
+            is_tls: header.tlvs.ssl().is_some_and(|ssl| ssl.is_tls),
+        }
+    }
 }
 
 impl Listener {

@@ -94,6 +94,17 @@ impl Connection {
         if client == self.peer { Cow::Borrowed(&self.peer_text) } else { Cow::Owned(client.to_string()) }
     }
 
+    /// The scheme by which the peer came.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.arrival.as_ref().is_some_and(|arrival| arrival.is_tls) { "https" } else { "http" }
+    }
+
+    /// The port that the peer connected to.
+    pub(crate) fn port(&self, listener: &Listener) -> u16 {
+        let endpoints = self.arrival.as_ref().and_then(|arrival| arrival.endpoints);
+        endpoints.map_or(listener.port, |endpoints| endpoints.destination.port())
+    }
+
     /// How the address at the other end of the socket is written: the peer's, or that of the balancer in front.
     pub(crate) fn socket_peer(&self) -> &str {
         self.arrival.as_ref().map_or(&self.peer_text, |arrival| &arrival.balancer)

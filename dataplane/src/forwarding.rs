@@ -3,9 +3,20 @@
 use std::borrow::Cow;
 
 use http1::{Field, Fields, Line, RequestBody, Upgrade, write};
-use shared::value::HostPolicy;
+use shared::{
+    config::{ClientField, Forwarding, ForwardingMode},
+    value::HostPolicy,
+};
 
-use crate::{head::Request, header_rules::HeaderRules, protocol::Protocol, rewrite::Target, template::Facts};
+use crate::{
+    forwarded,
+    head::Request,
+    header_rules::HeaderRules,
+    protocol::Protocol,
+    request_id::{RequestId, RequestIds},
+    rewrite::Target,
+    template::Facts,
+};
 
 /// What the head says about this hop.
 pub(crate) struct Hop<'a> {
@@ -13,10 +24,20 @@ pub(crate) struct Hop<'a> {
     pub(crate) peer: &'a str,
     /// Whether what the peer says about the client is believed.
     pub(crate) peer_is_trusted: bool,
+    /// What becomes of the fields that tell it.
+    pub(crate) forwarding: &'a Forwarding,
+    /// The scheme by which the peer came.
+    pub(crate) peer_scheme: &'static str,
+    /// The scheme by which the client came.
+    pub(crate) scheme: &'static str,
+    /// The port that the peer connected to.
+    pub(crate) port: u16,
     /// The version in which the request came.
     pub(crate) protocol: Protocol,
     /// The request's id.
-    pub(crate) request_id: &'a str,
+    pub(crate) request_id: &'a RequestId,
+    /// What the settings say of ids.
+    pub(crate) request_ids: &'a RequestIds,
     /// Which `Host` the backend sees.
     pub(crate) host: &'a HostPolicy,
     /// What a `Host` field that names the backend says.
@@ -27,21 +48,9 @@ pub(crate) struct Hop<'a> {
     pub(crate) rules: Option<(&'a HeaderRules, &'a Facts<'a>)>,
 }
 
-/// Fields that say who the client is, which only a trusted peer may send. Names that merely look like them go with them,
-/// because some servers read `X_Forwarded_For` as `X-Forwarded-For`.
-const ABOUT_CLIENT: [Field; 7] = [
-    Field::XForwardedFor,
-    Field::XForwardedProto,
-    Field::XForwardedHost,
-    Field::XForwardedPort,
-    Field::XRealIp,
-    Field::Forwarded,
-    Field::XRequestId,
-];
-
 /// Writes the head of `request` into `out`, which is cleared.
 ///
-/// A trusted peer's `X-Forwarded-For` is continued and its `-Proto` and `-Host` are kept; anybody else's are replaced.
+/// What a trusted peer says about the client is continued as the listener's `forwarding` says; what anybody else says is left out.
 pub(crate) fn write(out: &mut Vec<u8>, request: &Request<'_>, hop: &Hop<'_>) {
     out.clear();
     let Request { head, bytes, .. } = request;
@@ -55,15 +64,22 @@ pub(crate) fn write(out: &mut Vec<u8>, request: &Request<'_>, hop: &Hop<'_>) {
     let host = host(request, hop);
     write::line(out, b"Host", host.as_bytes());
 
-    let keeps_scheme = hop.peer_is_trusted && scheme_of(request).is_some();
-    let keeps_host = hop.peer_is_trusted && only(&head.fields, Field::XForwardedHost, bytes).is_some();
+    let modes = hop.forwarding;
     let goes = |line: &Line| match line.resembles.unwrap_or(line.field) {
         _ if line.removed => true,
-        Field::Host | Field::XForwardedFor | Field::XRequestId => true,
+        Field::Host => true,
         Field::MaxForwards => head.max_forwards.is_some(),
-        Field::XForwardedProto => !keeps_scheme || line.resembles.is_some(),
-        Field::XForwardedHost => !keeps_host || line.resembles.is_some(),
-        field => (!hop.peer_is_trusted || line.resembles.is_some()) && ABOUT_CLIENT.contains(&field),
+        Field::Via => line.resembles.is_none() && !modes.via.keeps(),
+        Field::Other => hop.request_ids.is_renamed_to(line.name.of(bytes)),
+        field if !is_about_client(field) => false,
+        _ if !hop.peer_is_trusted || line.resembles.is_some() => true,
+        Field::XForwardedFor => modes.x_forwarded_for != ForwardingMode::Keep,
+        Field::XForwardedProto => modes.x_forwarded_proto != ForwardingMode::Keep,
+        Field::XForwardedHost => modes.x_forwarded_host != ForwardingMode::Keep,
+        Field::XForwardedPort => modes.x_forwarded_port != ForwardingMode::Keep,
+        Field::Forwarded => !modes.forwarded.keeps(),
+        Field::XRequestId => hop.request_ids.is_usual(),
+        _ => false,
     };
     match hop.rules {
         None => kept_lines(out, &head.fields, bytes, goes),
@@ -74,28 +90,11 @@ pub(crate) fn write(out: &mut Vec<u8>, request: &Request<'_>, hop: &Hop<'_>) {
         }
     }
 
-    out.extend_from_slice(b"X-Forwarded-For: ");
-    if hop.peer_is_trusted {
-        for line in head.fields.all(Field::XForwardedFor).filter(|line| !line.value.is_empty()) {
-            out.extend_from_slice(line.value.of(bytes));
-            out.extend_from_slice(b", ");
-        }
+    about_client(out, request, hop);
+    write::line(out, hop.request_ids.name().as_bytes(), hop.request_id.as_bytes());
+    if modes.via.writes() {
+        out.extend_from_slice(via(hop.protocol));
     }
-    out.extend_from_slice(hop.peer.as_bytes());
-    out.extend_from_slice(b"\r\n");
-    if !keeps_scheme {
-        out.extend_from_slice(b"X-Forwarded-Proto: http\r\n");
-    }
-    if !keeps_host && !request.authority.is_empty() {
-        write::line(out, b"X-Forwarded-Host", request.authority.as_bytes());
-    }
-    write::line(out, b"X-Request-Id", hop.request_id.as_bytes());
-    // RFC 9110 §7.6.3: with the version of the request as it came in.
-    out.extend_from_slice(match hop.protocol {
-        Protocol::Http10 => b"Via: 1.0 tidegate\r\n",
-        Protocol::Http11 => b"Via: 1.1 tidegate\r\n",
-        Protocol::Http2 => b"Via: 2 tidegate\r\n",
-    });
     // RFC 9110 §7.6.2; with 0 the request does not get here.
     if let Some(hops) = head.max_forwards {
         write::line(out, b"Max-Forwards", hops.saturating_sub(1).to_string().as_bytes());
@@ -113,6 +112,71 @@ pub(crate) fn write(out: &mut Vec<u8>, request: &Request<'_>, hop: &Hop<'_>) {
         _ => {}
     }
     write::end(out);
+}
+
+/// Writes what is known of the client.
+fn about_client(out: &mut Vec<u8>, request: &Request<'_>, hop: &Hop<'_>) {
+    let Request { head, bytes, .. } = request;
+    let modes = hop.forwarding;
+    let continues = |mode: ForwardingMode| hop.peer_is_trusted && mode == ForwardingMode::Append;
+    if modes.x_forwarded_for.writes() {
+        out.extend_from_slice(b"X-Forwarded-For: ");
+        if continues(modes.x_forwarded_for) {
+            for line in head.fields.all(Field::XForwardedFor).filter(|line| !line.value.is_empty()) {
+                out.extend_from_slice(line.value.of(bytes));
+                out.extend_from_slice(b", ");
+            }
+        }
+        out.extend_from_slice(hop.peer.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    if modes.x_forwarded_proto.writes() {
+        let scheme = if continues(modes.x_forwarded_proto) { hop.scheme } else { hop.peer_scheme };
+        write::line(out, b"X-Forwarded-Proto", scheme.as_bytes());
+    }
+    if modes.x_forwarded_host.writes() {
+        // Who names the client in another field passes this one on as the client wrote it.
+        let is_said = continues(modes.x_forwarded_host) && modes.client == ClientField::XForwardedFor;
+        let said = only(&head.fields, Field::XForwardedHost, bytes).filter(|host| is_said && !host.is_empty());
+        let host = said.unwrap_or(request.authority.as_bytes());
+        if !host.is_empty() {
+            write::line(out, b"X-Forwarded-Host", host);
+        }
+    }
+    let is_set = |name: &str| hop.rules.is_some_and(|(rules, _)| rules.removes(name.as_bytes()));
+    if modes.x_forwarded_port.writes() && !is_set("x-forwarded-port") {
+        let is_port = |text: &&[u8]| std::str::from_utf8(text).is_ok_and(|text| text.parse::<u16>().is_ok());
+        let is_said = continues(modes.x_forwarded_port) && modes.client == ClientField::XForwardedFor;
+        match only(&head.fields, Field::XForwardedPort, bytes).filter(|_| is_said).filter(is_port) {
+            Some(port) => write::line(out, b"X-Forwarded-Port", port),
+            None => {
+                out.extend_from_slice(b"X-Forwarded-Port: ");
+                write::decimal(out, hop.port.into());
+                out.extend_from_slice(b"\r\n");
+            }
+        }
+    }
+    if modes.forwarded.writes() && !is_set("forwarded") {
+        forwarded::write(out, hop.peer, request.authority, hop.peer_scheme);
+    }
+}
+
+/// What `Via` says of a message that came by `protocol` (RFC 9110 §7.6.3).
+pub(crate) const fn via_value(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Http10 => "1.0 tidegate",
+        Protocol::Http11 => "1.1 tidegate",
+        Protocol::Http2 => "2 tidegate",
+    }
+}
+
+/// The same as a line.
+pub(crate) const fn via(protocol: Protocol) -> &'static [u8] {
+    match protocol {
+        Protocol::Http10 => b"Via: 1.0 tidegate\r\n",
+        Protocol::Http11 => b"Via: 1.1 tidegate\r\n",
+        Protocol::Http2 => b"Via: 2 tidegate\r\n",
+    }
 }
 
 /// Copies the lines for which `goes` does not hold, in runs.
@@ -149,24 +213,23 @@ fn host<'a>(request: &Request<'a>, hop: &Hop<'a>) -> Cow<'a, str> {
 }
 
 /// The value of the only line with `field`.
-fn only<'a>(fields: &Fields, field: Field, bytes: &'a [u8]) -> Option<&'a [u8]> {
+pub(crate) fn only<'a>(fields: &Fields, field: Field, bytes: &'a [u8]) -> Option<&'a [u8]> {
     if fields.is_repeated(field) { None } else { fields.value(field, bytes) }
 }
 
-/// The scheme by which the client came, as a trusted peer says it.
-fn scheme_of(request: &Request<'_>) -> Option<&'static str> {
-    let said = only(&request.head.fields, Field::XForwardedProto, request.bytes)?;
-    ["http", "https"].into_iter().find(|scheme| said.eq_ignore_ascii_case(scheme.as_bytes()))
-}
-
-/// The scheme by which the client came.
-pub(crate) fn scheme(request: &Request<'_>, peer_is_trusted: bool) -> &'static str {
-    scheme_of(request).filter(|_| peer_is_trusted).unwrap_or("http")
-}
-
-/// Whether a field says who the client is, which only a trusted peer may.
+/// Whether a field says who the client is, which only a trusted peer may. Names that merely look like it go with it, because some
+/// servers read `X_Forwarded_For` as `X-Forwarded-For`.
 pub(crate) fn is_about_client(field: Field) -> bool {
-    ABOUT_CLIENT.contains(&field)
+    matches!(
+        field,
+        Field::XForwardedFor
+            | Field::XForwardedProto
+            | Field::XForwardedHost
+            | Field::XForwardedPort
+            | Field::XRealIp
+            | Field::Forwarded
+            | Field::XRequestId
+    )
 }
 
 #[cfg(test)]
@@ -177,14 +240,23 @@ mod tests {
     use super::*;
 
     fn written(request: &str, trusted: bool) -> String {
+        written_with(request, trusted, &Forwarding::default())
+    }
+
+    fn written_with(request: &str, trusted: bool, forwarding: &Forwarding) -> String {
         let bytes = request.as_bytes();
         let mut head = RequestHead::default();
         head.parse(bytes, &HeadLimits::default()).unwrap();
         let hop = Hop {
             peer: "192.0.2.1",
             peer_is_trusted: trusted,
+            forwarding,
+            peer_scheme: "http",
+            scheme: if trusted { "https" } else { "http" },
+            port: 8080,
             protocol: Protocol::Http11,
-            request_id: "id",
+            request_id: &RequestId::Given(b"id".as_slice().into()),
+            request_ids: &RequestIds::compile(&shared::config::RequestId::default()),
             host: &HostPolicy::Preserve,
             backend: "127.0.0.1:9001",
             target: None,
@@ -229,9 +301,46 @@ mod tests {
         );
         assert_eq!(
             sent,
-            "GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: public\r\nX-Real-IP: 1.1.1.1\r\n\
-             X-Forwarded-For: 1.1.1.1, 2.2.2.2, 192.0.2.1\r\nX-Request-Id: id\r\nVia: 1.1 tidegate\r\n\r\n"
+            "GET / HTTP/1.1\r\nHost: h\r\nX-Real-IP: 1.1.1.1\r\nX-Forwarded-For: 1.1.1.1, 2.2.2.2, 192.0.2.1\r\n\
+             X-Forwarded-Proto: https\r\nX-Forwarded-Host: public\r\nX-Request-Id: id\r\nVia: 1.1 tidegate\r\n\r\n"
         );
+    }
+
+    #[test]
+    fn each_field_has_its_mode() {
+        use ForwardingMode::{Append, Drop, Keep, Replace};
+        let came = "GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: p\r\n\
+            X-Forwarded-Port: 443\r\nForwarded: for=1.1.1.1\r\nVia: 1.0 x\r\n\r\n";
+        let theirs = "X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: p\r\nX-Forwarded-Port: 443\r\n\
+            Forwarded: for=1.1.1.1\r\n";
+        let ours = "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: h\r\nX-Forwarded-Port: 8080\r\n\
+            Forwarded: for=192.0.2.1;host=\"h\";proto=http\r\n";
+        let both = "X-Forwarded-For: 1.1.1.1, 192.0.2.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: p\r\nX-Forwarded-Port: 443\r\n\
+            Forwarded: for=192.0.2.1;host=\"h\";proto=http\r\n";
+        let id = "X-Request-Id: id\r\n";
+        let (via_theirs, via_ours, first) = ("Via: 1.0 x\r\n", "Via: 1.1 tidegate\r\n", "Forwarded: for=1.1.1.1\r\n");
+        for (mode, trusted, expected) in [
+            (Append, true, format!("{first}{via_theirs}{both}{id}{via_ours}")),
+            (Append, false, format!("{via_theirs}{ours}{id}{via_ours}")),
+            (Replace, true, format!("{ours}{id}{via_ours}")),
+            (Replace, false, format!("{ours}{id}{via_ours}")),
+            (Keep, true, format!("{theirs}{via_theirs}{id}")),
+            (Keep, false, format!("{via_theirs}{id}")),
+            (Drop, true, id.to_owned()),
+            (Drop, false, id.to_owned()),
+        ] {
+            let forwarding = Forwarding {
+                x_forwarded_for: mode,
+                x_forwarded_proto: mode,
+                x_forwarded_host: mode,
+                x_forwarded_port: mode,
+                forwarded: mode,
+                via: mode,
+                ..Forwarding::default()
+            };
+            let written = written_with(came, trusted, &forwarding);
+            assert_eq!(written, format!("GET / HTTP/1.1\r\nHost: h\r\n{expected}\r\n"), "{mode:?} {trusted}");
+        }
     }
 
     #[test]

@@ -6,14 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use uuid::{Uuid, fmt::Hyphenated};
-
 use crate::{
     access_log::Line,
     connection::Connection,
     error::Reason,
     live::EndpointLive,
     protocol::Protocol,
+    request_id::{RequestId, Returned},
     snapshot::{RouteLabels, Snapshot},
     worker::Worker,
 };
@@ -23,7 +22,7 @@ pub(crate) struct AccessRecord<'a> {
     worker: &'a Worker,
     connection: &'a Connection,
     started: Instant,
-    request_id: Uuid,
+    request_id: RequestId,
     client: IpAddr,
     /// In which version it came.
     pub(crate) protocol: Protocol,
@@ -69,7 +68,7 @@ impl<'a> AccessRecord<'a> {
             worker,
             connection,
             started,
-            request_id: worker.clock.request_id(started),
+            request_id: worker.clock.request_id(started).into(),
             client,
             protocol,
             route: None,
@@ -91,8 +90,19 @@ impl<'a> AccessRecord<'a> {
     }
 
     /// The request's id: in the log, and sent to the backend.
-    pub(crate) fn request_id(&self) -> Uuid {
-        self.request_id
+    pub(crate) fn request_id(&self) -> &RequestId {
+        &self.request_id
+    }
+
+    /// Takes the id that a trusted peer gave.
+    pub(crate) fn takes_id(&mut self, id: RequestId) {
+        self.request_id = id;
+    }
+
+    /// What an answer gets of ours.
+    pub(crate) fn returned(&self) -> Returned {
+        let listener = self.connection.listener.borrow();
+        Returned::new(&listener.request_ids, &self.request_id, listener.forwarding.response_via)
     }
 
     /// A random number; no secret.
@@ -144,7 +154,7 @@ impl<'a> AccessRecord<'a> {
     fn write(&self, line: &mut Line<'_>, asked: &Asked, status: u16, reason: Option<Reason>, duration: Duration) {
         let Self { worker, connection, endpoint, .. } = self;
         line.plain(r#"{"time":"#, worker.clock.rfc3339(self.started));
-        line.plain(r#","request_id":"#, self.request_id.hyphenated().encode_lower(&mut [0; Hyphenated::LENGTH]));
+        line.plain(r#","request_id":"#, self.request_id.as_bytes());
         line.plain(r#","client":"#, connection.text_of(self.client).as_bytes());
         line.plain(r#","peer":"#, connection.socket_peer());
         line.plain(r#","protocol":"#, self.protocol.word());

@@ -79,7 +79,7 @@ impl Snapshot {
             if listeners.len() <= slot {
                 listeners.resize(slot + 1, None);
             }
-            listeners[slot] = Some(Arc::new(Listener::compile(listener, live)));
+            listeners[slot] = Some(Arc::new(Listener::compile(listener, &config.settings, live)));
         }
         Self {
             revision,

@@ -7,9 +7,8 @@ use std::borrow::Cow;
 
 use regex::Regex;
 use shared::value::{Part, Template, Variable};
-use uuid::{Uuid, fmt::Hyphenated};
 
-use crate::{forwarding, head::Request, header_rules::STATUS};
+use crate::{forwarding, head::Request, header_rules::STATUS, request_id::RequestId};
 
 /// What is known of a request.
 pub(crate) struct Facts<'a> {
@@ -17,10 +16,12 @@ pub(crate) struct Facts<'a> {
     pub(crate) request: &'a Request<'a>,
     /// The client's address, past trusted proxies.
     pub(crate) client: Cow<'a, str>,
+    /// The scheme by which it came.
+    pub(crate) scheme: &'static str,
     /// Whether what the peer says about the client is believed.
     pub(crate) peer_is_trusted: bool,
     /// The request's id.
-    pub(crate) request_id: Uuid,
+    pub(crate) request_id: &'a RequestId,
     /// The listener's name.
     pub(crate) listener: &'a str,
     /// The route's name.
@@ -100,12 +101,9 @@ impl Text {
         let request = facts.request;
         let text: &str = match variable {
             Variable::ClientAddress => &facts.client,
-            Variable::RequestId => {
-                let mut text = [0; Hyphenated::LENGTH];
-                return self.place.write(out, facts.request_id.hyphenated().encode_lower(&mut text).as_bytes());
-            }
+            Variable::RequestId => return self.place.write(out, facts.request_id.as_bytes()),
             Variable::Method => request.method,
-            Variable::Scheme => forwarding::scheme(request, facts.peer_is_trusted),
+            Variable::Scheme => facts.scheme,
             Variable::Host => &request.host,
             Variable::Authority => request.authority,
             Variable::Path => return self.place.write_path(out, path(request).as_bytes()),
@@ -234,8 +232,9 @@ pub(crate) mod tests {
         check(&Facts {
             request: &request,
             client: "192.0.2.1".into(),
+            scheme: "http",
             peer_is_trusted: false,
-            request_id: Uuid::nil(),
+            request_id: &uuid::Uuid::nil().into(),
             listener: "web",
             route: "shop",
             upstream: "up",

@@ -5,6 +5,7 @@
 
 mod balance;
 mod breaker;
+mod forwarding;
 mod ip_rule;
 mod listener;
 mod pool;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use balance::{Balance, BalancePolicy, Hash, HashFallback, HashKey};
 pub use breaker::{Breaker, BreakerOverride, SlidingWindowType};
+pub use forwarding::{ClientField, Forwarding, ForwardingMode};
 pub use ip_rule::{IpRule, IpRuleAction};
 pub use listener::{EncodedSlashes, Listener, ListenerLimits, ListenerTimeouts, PathStyle};
 pub use pool::Pool;
@@ -26,7 +28,7 @@ pub use route::{
     ReplacePrefix, Respond, ResponseHeaderRules, Rewrite, Route, RouteLimits, RouteMatch, RouteTimeouts,
     SecurityHeaders, SplitBy, SplitTarget, SplitWhen, ValueMatch,
 };
-pub use settings::{AccessLog, AccessLogFormat, Settings};
+pub use settings::{AccessLog, AccessLogFormat, RequestId, Settings};
 pub use upstream::{Backend, Upstream, UpstreamProtocol, Weight};
 
 use crate::value::{ByteSize, Name, TimeSpan};

@@ -31,7 +31,7 @@ impl Site {
         } else {
             config["listeners"][0]["address"] = json!(address);
         }
-        config["settings"] = json!({ "access_log": { "file": directory.path().join("access.log") } });
+        config["settings"]["access_log"] = json!({ "file": directory.path().join("access.log") });
         let file = directory.path().join("config.json");
         fs::write(&file, config.to_string()).unwrap();
         let plane = DataPlane::of_file(&file, &["--workers", &workers.to_string()]);

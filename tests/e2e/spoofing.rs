@@ -2,9 +2,11 @@
 
 mod balancers;
 mod case;
+mod fields;
 mod header;
 mod malformed;
 mod peers;
+mod request_ids;
 mod table;
 
 use std::thread;

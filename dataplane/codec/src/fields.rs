@@ -217,10 +217,10 @@ impl Fields {
     }
 
     /// Leaves out every line called `name`, but never `Host` and `Content-Length`: without these the
-    /// message would mean something else.
+    /// message would mean something else. Nor `Expect`: who waits for 100 would wait in vain.
     pub(crate) fn remove_named(&mut self, name: &[u8], buffer: &[u8]) {
         for line in self.lines_mut() {
-            let is_kept = matches!(line.field, Field::Host | Field::ContentLength);
+            let is_kept = matches!(line.field, Field::Host | Field::ContentLength | Field::Expect);
             if !is_kept && line.name.len() == name.len() && line.name.of(buffer).eq_ignore_ascii_case(name) {
                 line.removed = true;
             }

@@ -74,9 +74,9 @@ pub(crate) enum Step {
     Done,
 }
 
-impl Download {
+impl Default for Download {
     /// Before the first byte.
-    pub(crate) fn new() -> Self {
+    fn default() -> Self {
         Self {
             buffer: None,
             start: HEADROOM,
@@ -89,7 +89,9 @@ impl Download {
             moved: 0,
         }
     }
+}
 
+impl Download {
     /// What comes next. After [`Step::Head`] the caller either [`begin`](Self::begin)s the response or
     /// [`pass_interim`](Self::pass_interim)s or [`skip_interim`](Self::skip_interim)s.
     ///

@@ -22,7 +22,7 @@ use super::{
     stream::Upstream,
     upload::{self, Upload},
 };
-use crate::{attempt::Attempt, error::Reason, header_rules::Edits, worker::Worker};
+use crate::{attempt::Attempt, error::Reason, header_rules::Edits, request_id::Returned, worker::Worker};
 
 /// The most interim responses before the final one: each keeps the request from its time-out.
 const MAX_INTERIM: u8 = 32;
@@ -35,20 +35,18 @@ pub(crate) struct Exchange<'a> {
     /// The request's head as it is sent.
     head: &'a [u8],
     head_written: usize,
-    upload: Upload,
+    upload: &'a mut Upload,
     upload_splice: Option<Box<Splice>>,
-    download: Download,
+    download: &'a mut Download,
     download_splice: Option<Box<Splice>>,
     response: &'a mut ResponseHead,
     /// Whether the backend reset the connection while it was written to.
     was_reset: bool,
     /// Lines for the response's head.
     appended: &'a mut Vec<u8>,
-    asked: Asked,
+    terms: &'a Terms<'a>,
     /// Judged by the response's head.
     attempt: &'a mut Attempt,
-    /// What becomes of the response's header fields.
-    edits: Option<&'a Edits>,
     /// How many interim responses came.
     interim: u8,
     /// What exactly was wrong, when one side broke its framing.
@@ -80,6 +78,8 @@ pub(crate) struct Terms<'a> {
     pub(crate) body_limit: u64,
     /// What becomes of the response's header fields.
     pub(crate) response_headers: Option<&'a Edits>,
+    /// What the response gets of ours.
+    pub(crate) returned: &'a Returned,
     /// How long its parts may take.
     pub(crate) timeouts: &'a Timeouts,
     /// When it must be over.
@@ -141,9 +141,12 @@ impl<'a> Exchange<'a> {
         terms: &'a Terms<'a>,
         response: &'a mut ResponseHead,
         appended: &'a mut Vec<u8>,
+        upload: &'a mut Upload,
+        download: &'a mut Download,
     ) -> Self {
         response.forget();
         let limits = ChunkLimits { body_bytes: terms.body_limit, ..ChunkLimits::default() };
+        *upload = Upload::new(terms.body, limits);
         Self {
             worker,
             client,
@@ -151,15 +154,14 @@ impl<'a> Exchange<'a> {
             attempt,
             head,
             head_written: 0,
-            upload: Upload::new(terms.body, limits),
+            upload,
             upload_splice: None,
-            download: Download::new(),
+            download,
             download_splice: None,
             response,
             was_reset: false,
             appended,
-            asked: terms.asked,
-            edits: terms.response_headers,
+            terms,
             client_keeps: terms.keeps,
             expects_continue: terms.expects_continue,
             pace: Pace::new(terms.timeouts, terms.total, worker.clock.recent()),
@@ -175,7 +177,10 @@ impl<'a> Exchange<'a> {
     pub(crate) async fn run(&mut self) -> Ended {
         let stop = std::future::poll_fn(|context| self.poll(context)).await;
         self.client.deadline.disarm();
-        self.ended(stop)
+        let ended = self.ended(stop);
+        // Whoever has this memory next must find no buffer in it.
+        (*self.upload, *self.download) = Default::default();
+        ended
     }
 
     fn ended(&self, stop: Stop) -> Ended {
@@ -406,7 +411,7 @@ impl<'a> Exchange<'a> {
                 moved = true;
                 continue;
             }
-            let step = self.download.step(self.response, self.asked);
+            let step = self.download.step(self.response, self.terms.asked);
             match step.map_err(|fault| self.broken(Reason::BadResponse, fault))? {
                 download::Step::Head => self.answer()?,
                 download::Step::Write => {
@@ -466,12 +471,14 @@ impl<'a> Exchange<'a> {
         self.answered_at = Some(now);
         self.attempt.answered(self.response.status, now);
         self.appended.clear();
-        if let Some(edits) = self.edits
+        if let Some(edits) = self.terms.response_headers
             && self.response.status != 101
         {
             let bytes = self.download.head(self.response.len);
             edits.act(self.response, bytes, self.appended);
         }
+        let bytes = self.download.head(self.response.len);
+        self.terms.returned.act(self.response, bytes, self.appended);
         let delivery = response_head::Delivery { is_http11, keeps: self.client_keeps, clock: &self.worker.clock };
         response_head::append(self.appended, self.response, self.download.head(self.response.len), &delivery);
         let begun = self.download.begin(self.response, is_http11, self.appended);

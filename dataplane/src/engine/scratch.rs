@@ -2,6 +2,8 @@
 
 use http1::{RequestHead, ResponseHead};
 
+use super::{download::Download, upload::Upload};
+
 /// Scratch memory that a worker keeps at most.
 pub(crate) const KEPT: usize = 64;
 
@@ -16,4 +18,8 @@ pub(crate) struct Scratch {
     pub(crate) out: Vec<u8>,
     /// Lines for the response's head.
     pub(crate) appended: Vec<u8>,
+    /// The request's body on its way.
+    pub(crate) upload: Upload,
+    /// The response on its way.
+    pub(crate) download: Download,
 }

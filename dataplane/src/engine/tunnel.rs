@@ -14,7 +14,7 @@ use super::{client::Client, stream::Upstream};
 
 /// Copies both ways until both sides have ended, or nothing came for `idle`; `rest` is what the backend sent already. Answers
 /// the bytes of each way, up and down.
-pub(crate) async fn run(client: &mut Client, upstream: &mut Upstream, rest: &[u8], idle: Duration) -> (u64, u64) {
+pub(crate) async fn run(client: &mut Client, mut upstream: Upstream, rest: Vec<u8>, idle: Duration) -> (u64, u64) {
     let Client { stream, input, deadline, .. } = client;
     let (up, down, last) = (Cell::new(0), Cell::new(0), Cell::new(Instant::now()));
     let mut client = Watched { stream, read: &up, last: &last };
@@ -24,7 +24,7 @@ pub(crate) async fn run(client: &mut Client, upstream: &mut Upstream, rest: &[u8
     let mut copied = pin!(async {
         upstream.write_all(input.bytes()).await?;
         input.consume(input.bytes().len());
-        client.write_all(rest).await?;
+        client.write_all(&rest).await?;
         copy_bidirectional(&mut client, &mut upstream).await
     });
     deadline.arm(Instant::now(), idle);

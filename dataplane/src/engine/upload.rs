@@ -5,15 +5,15 @@ use std::ops::Range;
 use http1::{ChunkLimits, ChunkedDecoder, Fault, LengthDecoder, Part, RequestBody, write};
 
 /// What of the request's body is still to come, and what of it waits to be written.
+#[derive(Default)]
 pub(crate) struct Upload {
     framing: Framing,
     /// A stretch of the input that may be written to the backend as it is.
     pending: Range<usize>,
     /// How much of the input is read, behind `pending`.
     scanned: usize,
-    /// Trailers that wait to be written behind the last chunk.
-    tail: Vec<u8>,
-    tail_written: usize,
+    /// Trailers that wait to be written behind the last chunk. In a box, since few requests have any.
+    tail: Option<Box<Tail>>,
     /// Bytes of the body, without framing, that were read.
     moved: u64,
     /// Whether any of the input was used up, so that the request cannot be sent again.
@@ -21,7 +21,15 @@ pub(crate) struct Upload {
     stopped: bool,
 }
 
+#[derive(Default)]
+struct Tail {
+    bytes: Vec<u8>,
+    written: usize,
+}
+
+#[derive(Default)]
 enum Framing {
+    #[default]
     Ended,
     Length(LengthDecoder),
     Chunked(Box<ChunkedDecoder>),
@@ -47,16 +55,7 @@ impl Upload {
             RequestBody::Length(length) => Framing::Length(LengthDecoder::new(length)),
             RequestBody::Chunked => Framing::Chunked(Box::new(ChunkedDecoder::new(limits))),
         };
-        Self {
-            framing,
-            pending: 0..0,
-            scanned: 0,
-            tail: Vec::new(),
-            tail_written: 0,
-            moved: 0,
-            consumed: false,
-            stopped: false,
-        }
+        Self { framing, ..Self::default() }
     }
 
     /// What comes next, given all of the input.
@@ -72,7 +71,7 @@ impl Upload {
         }
         Ok(match &self.framing {
             _ if !self.pending.is_empty() => Step::Write(self.pending.clone()),
-            _ if self.tail_written < self.tail.len() => Step::WriteTail,
+            _ if !self.tail().is_empty() => Step::WriteTail,
             Framing::Ended => Step::Done,
             _ => Step::Read,
         })
@@ -99,8 +98,10 @@ impl Upload {
                     Part::More => {}
                     Part::End => {
                         if let Some(trailers) = decoder.trailers() {
-                            write::kept_lines(&mut self.tail, trailers.fields(), trailers.bytes());
-                            write::end(&mut self.tail);
+                            let mut tail = Tail::default();
+                            write::kept_lines(&mut tail.bytes, trailers.fields(), trailers.bytes());
+                            write::end(&mut tail.bytes);
+                            self.tail = Some(Box::new(tail));
                         }
                         self.framing = Framing::Ended;
                     }
@@ -162,12 +163,14 @@ impl Upload {
 
     /// What of the trailers waits.
     pub(crate) fn tail(&self) -> &[u8] {
-        &self.tail[self.tail_written..]
+        self.tail.as_ref().map_or(&[], |tail| &tail.bytes[tail.written..])
     }
 
     /// `count` bytes of the trailers were written.
     pub(crate) fn tail_written(&mut self, count: usize) {
-        self.tail_written += count;
+        if let Some(tail) = &mut self.tail {
+            tail.written += count;
+        }
     }
 
     /// Bytes of the body so far.
@@ -182,10 +185,7 @@ impl Upload {
 
     /// Whether the whole body was read and written.
     pub(crate) fn is_complete(&self) -> bool {
-        matches!(self.framing, Framing::Ended)
-            && self.pending.is_empty()
-            && self.tail_written == self.tail.len()
-            && !self.stopped
+        matches!(self.framing, Framing::Ended) && self.pending.is_empty() && self.tail().is_empty() && !self.stopped
     }
 }
 

@@ -140,6 +140,7 @@ impl Exchange<'_, '_> {
         if let Some(edits) = self.terms.response_headers {
             edits.act_on_map(self.response.status, response.headers_mut());
         }
+        self.terms.returned.act_on_map(self.response.version.into(), response.headers_mut());
         reader.begin(self.response);
         self.client.begin(response, reader.is_last())?;
         on_head(self.response.status);

@@ -23,6 +23,7 @@ use super::{
 use crate::{
     engine::{Standing, Terms, Waits},
     error::Reason,
+    protocol::Protocol,
     worker::Worker,
 };
 
@@ -323,6 +324,7 @@ impl<P: Peer> Relay<'_, P> {
         if let Some(edits) = self.terms.response_headers {
             edits.act_on_map(status, response.headers_mut());
         }
+        self.terms.returned.act_on_map(Protocol::Http2, response.headers_mut());
         self.peer.begin(response, is_end)?;
         upstream.download = Some(body);
         on_head(status);

@@ -101,7 +101,7 @@ async fn handle(worker: &Rc<Worker>, shared: &Shared, mut stream: Stream, scratc
     let (mut record, chosen) = worker.with_snapshot(|snapshot| {
         let connection = &shared.connection;
         let listener = connection.listener(snapshot);
-        let from = client_address::of(connection.peer, &scratch.request.fields, bytes, &listener.trusted_proxies);
+        let from = client_address::of(connection, &scratch.request.fields, bytes, &listener);
         let mut record = start(worker, shared, snapshot, from.address);
         let chosen = proxy::choose(snapshot, &listener, connection, from, scratch, bytes, &mut record);
         (record, chosen)
@@ -152,6 +152,7 @@ async fn forward(
         keeps: true,
         body_limit: *body_limit,
         response_headers: chosen.response_headers.as_ref(),
+        returned: &chosen.returned,
         timeouts,
         total: total.map(|total| record.started() + total),
     };
@@ -264,6 +265,7 @@ fn answer(
         let value = HeaderValue::from_bytes(value).expect("no value of ours has control bytes");
         response.headers_mut().insert(name, value);
     }
+    record.returned().tell(response.headers_mut());
     let is_bodyless = is_call || method == Method::Head || answer.body.is_empty();
     if client.begin(response, is_bodyless).is_ok() && !is_bodyless {
         record.bytes_out = answer.body.len() as u64;

@@ -2,7 +2,7 @@ use std::{net::IpAddr, time::Duration};
 
 use http1::HeadLimits;
 use shared::{
-    config::{self, PathStyle, ProxyProtocol},
+    config::{self, Forwarding, PathStyle, ProxyProtocol},
     value::{Cidr, Name},
 };
 
@@ -10,6 +10,7 @@ use crate::{
     engine::{Silence, Span},
     live::Live,
     metrics::ListenerMetrics,
+    request_id::RequestIds,
 };
 
 /// What connections and requests need to know of the listener that they came in by.
@@ -19,6 +20,12 @@ pub(crate) struct Listener {
     pub(crate) name: Name,
     /// Peers that are believed.
     pub(crate) trusted_proxies: Vec<Cidr>,
+    /// What becomes of the fields that tell who the client is.
+    pub(crate) forwarding: Forwarding,
+    /// What the settings say of the ids of requests.
+    pub(crate) request_ids: RequestIds,
+    /// Where it listens.
+    pub(crate) port: u16,
     /// Whether balancers in front say whose connection it is.
     pub(crate) proxy_protocol: ProxyProtocol,
     /// How long a connection may take until it may speak HTTP.
@@ -50,13 +57,16 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    pub(crate) fn compile(listener: &config::Listener, live: &Live) -> Self {
+    pub(crate) fn compile(listener: &config::Listener, settings: &config::Settings, live: &Live) -> Self {
         let config::Listener { timeouts, limits, .. } = listener;
         // Validation holds both to 64 KiB.
         let bytes = |size: shared::value::ByteSize| u32::try_from(size.bytes()).unwrap_or(u32::MAX);
         Self {
             name: listener.name.clone(),
             trusted_proxies: listener.trusted_proxies.clone(),
+            forwarding: listener.forwarding,
+            request_ids: RequestIds::compile(&settings.request_id),
+            port: listener.address.socket_addr().port(),
             proxy_protocol: listener.proxy_protocol.clone(),
             handshake: timeouts.handshake.duration(),
             allow_h2c: listener.allow_h2c,

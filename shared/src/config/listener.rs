@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Named, ProxyProtocol, is, is_bytes, is_default, is_millis, is_true, yes};
+use super::{Forwarding, Named, ProxyProtocol, is, is_bytes, is_default, is_millis, is_true, yes};
 use crate::value::{ByteSize, Cidr, ListenAddress, Name, TimeSpan};
 
 /// A bound address that takes HTTP/1.1 connections, and HTTP/2 ones where it is told to.
@@ -12,11 +12,14 @@ pub struct Listener {
     pub name: Name,
     /// Where it is bound. Two listeners cannot share an address.
     pub address: ListenAddress,
-    /// Peers whose `X-Forwarded-*` fields are believed: other proxies in front of this one.
+    /// Peers whose `X-Forwarded-*` fields, `Forwarded` and request ids are believed: other proxies in front of this one.
     ///
-    /// The client address is then found in `X-Forwarded-For` from right to left, past every trusted address.
+    /// The client address is then found in `X-Forwarded-For`, or in `Forwarded`, from right to left, past every trusted address.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trusted_proxies: Vec<Cidr>,
+    /// What becomes of the fields that tell who the client is.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub forwarding: Forwarding,
     /// Whether balancers in front of this proxy say by the PROXY protocol whose connection it is.
     #[serde(default, skip_serializing_if = "is_default")]
     pub proxy_protocol: ProxyProtocol,
@@ -42,6 +45,7 @@ impl Listener {
             name,
             address,
             trusted_proxies: Vec::new(),
+            forwarding: Forwarding::default(),
             proxy_protocol: ProxyProtocol::default(),
             allow_h2c: false,
             timeouts: ListenerTimeouts::default(),

@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{is_default, is_true, yes};
+use crate::value::FieldName;
 
 /// What holds for everything: a singleton.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -10,6 +11,9 @@ pub struct Settings {
     /// One line per request.
     #[serde(skip_serializing_if = "is_default")]
     pub access_log: AccessLog,
+    /// The id of each request.
+    #[serde(skip_serializing_if = "is_default")]
+    pub request_id: RequestId,
 }
 
 /// The access log: one line per request, written after its last byte.
@@ -28,6 +32,40 @@ pub struct AccessLog {
     /// Relative to the data plane's `--log-dir`; an absolute path is taken only from a file given with `--config`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
+}
+
+/// The id of each request: in the access log, in answers of the proxy's own, and sent to backends.
+///
+/// It is a UUID of version 7, unless a trusted peer gives one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct RequestId {
+    /// The header field that holds it. `x-request-id` unless said otherwise.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub header: FieldName,
+    /// Whether the id of a trusted peer is taken, if it has 1 to 128 letters, digits and characters of `-._~:+/=@`. So unless said
+    /// otherwise.
+    #[serde(skip_serializing_if = "is_true")]
+    pub accept: bool,
+    /// Whether responses have it, too, instead of what the backend says there. So unless said otherwise.
+    #[serde(skip_serializing_if = "is_true")]
+    pub respond: bool,
+}
+
+impl RequestId {
+    /// The usual name of the field.
+    pub const HEADER: &str = "x-request-id";
+}
+
+impl Default for RequestId {
+    fn default() -> Self {
+        Self { header: Self::HEADER.parse().expect("it is a name"), accept: true, respond: true }
+    }
+}
+
+fn is_usual(name: &FieldName) -> bool {
+    name.as_str() == RequestId::HEADER
 }
 
 /// What a line of the access log looks like.

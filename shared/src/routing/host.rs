@@ -71,22 +71,53 @@ fn parse_name(name: &[u8]) -> Result<Cow<'_, str>, AuthorityError> {
     if name.len() > Hostname::MAX_LEN {
         return Err(AuthorityError::TooLong);
     }
-    let (mut has_upper_case, mut before) = (false, b'.');
-    for (at, &byte) in name.iter().enumerate() {
-        match byte {
-            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => {}
-            b'A'..=b'Z' => has_upper_case = true,
-            b'.' if before != b'.' => {}
-            b'.' => return Err(AuthorityError::EmptyLabel),
-            _ => return Err(AuthorityError::ForbiddenByte { byte, at }),
-        }
-        before = byte;
+    // All bytes at once: almost every name is as it should be.
+    let seen = name.iter().fold(0, |seen, byte| seen | CLASSES[usize::from(*byte)]);
+    if seen & FORBIDDEN != 0 {
+        return Err(first_fault(name));
     }
-    if before == b'.' {
+    if seen & DOT != 0 && (name[0] == b'.' || name.ends_with(b".") || name.windows(2).any(|pair| pair == b"..")) {
         return Err(AuthorityError::EmptyLabel);
     }
+    let has_upper_case = seen & UPPER != 0;
     let name = std::str::from_utf8(name).expect("only ASCII passed");
     Ok(if has_upper_case { Cow::Owned(name.to_ascii_lowercase()) } else { Cow::Borrowed(name) })
+}
+
+const UPPER: u8 = 1;
+const DOT: u8 = 2;
+const FORBIDDEN: u8 = 4;
+
+/// What each byte means in a name; 0 for one that simply stands.
+static CLASSES: [u8; 256] = classes();
+
+const fn classes() -> [u8; 256] {
+    let mut classes = [FORBIDDEN; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        classes[byte] = match byte as u8 {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => 0,
+            b'A'..=b'Z' => UPPER,
+            b'.' => DOT,
+            _ => FORBIDDEN,
+        };
+        byte += 1;
+    }
+    classes
+}
+
+/// The first fault of a name that has a forbidden byte.
+#[cold]
+fn first_fault(name: &[u8]) -> AuthorityError {
+    let mut before = b'.';
+    for (at, &byte) in name.iter().enumerate() {
+        match CLASSES[usize::from(byte)] {
+            DOT if before == b'.' => return AuthorityError::EmptyLabel,
+            FORBIDDEN => return AuthorityError::ForbiddenByte { byte, at },
+            _ => before = byte,
+        }
+    }
+    AuthorityError::EmptyLabel
 }
 
 fn parse_bracketed(authority: &[u8]) -> Result<Authority<'_>, AuthorityError> {

@@ -1,5 +1,5 @@
 mod action;
-mod fields;
+pub(super) mod fields;
 mod headers;
 mod redirect;
 mod rewrite;

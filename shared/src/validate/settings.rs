@@ -1,7 +1,14 @@
 use std::path::{Component, Path};
 
-use super::{Origin, limits};
-use crate::{Findings, config::Settings};
+use super::{
+    Origin, limits,
+    routes::fields::{Message, check_name},
+};
+use crate::{
+    Findings,
+    config::{RequestId, Settings},
+    value::FieldName,
+};
 
 pub(super) fn check(settings: &Settings, origin: Origin, findings: &mut Findings) {
     if let Some(file) = &settings.access_log.file
@@ -9,6 +16,41 @@ pub(super) fn check(settings: &Settings, origin: Origin, findings: &mut Findings
     {
         findings.error("/settings/access_log/file", fault);
     }
+    check_request_id_header(&settings.request_id.header, findings);
+}
+
+/// Names that mean something else to who reads the message.
+const TAKEN: [&str; 16] = [
+    "accept",
+    "age",
+    "allow",
+    "authorization",
+    "content-encoding",
+    "content-range",
+    "content-type",
+    "cookie",
+    "etag",
+    "forwarded",
+    "location",
+    "server",
+    "set-cookie",
+    "vary",
+    "x-forwarded-port",
+    "x-real-ip",
+];
+
+fn check_request_id_header(name: &FieldName, findings: &mut Findings) {
+    let pointer = "/settings/request_id/header";
+    if name.as_str() == RequestId::HEADER {
+        return;
+    }
+    if TAKEN.contains(&name.as_str()) {
+        findings.error(
+            pointer,
+            format!("the header field \"{name}\" means something else: choose another, e.g. x-trace-id"),
+        );
+    }
+    check_name(name, Message::Request, pointer, findings);
 }
 
 fn check_file(file: &str, origin: Origin) -> Result<(), String> {

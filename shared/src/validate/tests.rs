@@ -180,6 +180,21 @@ fn a_proxy_protocol_needs_balancers_and_balancers_need_it() {
 }
 
 #[test]
+fn the_field_of_request_ids_means_nothing_else() {
+    let header = |name: &str| sound_but(json!({"settings": {"request_id": {"header": name}}}));
+    let pointer = "/settings/request_id/header";
+    expect(&[
+        (header("x-request-id"), &[]),
+        (header("X-Trace-Id"), &[]),
+        (header("cookie"), &[(Error, pointer, "means something else")]),
+        (header("Forwarded"), &[(Error, pointer, "means something else")]),
+        (header("host"), &[(Error, pointer, "host")]),
+        (header("x-forwarded-for"), &[(Error, pointer, "written by the proxy")]),
+        (header("transfer-encoding"), &[(Error, pointer, "one connection only")]),
+    ]);
+}
+
+#[test]
 fn upstreams_without_a_backend_to_choose_are_reported() {
     expect(&[
         (backends(json!([])), &[(Warning, "/upstreams/0/backends", "has no backends")]),

@@ -42,6 +42,10 @@ pub(super) fn cases() -> Vec<Case> {
         ("look-alike", "X_Forwarded_Port"),
         ("look-alike", "X_Real_IP"),
         ("look-alike", "X_Request_Id"),
+        ("look-alike", "X.Request.Id"),
+        ("look-alike", "x-request_id"),
+        ("look-alike", "X-Forwarded_Port"),
+        ("look-alike", "X.Real.IP"),
         ("look-alike", "Transfer_Encoding"),
         ("look-alike", "Content_Length"),
         ("look-alike", "Content.Length"),
@@ -49,6 +53,21 @@ pub(super) fn cases() -> Vec<Case> {
     let dropped = dropped.iter().map(|(source, name)| {
         let seen = forwarded("GET / HTTP/1.1").has(&["X: 1"]).lacks(&[name]);
         Case::passed(source, format!("{name} is left out"), get(&format!("{name}: 6\r\nX: 1\r\n")), seen)
+    });
+    // What `Connection` names is left out or replaced all the same.
+    let named = [
+        ("X-Forwarded-For", "X-Forwarded-For: 127.0.0.1"),
+        ("X-Forwarded-Proto", "X-Forwarded-Proto: http"),
+        ("X-Forwarded-Host", "X-Forwarded-Host: h"),
+        ("X-Forwarded-Port", "X: 1"),
+        ("Forwarded", "X: 1"),
+        ("X-Real-IP", "X: 1"),
+    ];
+    let named = named.into_iter().map(|(name, line)| {
+        let lines = format!("Connection: {name}\r\n{name}: 6\r\n{name}: 7\r\nX: 1\r\n");
+        let lacks: &[&'static str] = if line == "X: 1" { &[name] } else { &[] };
+        let seen = forwarded("GET / HTTP/1.1").has(&[line]).lacks(lacks);
+        Case::passed("RFC 9110 §7.6.1", format!("Connection names {name}"), get(&lines), seen)
     });
     let bodies = [
         Case::passed(
@@ -70,7 +89,7 @@ pub(super) fn cases() -> Vec<Case> {
             forwarded("GET / HTTP/1.1").has(&["X-Forwarded-Foo: 1", "XForwardedFor: 2"]),
         ),
     ];
-    replaced.chain(dropped).chain(bodies).collect()
+    replaced.chain(dropped).chain(named).chain(bodies).collect()
 }
 
 pub(super) fn cases_of_a_trusted_peer() -> Vec<Case> {
@@ -88,6 +107,11 @@ pub(super) fn cases_of_a_trusted_peer() -> Vec<Case> {
         ("X-Forwarded-Proto: https\r\nX-Forwarded-Proto: http", "is said twice", &["X-Forwarded-Proto: http"], &[]),
         ("X-Forwarded-Host: public", "is kept", &["X-Forwarded-Host: public"], &[]),
         ("X-Real-IP: 6.6.6.6", "is kept", &["X-Real-IP: 6.6.6.6"], &[]),
+        ("X-Forwarded-Port: 443", "is kept", &["X-Forwarded-Port: 443"], &[]),
+        ("Forwarded: for=6.6.6.6;proto=https", "is kept", &["Forwarded: for=6.6.6.6;proto=https"], &[]),
+        ("X-Request-Id: their-id", "is taken", &["X-Request-Id: their-id"], &[]),
+        ("X_Request_Id: their-id", "is left out", &["X: 1"], &["x_request_id"]),
+        ("X_Forwarded_Port: 443", "is left out", &["X: 1"], &["x_forwarded_port", "x-forwarded-port"]),
         ("X_Forwarded_For: 7.7.7.7", "is left out", &["X-Forwarded-For: 127.0.0.1"], &["x_forwarded_for"]),
         ("X_Forwarded_Proto: https", "is left out", &["X-Forwarded-Proto: http"], &["x_forwarded_proto"]),
         ("X_Real_IP: 7.7.7.7", "is left out", &["X: 1"], &["x_real_ip"]),

@@ -156,7 +156,10 @@ impl Table {
             lines.filter(|line: &Value| line["listener"] == case.listener && line["detail"] == word).collect()
         };
         let is_counted = || self.site.plane.metrics().lines().any(|line| line == counted);
-        let line = within(DEADLINE, || lines().pop().filter(|_| lines().len() == *count && is_counted()));
+        let line = within(DEADLINE, || {
+            let mut lines = lines();
+            lines.pop().filter(|_| lines.len() + 1 == *count && is_counted())
+        });
         let Some(line) = line else { bail!("not logged or not counted as {word}") };
         let reason = line["reason"].as_str().context("a reason")?;
         ensure!((reason, &line["status"]) == ("proxy_protocol", &json!(400)), "{line}");

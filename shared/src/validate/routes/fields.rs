@@ -8,7 +8,7 @@ use crate::{
 
 /// Whose header it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Message {
+pub(in crate::validate) enum Message {
     /// A request's.
     Request,
     /// A response's, or an answer's of the proxy's own.
@@ -16,7 +16,7 @@ pub(super) enum Message {
 }
 
 /// Reports a field that no rule may touch, because the message would mean something else, or the proxy writes it itself.
-pub(super) fn check_name(name: &FieldName, message: Message, pointer: &str, findings: &mut Findings) {
+pub(in crate::validate) fn check_name(name: &FieldName, message: Message, pointer: &str, findings: &mut Findings) {
     let advice = match name.as_str() {
         "connection"
         | "keep-alive"
@@ -34,9 +34,10 @@ pub(super) fn check_name(name: &FieldName, message: Message, pointer: &str, find
         "expect" => "is a matter between the client and the proxy: leave it out",
         "via" | "date" => "is written by the proxy, as the standard asks: leave it out",
         "max-forwards" if message == Message::Request => "is counted down by the proxy: leave it out",
-        "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host" | "x-request-id"
-            if message == Message::Request =>
-        {
+        "x-request-id" => {
+            "is written by the proxy from the request's id: see request_id in the settings, and choose another name here"
+        }
+        "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host" if message == Message::Request => {
             "is written by the proxy from what it knows of the client and its trusted proxies: choose another name"
         }
         _ => return,

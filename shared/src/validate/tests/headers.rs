@@ -33,10 +33,7 @@ fn rules_name_fields_that_they_may_touch() {
     expect(&[
         (rules("request_headers", json!({"set": {"x-a": "{backend} {upstream}"}, "remove": ["cookie"]})), &[]),
         (
-            rules(
-                "response_headers",
-                json!({"set": {"x-request-id": "{status}"}, "allow": ["x-b"], "security": "strict"}),
-            ),
+            rules("response_headers", json!({"set": {"x-status": "{status}"}, "allow": ["x-b"], "security": "strict"})),
             &[],
         ),
     ]);

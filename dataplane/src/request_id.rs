@@ -1,0 +1,235 @@
+//! Ids of requests: made here or given by a trusted peer; sent to the backend, returned to the client, logged.
+
+use std::fmt;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use http1::{Field, Fields, ResponseHead, write};
+use shared::config::{self, ForwardingMode};
+use uuid::{Uuid, fmt::Hyphenated};
+
+use crate::{forwarding, protocol::Protocol, template::train_case};
+
+/// Bytes of an id that a peer gives.
+const MAX: usize = 128;
+
+/// The name of the field, unless the settings give another.
+const USUAL: &str = "X-Request-Id";
+
+/// The id of a request.
+#[derive(Clone, Debug)]
+pub(crate) enum RequestId {
+    /// As it was made here.
+    Made([u8; Hyphenated::LENGTH]),
+    /// As a trusted peer gave it.
+    Given(Box<[u8]>),
+}
+
+impl From<Uuid> for RequestId {
+    fn from(id: Uuid) -> Self {
+        let mut text = [0; Hyphenated::LENGTH];
+        id.hyphenated().encode_lower(&mut text);
+        Self::Made(text)
+    }
+}
+
+impl RequestId {
+    /// The id that a peer gave: letters, digits and `-._~:+/=@`, so that it can stand in every header, log and URL.
+    fn given(text: &[u8]) -> Option<Self> {
+        let is_sound = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~:+/=@".contains(byte);
+        let fits = (1..=MAX).contains(&text.len()) && text.iter().all(is_sound);
+        fits.then(|| Self::Given(text.into()))
+    }
+
+    /// Its text, which nothing needs to escape.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Made(text) => text,
+            Self::Given(text) => text,
+        }
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&String::from_utf8_lossy(self.as_bytes()))
+    }
+}
+
+/// What the settings say of ids.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestIds {
+    /// Another name than the usual one, as it is written to HTTP/1.1.
+    name: Option<Box<str>>,
+    accepts: bool,
+    responds: bool,
+}
+
+impl RequestIds {
+    pub(crate) fn compile(settings: &config::RequestId) -> Self {
+        let config::RequestId { header, accept, respond } = settings;
+        let name = (header.as_str() != config::RequestId::HEADER).then(|| train_case(header.as_str()));
+        Self { name, accepts: *accept, responds: *respond }
+    }
+
+    /// The name of the field, as it is written to HTTP/1.1.
+    pub(crate) fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or(USUAL)
+    }
+
+    /// Whether that is the usual one.
+    pub(crate) fn is_usual(&self) -> bool {
+        self.name.is_none()
+    }
+
+    /// Whether a line is named so, or nearly so, if that is not the usual name, whose lines are known by their field.
+    pub(crate) fn is_renamed_to(&self, name: &[u8]) -> bool {
+        self.name.as_ref().is_some_and(|own| resembles(name, own.as_bytes()))
+    }
+
+    /// The id that a trusted peer gives, if it is one and the only one.
+    pub(crate) fn accept(&self, fields: &Fields, bytes: &[u8]) -> Option<RequestId> {
+        if !self.accepts {
+            return None;
+        }
+        let Some(name) = &self.name else {
+            return forwarding::only(fields, Field::XRequestId, bytes).and_then(RequestId::given);
+        };
+        let mut lines = fields.lines().iter().filter(|line| line.name.of(bytes).eq_ignore_ascii_case(name.as_bytes()));
+        let line = lines.next()?;
+        lines.next().is_none().then(|| RequestId::given(line.value.of(bytes))).flatten()
+    }
+}
+
+/// Whether `name` is `known`, in any case, or has another byte than a letter or a digit where that has a hyphen.
+fn resembles(name: &[u8], known: &[u8]) -> bool {
+    let is_same = |(byte, known): (&u8, &u8)| {
+        byte.eq_ignore_ascii_case(known) || (*known == b'-' && !byte.is_ascii_alphanumeric())
+    };
+    name.len() == known.len() && name.iter().zip(known).all(is_same)
+}
+
+/// What a response gets of ours: the request's id, and `Via`.
+pub(crate) struct Returned {
+    /// Another name than the usual one.
+    name: Option<Box<str>>,
+    id: Option<RequestId>,
+    via: ForwardingMode,
+}
+
+impl Returned {
+    /// To the request `id`.
+    pub(crate) fn new(ids: &RequestIds, id: &RequestId, via: ForwardingMode) -> Self {
+        Self { name: ids.name.clone(), id: ids.responds.then(|| id.clone()), via }
+    }
+
+    fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or(USUAL)
+    }
+
+    /// Leaves out lines of `head`, which was parsed from `bytes`, and writes the new ones into `out`.
+    pub(crate) fn act(&self, head: &mut ResponseHead, bytes: &[u8], out: &mut Vec<u8>) {
+        if !self.via.keeps() && head.fields.has(Field::Via) {
+            head.fields.remove_where(|line| line.field == Field::Via);
+        }
+        if self.via.writes() {
+            out.extend_from_slice(forwarding::via(head.version.into()));
+        }
+        let Some(id) = &self.id else { return };
+        match &self.name {
+            None if head.fields.has(Field::XRequestId) => {
+                head.fields.remove_where(|line| line.field == Field::XRequestId);
+            }
+            None => {}
+            Some(name) => {
+                head.fields.remove_where(|line| line.name.of(bytes).eq_ignore_ascii_case(name.as_bytes()));
+            }
+        }
+        write::line(out, self.name().as_bytes(), id.as_bytes());
+    }
+
+    /// The same for HTTP/2, of a response that came by `protocol`.
+    pub(crate) fn act_on_map(&self, protocol: Protocol, fields: &mut HeaderMap) {
+        if !self.via.keeps() {
+            fields.remove(http::header::VIA);
+        }
+        if self.via.writes() {
+            fields.append(http::header::VIA, HeaderValue::from_static(forwarding::via_value(protocol)));
+        }
+        self.tell(fields);
+    }
+
+    /// Writes the id's line for an answer of our own.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        if let Some(id) = &self.id {
+            write::line(out, self.name().as_bytes(), id.as_bytes());
+        }
+    }
+
+    /// The same for HTTP/2.
+    pub(crate) fn tell(&self, fields: &mut HeaderMap) {
+        let Some(id) = &self.id else { return };
+        // A name from the configuration, and an id without control bytes.
+        if let (Ok(name), Ok(id)) =
+            (HeaderName::from_bytes(self.name().as_bytes()), HeaderValue::from_bytes(id.as_bytes()))
+        {
+            fields.insert(name, id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(header: &str, accept: bool) -> RequestIds {
+        RequestIds::compile(&config::RequestId { header: header.parse().unwrap(), accept, respond: true })
+    }
+
+    #[test]
+    fn an_id_is_accepted_if_it_is_sound_and_the_only_one() {
+        let long = "x".repeat(MAX);
+        let parsed = |lines: &str| {
+            let bytes = format!("GET / HTTP/1.1\r\nHost: h\r\n{lines}\r\n").into_bytes();
+            let mut head = http1::RequestHead::default();
+            head.parse(&bytes, &http1::HeadLimits::default()).unwrap();
+            (head, bytes)
+        };
+        for name in ["X-Request-Id", "X-Trace"] {
+            for (value, is_accepted) in [
+                ("a", true),
+                ("01890a5d-ac96-774b-bcce-b302099a8057", true),
+                ("Root=1:2_3.4~5+6/7@8", true),
+                (&*long, true),
+                (&*format!("{long}x"), false),
+                ("", false),
+                ("a b", false),
+                ("a\"b", false),
+                ("a\\b", false),
+                ("a;b", false),
+                ("ä", false),
+            ] {
+                let (head, bytes) = parsed(&format!("{name}: {value}\r\n"));
+                let id = ids(name, true).accept(&head.fields, &bytes);
+                assert_eq!(id.map(|id| id.to_string()), is_accepted.then(|| value.to_owned()), "{name} {value:?}");
+                assert!(ids(name, false).accept(&head.fields, &bytes).is_none());
+                let (head, bytes) = parsed(&format!("{name}: {value}\r\n{name}: {value}\r\n"));
+                assert!(ids(name, true).accept(&head.fields, &bytes).is_none(), "{name} twice");
+            }
+        }
+    }
+
+    #[test]
+    fn look_alikes_are_known_for_a_name_that_is_not_the_usual_one() {
+        let ids = ids("x-trace-id", true);
+        assert_eq!(ids.name(), "X-Trace-Id");
+        for (name, expected) in [
+            ("X-Trace-Id", true),
+            ("x_trace_id", true),
+            ("X.TRACE-ID", true),
+            ("x-trace-ix", false),
+            ("xatrace-id", false),
+        ] {
+            assert_eq!(ids.is_renamed_to(name.as_bytes()), expected, "{name}");
+        }
+    }
+}
