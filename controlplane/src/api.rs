@@ -9,6 +9,7 @@ mod config;
 mod data_planes;
 mod document;
 mod endpoint;
+mod events;
 mod observe;
 mod operations;
 mod place;
@@ -16,6 +17,7 @@ mod problem;
 mod query;
 mod revisions;
 mod singletons;
+mod status;
 mod tokens;
 mod write;
 
@@ -73,6 +75,8 @@ fn endpoints() -> OpenApiRouter<Api> {
     let router = revisions::routes(router);
     let router = audit::routes(router);
     let router = data_planes::routes(router);
+    let router = status::routes(router);
+    let router = events::routes(router);
     let router = tokens::routes(router);
     operations::routes(router)
 }

@@ -1,7 +1,7 @@
 //! The control plane's own numbers, for Prometheus. All handles are made once, at start.
 
 use std::{
-    sync::atomic::AtomicU64,
+    sync::{Arc, atomic::AtomicU64},
     time::{Duration, Instant},
 };
 
@@ -34,6 +34,9 @@ pub(crate) struct Metrics {
     commits: Counter,
     commit_duration: Histogram,
     data_planes: Gauge<u64, AtomicU64>,
+    events: Gauge<u64, AtomicU64>,
+    event_readers: Gauge<u64, AtomicU64>,
+    event_readers_missed: Counter,
 }
 
 impl Metrics {
@@ -57,7 +60,23 @@ impl Metrics {
             Unit::Seconds,
             commit_duration.clone(),
         );
-        Self { registry, requests, revision, commits, commit_duration, data_planes }
+        let (events, event_readers) = (Gauge::default(), Gauge::default());
+        registry.register("events", "Events since the start", events.clone());
+        registry.register("event_readers", "Clients that read the event stream now", event_readers.clone());
+        let event_readers_missed = Counter::default();
+        let help = "Readers of the event stream that were too slow, and whose stream was ended";
+        registry.register("event_readers_missed", help, event_readers_missed.clone());
+        Self {
+            registry,
+            requests,
+            revision,
+            commits,
+            commit_duration,
+            data_planes,
+            events,
+            event_readers,
+            event_readers_missed,
+        }
     }
 
     /// Counts an answered request.
@@ -78,13 +97,42 @@ impl Metrics {
         self.commit_duration.observe(Duration::as_secs_f64(&started.elapsed()));
     }
 
-    /// All numbers as `OpenMetrics` text.
-    pub(crate) fn text(&self, connected: usize) -> String {
+    /// Most clients that read the event stream at one time. They are long-lived, and others need connections, too.
+    pub(crate) const EVENT_READERS: u64 = 64;
+
+    /// A place for one more reader of the event stream; none if all are taken.
+    pub(crate) fn event_reader(self: &Arc<Self>) -> Option<EventReader> {
+        let place = EventReader { metrics: Arc::clone(self) };
+        // Counted first: two that come at one moment may not both take the last place.
+        (self.event_readers.inc() < Self::EVENT_READERS).then_some(place)
+    }
+
+    /// All numbers as `OpenMetrics` text, with those that others count.
+    pub(crate) fn text(&self, connected: usize, events: u64) -> String {
         self.data_planes.set(connected as u64);
+        self.events.set(events);
         let mut text = String::new();
         // Writing into a String cannot fail.
         let _ = encode(&mut text, &self.registry);
         text
+    }
+}
+
+/// The place of a reader of the event stream, given back when it is dropped.
+pub(crate) struct EventReader {
+    metrics: Arc<Metrics>,
+}
+
+impl EventReader {
+    /// Notes that the reader was too slow.
+    pub(crate) fn missed(&self) {
+        self.metrics.event_readers_missed.inc();
+    }
+}
+
+impl Drop for EventReader {
+    fn drop(&mut self) {
+        self.metrics.event_readers.dec();
     }
 }
 
@@ -100,7 +148,7 @@ mod tests {
         metrics.request(&Method::from_bytes(b"PURGE").unwrap(), StatusCode::METHOD_NOT_ALLOWED);
         metrics.commit(Instant::now());
         metrics.committed(Revision(7));
-        let text = metrics.text(2);
+        let text = metrics.text(2, 5);
         for line in [
             "tidegate_controlplane_api_requests_total{method=\"GET\",status=\"2xx\"} 1",
             "tidegate_controlplane_api_requests_total{method=\"other\",status=\"4xx\"} 1",
@@ -108,8 +156,19 @@ mod tests {
             "tidegate_controlplane_commits_total 1",
             "tidegate_controlplane_commit_duration_seconds_count 1",
             "tidegate_controlplane_data_planes_connected 2",
+            "tidegate_controlplane_events 5",
         ] {
             assert!(text.contains(line), "{line} in\n{text}");
         }
+    }
+
+    #[test]
+    fn readers_of_events_have_places_that_come_back() {
+        let metrics = Arc::new(Metrics::new());
+        let readers: Vec<_> = (0..Metrics::EVENT_READERS).map(|_| metrics.event_reader().unwrap()).collect();
+        assert!(metrics.event_reader().is_none());
+        assert!(metrics.text(0, 0).contains("tidegate_controlplane_event_readers 64"));
+        drop(readers);
+        assert!(metrics.event_reader().is_some());
     }
 }

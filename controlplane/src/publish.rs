@@ -9,10 +9,13 @@ mod check;
 mod connection;
 mod data_plane;
 mod entry;
+mod events;
 mod foreign;
+mod live;
 mod publication;
 mod registry;
 mod socket;
+mod status;
 mod wait;
 
 use std::{
@@ -29,11 +32,15 @@ use tracing::{error, info, warn};
 
 pub use check::CheckFault;
 pub use data_plane::{DataPlane, DataPlaneState, Rejection};
+pub use events::{Event, Occurrence};
+pub(crate) use events::{EventLog, Missed, Reader};
 pub use registry::AdoptError;
 use shared::{
     config::Config,
     protocol::{BodyHash, InstanceId, Material, Revision, Snapshot},
+    value::{Name, Timestamp},
 };
+pub use status::{DataPlaneLive, UpstreamLive};
 pub use wait::NotApplied;
 
 use publication::Publication;
@@ -69,6 +76,7 @@ struct State {
     limits: Limits,
     newest: watch::Sender<Arc<Publication>>,
     registry: Arc<Registry>,
+    events: Arc<EventLog>,
     checks: AtomicU64,
 }
 
@@ -109,17 +117,23 @@ impl Publisher {
 
     fn with_limits(snapshot: Arc<Snapshot>, material: Material, history: Arc<dyn History>, limits: Limits) -> Self {
         let newest = watch::Sender::new(Arc::new(Publication::new(snapshot, material)));
-        let registry = Arc::new(Registry::new(limits.remembered));
-        Self { state: Arc::new(State { history, limits, newest, registry, checks: AtomicU64::new(0) }) }
+        let events = Arc::new(EventLog::new());
+        let registry = Arc::new(Registry::new(limits.remembered, Arc::clone(&events)));
+        Self { state: Arc::new(State { history, limits, newest, registry, events, checks: AtomicU64::new(0) }) }
     }
 
     /// Makes `snapshot` and `material` the newest and wakes every connection. Never blocks; the latest wins, none is queued.
     ///
     /// A revision below the published one comes from a writer that was overtaken, and is left out.
     pub fn publish(&self, snapshot: Arc<Snapshot>, material: Material) {
+        let revision = snapshot.revision;
         let publication = Arc::new(Publication::new(snapshot, material));
+        // The event goes first: no data plane can have applied it before.
+        if revision > self.state.newest.borrow().snapshot.revision {
+            self.state.events.add(Timestamp::now(), None, Occurrence::RevisionCommitted { revision });
+        }
         self.state.newest.send_if_modified(|newest| {
-            let overtaken = publication.snapshot.revision < newest.snapshot.revision;
+            let overtaken = revision < newest.snapshot.revision;
             if !overtaken {
                 *newest = publication;
             }
@@ -146,6 +160,16 @@ impl Publisher {
     /// All data planes that are connected, and those of the 256 seen last that are not; in order of their ids.
     pub fn data_planes(&self) -> Vec<DataPlane> {
         self.state.registry.data_planes()
+    }
+
+    /// What the data planes reported of the upstream `name`, in order of their ids.
+    pub fn live(&self, name: &Name) -> UpstreamLive {
+        UpstreamLive { upstream: name.clone(), data_planes: self.state.registry.live(name) }
+    }
+
+    /// What happened lately.
+    pub(crate) fn events(&self) -> &Arc<EventLog> {
+        &self.state.events
     }
 
     /// Lets the foreign data plane `instance` be overwritten: it is sent the newest snapshot as soon as it is connected.

@@ -98,6 +98,7 @@ async fn control_plane(options: Options, stop: impl Future<Output = ()>) -> anyh
     let shutdown = CancellationToken::new();
     let socket = options.control_socket_in(data_dir.path());
     // Before REST answers that all is ready: a path that no socket can have must end the start, not the running process.
+    let events = publisher.events().clone();
     let bound = publisher.bind(socket.clone()).await?;
     let mut control = tokio::spawn(bound.serve(shutdown.clone()));
     let address = listener.local_addr().unwrap_or(options.api_address);
@@ -111,6 +112,8 @@ async fn control_plane(options: Options, stop: impl Future<Output = ()>) -> anyh
     };
     tracing::info!("control plane is stopping");
     shutdown.cancel();
+    // They would never end by themselves.
+    events.close();
     drain(rest, control).await;
     store.close().await;
     result

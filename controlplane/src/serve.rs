@@ -18,6 +18,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 const CONNECTIONS: usize = 512;
 /// From one answer, or from the beginning, to the end of the next request head: idle and slow clients go.
 const HEAD_TIME: Duration = Duration::from_secs(10);
+/// How long a client may take nothing of an answer: an event stream that nobody reads would keep its connection for ever.
+const STALL_TIME: Duration = Duration::from_secs(30);
 /// After a failed accept, as when the process has no file descriptors left: not to spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -53,6 +55,8 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, shutdown: Cance
 async fn connection(stream: TcpStream, router: Router, shutdown: CancellationToken) {
     // Answers are small and written at once; without this a delayed ACK would hold some of them back.
     let _ = stream.set_nodelay(true);
+    // The kernel ends the connection, a full receive buffer included (tcp(7), TCP_USER_TIMEOUT).
+    let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, STALL_TIME.as_millis() as u32);
     let service = TowerToHyperService::new(router);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

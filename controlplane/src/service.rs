@@ -8,6 +8,7 @@ mod condition;
 mod current;
 mod findings;
 pub(crate) mod history;
+mod live;
 mod material;
 mod merge_patch;
 mod refusal;
@@ -38,7 +39,7 @@ pub(crate) use startup::{Seed, Started, start};
 
 use crate::{
     metrics::Metrics,
-    publish::{AdoptError, DataPlane, Publisher},
+    publish::{AdoptError, DataPlane, EventLog, Publisher},
     store::Store,
 };
 
@@ -93,6 +94,11 @@ impl Service {
     /// The data planes that are or were connected.
     pub(crate) fn data_planes(&self) -> Vec<DataPlane> {
         self.publisher.data_planes()
+    }
+
+    /// What happened lately.
+    pub(crate) fn events(&self) -> &Arc<EventLog> {
+        self.publisher.events()
     }
 
     /// How many data planes are connected now.

@@ -22,6 +22,7 @@ use crate::{
     access_log::{AccessLog, Destination},
     listener_set::ListenerSet,
     live::Live,
+    metrics::Metrics,
     snapshot::Snapshot,
     worker::{Command, Common, WorkerHandle},
 };
@@ -167,6 +168,16 @@ impl Applier {
             let revision = self.status.borrow().revision;
             self.publish_status(revision);
         }
+    }
+
+    /// The counters.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        self.live.metrics()
+    }
+
+    /// What acts.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshots.load_full()
     }
 
     /// The access log.

@@ -1,6 +1,12 @@
 //! Following a control plane: the data plane's side of the snapshot protocol.
 
-use std::{path::Path, sync::Arc, time::Duration, time::Instant};
+mod reporter;
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::{SinkExt, StreamExt};
 use shared::{
@@ -15,8 +21,8 @@ use shared::{
 use tokio::{
     net::{UnixStream, unix::OwnedWriteHalf},
     sync::{mpsc, watch},
-    task::JoinHandle,
-    time::{MissedTickBehavior, interval, sleep, timeout},
+    task::{JoinHandle, yield_now},
+    time::{MissedTickBehavior, interval, sleep, sleep_until, timeout},
 };
 use tokio_util::{
     codec::{FramedRead, FramedWrite},
@@ -24,7 +30,8 @@ use tokio_util::{
 };
 use tracing::{info, warn};
 
-use crate::{apply::Applier, state::StateDir};
+use crate::{apply::Applier, events::Backlog, state::StateDir};
+use reporter::Reporter;
 
 /// Waits between attempts to reach the control plane: from the first, doubled up to the last, each jittered.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
@@ -32,8 +39,12 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 const TICK: Duration = Duration::from_secs(1);
 /// How long the control plane may take to read a frame.
 const WRITE: Duration = Duration::from_secs(10);
+/// How long a transition may wait for others, to be reported with them.
+const GATHER: Duration = Duration::from_millis(100);
 /// Frames that may wait to be written; one that must not be lost and finds no place ends the connection.
 const QUEUE: usize = 64;
+/// Places in the queue that reports leave to other frames.
+const RESERVED: usize = QUEUE / 2;
 /// How long after a failed write of the disk copy it is tried again.
 const SAVE_AGAIN: Duration = Duration::from_secs(5);
 /// How long the end of the process waits for the disk copy, beside open requests.
@@ -50,11 +61,13 @@ pub(crate) struct Follower<'a> {
     /// What came last, whether it is of the store that acts or of one that may be adopted next.
     material: Option<Arc<Material>>,
     save_material: watch::Sender<Option<Arc<Material>>>,
+    /// Transitions that the control plane was not told of.
+    backlog: Arc<Backlog>,
 }
 
 impl<'a> Follower<'a> {
     /// Starts from the state directory: the newest snapshot there that applies acts at once.
-    pub(crate) async fn cold_start(applier: &'a mut Applier, state: Arc<StateDir>) -> Self {
+    pub(crate) async fn cold_start(applier: &'a mut Applier, state: Arc<StateDir>, backlog: Arc<Backlog>) -> Self {
         let (mut held, mut on_disk) = (None, None);
         for snapshot in state.snapshots() {
             match read(&snapshot).await {
@@ -80,7 +93,7 @@ impl<'a> Follower<'a> {
         let (save_material, unsaved) = watch::channel(material.clone());
         let disk = Arc::clone(&state);
         tokio::spawn(keep_saved(unsaved, move |material: &Material| disk.save_material(material)));
-        Self { applier, state, held, persisted, save, material, save_material }
+        Self { applier, state, held, persisted, save, material, save_material, backlog }
     }
 
     /// Follows the control plane at `socket`, whenever it is there, until `shutdown`; answers what is still to be saved.
@@ -155,8 +168,10 @@ impl<'a> Follower<'a> {
             applied: self.held,
             persisted: *self.persisted.borrow_and_update(),
         }))?;
-        let mut reported = self.applier.faults().to_vec();
-        out.report(&reported);
+        let mut reporter = Reporter::new();
+        let backlog = Arc::clone(&self.backlog);
+        // When transitions that wait are reported.
+        let mut gathered = None;
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -167,12 +182,12 @@ impl<'a> Follower<'a> {
                     None => return Ok(()),
                     Some(frame) => match frame? {
                         ToData::Check(check) => out.must(ToControl::Checked(self.check(check).await))?,
-                        ToData::Snapshot(snapshot) => {
-                            out.must(self.snapshot(snapshot).await)?;
-                            reported = self.applier.faults().to_vec();
-                        }
+                        ToData::Snapshot(snapshot) => out.must(self.snapshot(snapshot).await)?,
                         ToData::Material(material) => self.material(material),
-                        ToData::Command(Command::Report) => out.report(self.applier.faults()),
+                        ToData::Command(Command::Report) => {
+                            reporter = Reporter::new();
+                            reporter.begin(&self.applier.snapshot(), Instant::now());
+                        }
                     },
                 },
                 changed = self.persisted.changed() => {
@@ -183,13 +198,38 @@ impl<'a> Follower<'a> {
                 }
                 _ = tick.tick() => {
                     self.applier.tick().await;
-                    if reported != self.applier.faults() {
-                        reported = self.applier.faults().to_vec();
-                        out.report(&reported);
-                    }
+                    reporter.begin(&self.applier.snapshot(), Instant::now());
+                    self.report(&mut reporter, &mut out);
+                }
+                // What one report has no room for. Other frames have their turn in between.
+                () = yield_now(), if reporter.has_more() && out.has_room() => self.report(&mut reporter, &mut out),
+                () = backlog.arrived(), if gathered.is_none() => gathered = Some(tokio::time::Instant::now() + GATHER),
+                () = until(gathered) => {
+                    self.report(&mut reporter, &mut out);
+                    gathered = (backlog.len() > 0).then(|| tokio::time::Instant::now() + GATHER);
                 }
             }
         }
+    }
+
+    /// Sends one report; without a place for it what it would have told comes in a later one.
+    fn report(&self, reporter: &mut Reporter, out: &mut Outgoing) {
+        if !out.has_room() {
+            out.dropped += 1;
+            self.applier.metrics().reports_dropped.inc();
+            return;
+        }
+        let events = self.backlog.take(Report::MAX_EVENTS);
+        reporter.hurry(events.iter().map(|event| &event.upstream));
+        let report = Report {
+            listeners: self.applier.faults().to_vec(),
+            dropped: out.dropped,
+            events,
+            events_lost: self.backlog.lost(),
+            ..reporter.next(&self.applier.snapshot(), Instant::now())
+        };
+        // There is room, and nobody else sends.
+        let _ = out.queue.try_send(ToControl::Report(report));
     }
 
     async fn check(&mut self, check: Check) -> Checked {
@@ -329,12 +369,17 @@ impl Outgoing {
         self.queue.try_send(frame).map_err(|_| FrameError::Io(std::io::Error::other("the control plane does not read")))
     }
 
-    /// Queues a report; one that finds no place is dropped and counted.
-    fn report(&mut self, listeners: &[shared::protocol::ListenerFault]) {
-        let report = Report { listeners: listeners.to_vec(), dropped: self.dropped };
-        if self.queue.try_send(ToControl::Report(report)).is_err() {
-            self.dropped += 1;
-        }
+    /// Whether there is a place for a report.
+    fn has_room(&self) -> bool {
+        self.queue.capacity() > RESERVED
+    }
+}
+
+/// Waits until `moment`; forever if there is none.
+async fn until(moment: Option<tokio::time::Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -80,7 +80,6 @@ impl Published {
     }
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "reports do not carry events yet"))]
 impl Backlog {
     /// Nothing yet; what does not stay is counted in `metrics`.
     pub(crate) fn new(metrics: &Metrics) -> Self {

@@ -62,27 +62,19 @@ pub(crate) struct UpstreamLive {
 
 /// One request under way to an upstream, as long as it lives.
 #[derive(Debug)]
-pub(crate) struct Counted {
-    upstream: Arc<UpstreamLive>,
-    count: u64,
-}
+pub(crate) struct Counted(Arc<UpstreamLive>);
 
 impl Counted {
-    /// One more.
-    pub(crate) fn new(upstream: &Arc<UpstreamLive>) -> Self {
+    /// One more, and how many there are with it.
+    pub(crate) fn new(upstream: &Arc<UpstreamLive>) -> (Self, u64) {
         let count = upstream.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
-        Self { upstream: Arc::clone(upstream), count }
-    }
-
-    /// How many there were when it began, with it.
-    pub(crate) fn count(&self) -> u64 {
-        self.count
+        (Self(Arc::clone(upstream)), count)
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.upstream.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -66,9 +66,9 @@ async fn serve_until(options: Options, signals: Signals) -> anyhow::Result<()> {
     let Signals { shutdown, hangup, reopen, .. } = signals;
     let metrics = Metrics::new();
     let (events, published) = Events::channel(&metrics);
-    // A file's data plane tells nobody.
-    let backlog = options.config.is_none().then(|| Arc::new(Backlog::new(&metrics)));
-    tokio::spawn(published.write_down(backlog.clone()));
+    let backlog = Arc::new(Backlog::new(&metrics));
+    // A file's data plane has nobody to tell.
+    tokio::spawn(published.write_down(options.config.is_none().then(|| Arc::clone(&backlog))));
     let live = Arc::new(Live::new(metrics.clone(), events));
     tokio::spawn(gate::keep_time(Arc::clone(&live)));
     let common = Common {
@@ -96,7 +96,7 @@ async fn serve_until(options: Options, signals: Signals) -> anyhow::Result<()> {
         None => {
             ignore_hangup(hangup);
             let state = Arc::new(StateDir::open(&options.state_dir)?);
-            let follower = Follower::cold_start(&mut applier, state).await;
+            let follower = Follower::cold_start(&mut applier, state, backlog).await;
             Some(follower.follow(&options.control_socket, &shutdown).await)
         }
     };

@@ -114,6 +114,11 @@ impl Snapshot {
         self.upstreams.values()
     }
 
+    /// The upstream `name`.
+    pub(crate) fn upstream(&self, name: &Name) -> Option<&Arc<Upstream>> {
+        self.upstreams.get(name)
+    }
+
     /// The listener in `slot`, if this revision has it.
     pub(crate) fn listener(&self, slot: usize) -> Option<&Arc<Listener>> {
         self.listeners.get(slot)?.as_ref()

@@ -11,8 +11,8 @@ mod identity;
 
 pub use codec::{FrameCodec, FrameError, MAX_FRAME};
 pub use frame::{
-    Applied, Check, Checked, Command, Held, Hello, ListenerFault, Material, Persisted, Rejected, Report, Snapshot,
-    ToControl, ToData,
+    Applied, Check, Checked, Command, EndpointName, Held, Hello, ListenerFault, Material, Persisted, Rejected, Report,
+    Snapshot, ToControl, ToData, UpstreamChange,
 };
 pub use identity::{BodyHash, InstanceId, Revision, StoreId};
 

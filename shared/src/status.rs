@@ -147,8 +147,14 @@ pub struct EndpointStatus {
     pub breaker: BreakerStatus,
     /// What it has to do.
     pub load: LoadStatus,
-    /// The last transitions of its effective state, the newest first; at most 8.
+    /// Its last transitions, the newest first; at most [`Self::TRANSITIONS`].
+    #[serde(default)]
     pub transitions: Vec<Transition>,
+}
+
+impl EndpointStatus {
+    /// Transitions that are shown.
+    pub const TRANSITIONS: usize = 8;
 }
 
 /// What health checks say, and since when.
@@ -213,6 +219,7 @@ pub struct BreakerStatus {
 /// What an endpoint has to do.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default)]
 pub struct LoadStatus {
     /// Requests on their way there or back.
     pub in_flight: u32,
@@ -224,6 +231,9 @@ pub struct LoadStatus {
     pub connections_idle: u32,
     /// Tries since the endpoint is known.
     pub requests: u64,
+    /// Tries a second, over the time between the last two reports; only the control plane knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests_per_second: Option<f64>,
     /// Failed tries since the endpoint is known.
     pub failures: u64,
     /// Time to the response head, median of the last minutes, in microseconds; absent without requests.
@@ -257,6 +267,7 @@ pub struct UpstreamStatus {
 /// What is left of a retry budget.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default)]
 pub struct BudgetStatus {
     /// Retries that may begin now.
     pub available: u64,

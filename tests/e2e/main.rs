@@ -27,6 +27,7 @@ mod site;
 mod slow_peers;
 mod split;
 mod spoofing;
+mod status;
 mod survival;
 mod transforms;
 mod up;

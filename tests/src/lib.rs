@@ -9,6 +9,7 @@
 mod api;
 mod binary;
 mod connect_from;
+mod event_stream;
 mod fast_client;
 mod fast_origin;
 pub mod h2;
@@ -26,6 +27,7 @@ mod wait;
 pub use api::{Answer, Api};
 pub use binary::binary;
 pub use connect_from::connect_from;
+pub use event_stream::{EventStream, Told};
 pub use fast_client::FastClient;
 pub use fast_origin::{FastOrigin, Habits};
 pub use http1::Head;

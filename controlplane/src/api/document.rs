@@ -42,6 +42,7 @@ pub(super) fn base() -> OpenApi {
         ("config", "The whole configuration in one piece."),
         ("revisions", "What was committed, by whom, and the way back."),
         ("data-planes", "Who applies the configuration."),
+        ("status", "What upstreams and endpoints are doing, and what happens to them."),
         ("tokens", "Who may call this API."),
         ("operation", "Liveness, readiness and metrics; no token is needed."),
     ];

@@ -167,6 +167,23 @@ impl Doc {
         self.respond(status, response.content("application/json", content).build())
     }
 
+    /// An answer with a JSON body, and an example of it.
+    pub(super) fn answers_example<T: ToSchema>(mut self, description: &str, example: &str) -> Self {
+        let mut content = Content::new(Some(self.schema::<T>()));
+        content.example = Some(serde_json::from_str(example).expect("examples are JSON"));
+        let response = ResponseBuilder::new().description(description).content("application/json", content);
+        self.respond(200, response.build())
+    }
+
+    /// An answer in text that has a `T` in each of its parts, with an example.
+    pub(super) fn answers_stream<T: ToSchema>(mut self, media_type: &str, description: &str, example: &str) -> Self {
+        self.schema::<T>();
+        let mut content = Content::new(Some(string()));
+        content.example = Some(example.into());
+        let response = ResponseBuilder::new().description(description).content(media_type, content);
+        self.respond(200, response.build())
+    }
+
     /// An answer with a page of a list.
     pub(super) fn answers_page<T: ToSchema>(mut self, description: &str) -> Self {
         let next = ObjectBuilder::new()
@@ -196,6 +213,13 @@ impl Doc {
     pub(super) fn answers_text(self, media_type: &str, description: &str) -> Self {
         let response = ResponseBuilder::new().description(description);
         self.respond(200, response.content(media_type, Content::new(Some(string()))).build())
+    }
+
+    /// A refusal that only this operation gives, or gives for a reason of its own.
+    pub(super) fn answers_problem(self, status: u16, description: &str) -> Self {
+        let content = Content::new(Some(Ref::from_schema_name(ProblemDocument::name())));
+        let response = ResponseBuilder::new().description(description).content(super::problem::MEDIA_TYPE, content);
+        self.respond(status, response.build())
     }
 
     /// An answer without a body.

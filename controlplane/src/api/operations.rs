@@ -37,6 +37,6 @@ async fn ready(State(api): State<Api>) -> Result<&'static str, Problem> {
 }
 
 async fn metrics(State(api): State<Api>) -> Response {
-    let text = api.metrics.text(api.service.connected_data_planes());
+    let text = api.metrics.text(api.service.connected_data_planes(), api.service.events().count());
     ([(header::CONTENT_TYPE, METRICS)], text).into_response()
 }

@@ -86,6 +86,8 @@ pub(super) enum Code {
     ListenerUnavailable,
     /// 500: a defect.
     Internal,
+    /// 503: as many clients as may read the event stream already.
+    TooManyReaders,
     /// 503: the database cannot be read or written; nothing changed.
     StoreUnavailable,
     /// 504: committed, but not every data plane acts on it.

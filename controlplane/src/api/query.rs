@@ -5,7 +5,7 @@ use axum::{
     http::request::Parts,
 };
 use serde::{Deserialize, de::DeserializeOwned};
-use shared::value::TimeSpan;
+use shared::value::{Name, TimeSpan};
 
 use super::problem::Problem;
 use crate::model::Kind;
@@ -56,6 +56,29 @@ pub(super) struct AuditParams {
     pub(super) name: Option<String>,
     /// Only what this revision did.
     pub(super) revision: Option<u64>,
+}
+
+/// Which events.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct EventParams {
+    /// Begins behind the event of this id; 0 with the oldest that is kept. Without it, and without `Last-Event-ID`, with what is new.
+    #[param(value_type = Option<u64>)]
+    pub(super) after: Option<u64>,
+    /// Only transitions of this upstream.
+    #[param(value_type = Option<Name>)]
+    pub(super) upstream: Option<Name>,
+    /// Whether the stream stays open for what is to come. Otherwise it ends with the newest event, and begins with the oldest unless
+    /// `after` says otherwise.
+    #[param(required = false, value_type = bool, default = true)]
+    pub(super) follow: bool,
+}
+
+impl Default for EventParams {
+    fn default() -> Self {
+        Self { after: None, upstream: None, follow: true }
+    }
 }
 
 /// Under which terms a write is done.

@@ -3,6 +3,7 @@
 mod admin_state;
 mod concurrency;
 mod configuration;
+mod events;
 mod fixture;
 mod history;
 mod honesty;
@@ -10,6 +11,8 @@ mod openapi;
 mod preconditions;
 mod publishing;
 mod refusals;
+mod reporting;
 mod resources;
+mod status;
 mod store_faults;
 mod tokens;

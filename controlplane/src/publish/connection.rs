@@ -15,11 +15,12 @@ use tokio::{
 use tokio_util::codec::FramedRead;
 use tracing::{debug, info, warn};
 
-use shared::protocol::{self, FrameCodec, FrameError, Hello, Material, ToControl, ToData};
+use shared::protocol::{self, FrameCodec, FrameError, Hello, Material, Revision, ToControl, ToData};
 
 use super::{
     State, bounds,
     entry::{Entry, Push},
+    events::Occurrence,
     foreign,
     publication::Publication,
     registry::{Inbox, Member},
@@ -111,7 +112,10 @@ fn take(frame: ToControl, member: &Member) {
         ToControl::Applied(applied) => {
             let (revision, duration_us, faults) = (applied.revision.0, applied.duration_us, applied.listeners.len());
             match member.with(|entry| entry.applied(applied)) {
-                Some(Ok(())) => info!(%data_plane, revision, duration_us, listener_faults = faults, "snapshot applied"),
+                Some(Ok(())) => {
+                    info!(%data_plane, revision, duration_us, listener_faults = faults, "snapshot applied");
+                    member.tell(Occurrence::RevisionApplied { revision: Revision(revision), duration_us });
+                }
                 Some(Err(reason)) => warn!(%data_plane, revision, reason, "ignored that a snapshot was applied"),
                 None => {}
             }
@@ -122,6 +126,7 @@ fn take(frame: ToControl, member: &Member) {
                 Some(Ok(findings)) => {
                     let findings = bounds::text(&findings.to_string(), bounds::MESSAGE);
                     info!(%data_plane, revision, findings, "snapshot rejected");
+                    member.tell(Occurrence::RevisionRejected { revision: Revision(revision), reason: findings });
                 }
                 Some(Err(reason)) => warn!(%data_plane, revision, reason, "ignored that a snapshot was rejected"),
                 None => {}
@@ -133,8 +138,11 @@ fn take(frame: ToControl, member: &Member) {
                 warn!(%data_plane, revision, reason, "ignored that a snapshot was persisted");
             }
         }
-        ToControl::Report(report) => {
-            member.with(|entry| entry.report(report));
+        ToControl::Report(mut report) => {
+            let events = std::mem::take(&mut report.events);
+            if let Some(lost) = member.with(|entry| entry.report(report)) {
+                member.tell_transitions(events, lost);
+            }
         }
         ToControl::Checked(checked) => {
             let id = checked.id;

@@ -55,8 +55,10 @@ pub struct DataPlane {
     pub disconnected_at: Option<Timestamp>,
     /// When it last said anything.
     pub last_seen: Timestamp,
-    /// Reports that it dropped since its last connection began, because the control plane read too slowly.
+    /// Reports that it could not send whole since its last connection began, because the control plane read too slowly.
     pub dropped_reports: u64,
+    /// Transitions of endpoints that no event tells of, since its process began.
+    pub lost_events: u64,
 }
 
 /// Whether a data plane is connected.

@@ -1,6 +1,6 @@
 //! One data plane: what it last said, whether its configuration is ours, and the way to it while it is connected.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -9,12 +9,14 @@ use tokio_util::sync::CancellationToken;
 use shared::{
     Findings,
     protocol::{Applied, Checked, Held, Hello, ListenerFault, Persisted, Rejected, Report, Revision},
-    value::Timestamp,
+    value::{Name, Timestamp},
 };
 
 use super::{
     bounds,
     data_plane::{DataPlane, DataPlaneState, Rejection},
+    live::{LiveState, Shown},
+    status::DataPlaneLive,
 };
 
 /// What the registry knows of one data plane.
@@ -22,6 +24,9 @@ pub(super) struct Entry {
     /// All that is shown, but for what `standing` says.
     shown: DataPlane,
     standing: Standing,
+    live: LiveState,
+    /// When it reported last.
+    reported: Option<(Instant, Timestamp)>,
     /// There while it is connected.
     pub(super) link: Option<Link>,
 }
@@ -97,8 +102,9 @@ impl Entry {
             disconnected_at: None,
             last_seen: now,
             dropped_reports: 0,
+            lost_events: 0,
         };
-        Self { shown, standing: Standing::Ordinary, link: None }
+        Self { shown, standing: Standing::Ordinary, live: LiveState::default(), reported: None, link: None }
     }
 
     /// It dialled: `foreign` is why it would be foreign if it were seen for the first time.
@@ -193,10 +199,31 @@ impl Entry {
         Ok(())
     }
 
-    /// Its live state.
-    pub(super) fn report(&mut self, report: Report) {
+    /// Its live state. Returns how many transitions it lost since the report before.
+    pub(super) fn report(&mut self, mut report: Report) -> u64 {
+        let now = Instant::now();
+        self.reported = Some((now, self.shown.last_seen));
+        self.live.take(&mut report, now);
         self.shown.listeners = bounds::listeners(report.listeners);
         self.shown.dropped_reports = report.dropped;
+        let lost_before = std::mem::replace(&mut self.shown.lost_events, report.events_lost);
+        // A number that went back is that of a new process.
+        report.events_lost.checked_sub(lost_before).unwrap_or(report.events_lost)
+    }
+
+    /// What it reported of the upstream `name`.
+    pub(super) fn live(&self, name: &Name) -> Option<DataPlaneLive> {
+        let (now, (reported, reported_at)) = (Instant::now(), self.reported?);
+        let Shown { panic, retry_budget, endpoints } = self.live.shown(name, now)?;
+        Some(DataPlaneLive {
+            data_plane: self.shown.id,
+            state: self.shown.state,
+            reported_at,
+            age_ms: u64::try_from(now.duration_since(reported).as_millis()).unwrap_or(u64::MAX),
+            panic,
+            retry_budget,
+            endpoints,
+        })
     }
 
     /// The last snapshot that it was sent, if `revision` is not above it.

@@ -13,12 +13,17 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use shared::protocol::{Checked, Held, Hello, InstanceId, Revision};
+use shared::{
+    protocol::{Checked, Held, Hello, InstanceId, Report, Revision},
+    value::{Name, Timestamp},
+};
 
 use super::{
     bounds,
     data_plane::DataPlane,
     entry::{Entry, Link, Progress, Push},
+    events::{EventLog, Occurrence},
+    status::DataPlaneLive,
 };
 
 /// Check frames that may wait for a slow data plane.
@@ -41,12 +46,14 @@ pub(super) struct Registry {
     changes: watch::Sender<()>,
     connections: AtomicU64,
     most: usize,
+    events: Arc<EventLog>,
 }
 
 impl Registry {
     /// Nobody; at most `most` will be remembered.
-    pub(super) fn new(most: usize) -> Self {
-        Self { entries: Mutex::default(), changes: watch::Sender::new(()), connections: AtomicU64::new(0), most }
+    pub(super) fn new(most: usize, events: Arc<EventLog>) -> Self {
+        let (entries, changes) = (Mutex::default(), watch::Sender::new(()));
+        Self { entries, changes, connections: AtomicU64::new(0), most, events }
     }
 
     /// Enters a data plane that said hello; its older connection ends. `foreign` as in [`Entry::connect`].
@@ -73,7 +80,9 @@ impl Registry {
             entry.foreign().map(str::to_owned)
         };
         let (data_plane, revision) = (hello.instance, hello.applied.map(|held| held.revision.0));
-        info!(%data_plane, revision, version = bounds::text(&hello.version, bounds::VERSION), "data plane connected");
+        let version = bounds::text(&hello.version, bounds::VERSION);
+        info!(%data_plane, revision, version, "data plane connected");
+        self.tell(data_plane, Occurrence::DataPlaneConnected { version });
         if let Some(reason) = foreign {
             warn!(%data_plane, revision, reason, "data plane is foreign and left alone until it is adopted");
         }
@@ -95,6 +104,16 @@ impl Registry {
     /// All that is shown.
     pub(super) fn data_planes(&self) -> Vec<DataPlane> {
         self.lock().values().map(Entry::shown).collect()
+    }
+
+    /// What is known of the upstream `name`.
+    pub(super) fn live(&self, name: &Name) -> Vec<DataPlaneLive> {
+        self.lock().values().filter_map(|entry| entry.live(name)).collect()
+    }
+
+    /// Adds an event about `data_plane`.
+    fn tell(&self, data_plane: InstanceId, what: Occurrence) {
+        self.events.add(Timestamp::now(), Some(data_plane), what);
     }
 
     /// See [`super::Publisher::adopt`].
@@ -181,6 +200,21 @@ impl Member {
         Some(changed)
     }
 
+    /// Adds an event about the data plane.
+    pub(super) fn tell(&self, what: Occurrence) {
+        self.registry.tell(self.instance, what);
+    }
+
+    /// Adds what the data plane says happened, and what it says is lost of that.
+    pub(super) fn tell_transitions(&self, events: Vec<shared::status::Event>, lost: u64) {
+        let data_plane = Some(self.instance);
+        if lost > 0 {
+            self.tell(Occurrence::TransitionsLost { count: lost });
+        }
+        let events = events.into_iter().take(Report::MAX_EVENTS).map(bounds::event);
+        self.registry.events.add_all(events.map(|event| (event.transition.at, data_plane, event.into())));
+    }
+
     /// How `held` goes to the data plane, asked right before it is sent: an answer to it may come while it is still written.
     pub(super) fn sending(&self, held: Held) -> Push {
         let mark = |entry: &mut Entry| {
@@ -200,6 +234,7 @@ impl Drop for Member {
             Some(applied) => {
                 let revision = applied.map(|revision| revision.0);
                 info!(data_plane = %self.instance, revision, "data plane disconnected");
+                self.tell(Occurrence::DataPlaneDisconnected);
             }
             None => info!(data_plane = %self.instance, "a newer connection of the data plane replaced the older"),
         }

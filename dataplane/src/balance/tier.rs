@@ -146,8 +146,8 @@ impl Tier {
         bound: f64,
         live: &Arc<UpstreamLive>,
     ) -> Option<Chosen<'_>> {
-        let counted = Counted::new(live);
-        let room = bound * counted.count() as f64;
+        let (counted, count) = Counted::new(live);
+        let room = bound * count as f64;
         let enter = |target: &'_ Target, weight: f64| {
             let limit = (room * target.weight / weight).ceil() as u32;
             let is_untried = !asking.tried.contains(&target.endpoint.id);

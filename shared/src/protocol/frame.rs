@@ -8,6 +8,7 @@ use crate::{
     Findings,
     config::{Config, SCHEMA},
     document,
+    status::{BudgetStatus, EndpointStatus, Event},
     value::{ListenAddress, Name},
 };
 
@@ -162,7 +163,7 @@ impl fmt::Debug for Material {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
-    /// Send a [`Report`] of the whole live state now.
+    /// Send [`Report`]s of the whole live state now.
     Report,
 }
 
@@ -207,11 +208,66 @@ pub struct Persisted {
     pub revision: Revision,
 }
 
-/// Live state of a data plane.
+/// Live state of a data plane: what changed since the report before. What there is much of comes in several reports.
+///
+/// One is sent every second, even if nothing changed, and another one at most 100 ms after a transition.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// Listeners that are not accepting now.
     pub listeners: Vec<ListenerFault>,
-    /// Reports that were dropped because the control plane read too slowly, since the connection began.
+    /// Reports that could not be sent whole because the control plane read too slowly, since the connection began. What they
+    /// lacked comes in later ones.
     pub dropped: u64,
+    /// Whether this is the first report of the whole state: what was reported of upstreams before is forgotten.
+    #[serde(default)]
+    pub whole: bool,
+    /// Upstreams that are no more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<Name>,
+    /// Upstreams that changed; at most [`Self::MAX_ENDPOINTS`] endpoints in all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub upstreams: Vec<UpstreamChange>,
+    /// Transitions since the report before, the oldest first; at most [`Self::MAX_EVENTS`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<Event>,
+    /// Transitions that no report told of, since the process began.
+    #[serde(default)]
+    pub events_lost: u64,
+}
+
+impl Report {
+    /// Most endpoints in one report, which keeps it far below [`super::MAX_FRAME`].
+    pub const MAX_ENDPOINTS: usize = 256;
+    /// Most events in one report.
+    pub const MAX_EVENTS: usize = 256;
+    /// Most upstreams in one report, and most names of removed ones.
+    pub const MAX_UPSTREAMS: usize = 1_000;
+}
+
+/// What changed of an upstream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UpstreamChange {
+    /// Its name.
+    pub upstream: Name,
+    /// As in [`UpstreamStatus`](crate::status::UpstreamStatus).
+    #[serde(default)]
+    pub panic: bool,
+    /// As in [`UpstreamStatus`](crate::status::UpstreamStatus).
+    #[serde(default)]
+    pub retry_budget: BudgetStatus,
+    /// Endpoints that changed.
+    #[serde(default)]
+    pub endpoints: Vec<EndpointStatus>,
+    /// Endpoints that are no more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gone: Vec<EndpointName>,
+}
+
+/// Which endpoint of an upstream.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct EndpointName {
+    /// Its backend.
+    pub backend: Name,
+    /// Its address.
+    pub address: String,
 }

@@ -93,7 +93,7 @@ async fn a_foreign_one_is_left_alone_until_it_is_adopted() {
     fixture.publish(3);
     assert!(data_plane.snapshot().await.adopt);
     data_plane.apply(&first, Vec::new()).await;
-    data_plane.send(ToControl::Report(Report { listeners: Vec::new(), dropped: 1 })).await;
+    data_plane.send(ToControl::Report(Report { dropped: 1, ..Report::default() })).await;
     fixture.shown(data_plane.instance, |shown| shown.dropped_reports == 1).await;
     fixture.publish(4);
     assert!(data_plane.snapshot().await.adopt);

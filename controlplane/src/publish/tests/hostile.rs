@@ -90,6 +90,22 @@ fn random_frames_after_hello_never_panic() {
         any::<u64>().prop_map(|revision| format!(r#"{{"persisted":{{"revision":{revision}}}}}"#)),
         any::<u64>().prop_map(|id| format!(r#"{{"checked":{{"id":{id},"findings":[],"listeners":[]}}}}"#)),
         any::<u64>().prop_map(|dropped| format!(r#"{{"report":{{"listeners":[],"dropped":{dropped}}}}}"#)),
+        (any::<u64>(), "[ -!#-\\[\\]-~]{0,300}", any::<bool>()).prop_map(|(number, text, whole)| {
+            let since = "2027-01-01T00:00:00Z";
+            let transition =
+                format!(r#""at":"{since}","input":"health","from":"{text}","to":"{text}","reason":"{text}""#);
+            let key = format!(r#""backend":"b","address":"{text}""#);
+            format!(
+                r#"{{"report":{{"listeners":[],"dropped":0,"whole":{whole},"removed":["u"],"events_lost":{number},
+                    "events":[{{"upstream":"u",{key},{transition}}}],
+                    "upstreams":[{{"upstream":"u","gone":[{{{key}}}],"endpoints":[{{{key},"weight":1e300,"backup":true,
+                        "state":"panic","reason":"{text}","since":"{since}","admin":"draining",
+                        "health":{{"state":"pending","since":"{since}"}},
+                        "breaker":{{"state":"half_open","since":"{since}","calls":0,"failed":0,"slow":0,"permits":0,
+                            "consecutive_openings":0,"forced":"{text}"}},
+                        "load":{{"requests":{number}}},"transitions":[{{{transition}}}]}}]}}]}}}}"#
+            )
+        }),
     ];
     let mut runner = TestRunner::new(ProptestConfig { cases: 100, failure_persistence: None, ..Default::default() });
     let outcome = runner.run(&proptest::collection::vec(frame, 0..8), |frames| {

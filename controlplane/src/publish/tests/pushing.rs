@@ -104,7 +104,7 @@ async fn what_a_data_plane_says_is_shown() {
     assert_eq!((shown.apply_duration_us, shown.applied_at.is_some()), (Some(42), true));
     assert_eq!((shown.listeners, shown.state, shown.foreign), (vec![fault()], DataPlaneState::Connected, false));
 
-    data_plane.send(ToControl::Report(Report { listeners: Vec::new(), dropped: 7 })).await;
+    data_plane.send(ToControl::Report(Report { dropped: 7, ..Report::default() })).await;
     let shown = fixture.shown(data_plane.instance, |shown| shown.dropped_reports == 7).await;
     assert!(shown.listeners.is_empty());
 
@@ -136,7 +136,7 @@ async fn what_cannot_be_is_ignored() {
     let mut altered = Snapshot::clone(&fixture.snapshot(1));
     altered.hash = fixture.snapshot(2).hash;
     data_plane.apply(&altered, Vec::new()).await;
-    data_plane.send(ToControl::Report(Report { listeners: Vec::new(), dropped: 1 })).await;
+    data_plane.send(ToControl::Report(Report { dropped: 1, ..Report::default() })).await;
     let shown = fixture.shown(data_plane.instance, |shown| shown.dropped_reports == 1).await;
     assert_eq!((shown.applied_revision, shown.persisted_revision, shown.last_rejection), (None, None, None));
 }

@@ -10,7 +10,7 @@ use shared::{
     protocol::{self, Hello, InstanceId},
 };
 
-use super::super::{DataPlane, DataPlaneState, registry::Registry};
+use super::super::{DataPlane, DataPlaneState, EventLog, registry::Registry};
 
 fn hello(instance: u128) -> Hello {
     Hello {
@@ -25,7 +25,7 @@ fn hello(instance: u128) -> Hello {
 
 #[test]
 fn the_longest_gone_are_forgotten_first_and_the_connected_never() {
-    let registry = Arc::new(Registry::new(3));
+    let registry = Arc::new(Registry::new(3, Arc::new(EventLog::new())));
     let stays = registry.join(&hello(1), None);
     for instance in 2..=5 {
         drop(registry.join(&hello(instance), None));
@@ -41,7 +41,7 @@ fn the_longest_gone_are_forgotten_first_and_the_connected_never() {
 
 #[test]
 fn askers_that_gave_up_leave_nothing_behind() {
-    let registry = Arc::new(Registry::new(3));
+    let registry = Arc::new(Registry::new(3, Arc::new(EventLog::new())));
     let (member, mut inbox) = registry.join(&hello(1), None);
     for id in 0..100 {
         // The answer's receiver is dropped at once.
@@ -53,11 +53,12 @@ fn askers_that_gave_up_leave_nothing_behind() {
 
 #[test]
 fn what_is_not_known_is_left_out() {
-    let registry = Arc::new(Registry::new(3));
+    let registry = Arc::new(Registry::new(3, Arc::new(EventLog::new())));
     let _member = registry.join(&hello(1), None);
     let shown = serde_json::to_value(registry.data_planes()).unwrap();
     let fields: BTreeSet<_> = shown[0].as_object().unwrap().keys().map(String::as_str).collect();
-    let expected = "id version schema protocol state foreign listeners connected_since last_seen dropped_reports";
+    let expected = "id version schema protocol state foreign listeners connected_since last_seen dropped_reports \
+                    lost_events";
     assert_eq!(fields, expected.split(' ').collect());
     assert_eq!(shown[0]["state"], "connected");
 }
@@ -66,7 +67,7 @@ fn what_is_not_known_is_left_out() {
 fn every_field_of_the_schema_is_described() {
     let schema = serde_json::to_value(DataPlane::schema()).unwrap();
     let properties = schema["properties"].as_object().unwrap();
-    assert_eq!(properties.len(), 19);
+    assert_eq!(properties.len(), 20);
     for (name, property) in properties {
         // An optional field of a named type is a choice between that type, described, and null.
         let described = [&property["description"], &property["oneOf"][0]["description"]];
