@@ -27,19 +27,13 @@ use crate::{
     protocol::Protocol,
     record::AccessRecord,
     request_id::Returned,
-    snapshot::{Action, Affinity, Listener, Picked, Route, Snapshot, Upstream as Backends, Verdict},
+    snapshot::{Action, Listener, Picked, Route, Snapshot, Verdict},
     template::Facts,
     worker::Worker,
 };
 
 /// Where a request goes and how.
 pub(crate) struct Chosen {
-    /// Where to.
-    #[expect(dead_code, reason = "further tries are made by it")]
-    pub(crate) upstream: Arc<Backends>,
-    /// By what its endpoints are chosen.
-    #[expect(dead_code, reason = "further tries are made by it")]
-    pub(crate) affinity: Affinity,
     /// What it speaks.
     pub(crate) protocol: UpstreamProtocol,
     /// Whether a call of gRPC-Web becomes one of gRPC.
@@ -230,8 +224,6 @@ pub(crate) fn choose(
     forwarding::write(out, &request, &hop);
     let timeouts = Timeouts { half_close_grace: listener.half_close_grace, ..route.timeouts };
     let chosen = Chosen {
-        upstream: Arc::clone(upstream),
-        affinity,
         protocol: upstream.protocol(),
         grpc_web: route.grpc_web,
         timeouts,

@@ -15,6 +15,7 @@ use std::{collections::HashMap, sync::Arc, time::Instant};
 use shared::{config::Config, protocol::Revision, routing, value::Name};
 
 pub(crate) use action::Action;
+#[cfg(test)]
 pub(crate) use affinity::Affinity;
 pub(crate) use ip_rules::{IpRules, Verdict};
 pub(crate) use listener::Listener;

@@ -33,7 +33,7 @@ pub(crate) fn of_all(snapshot: &Snapshot, now: Instant) -> Whole {
 
 /// One upstream with all its endpoints.
 fn of_upstream(upstream: &Upstream, now: Instant) -> UpstreamStatus {
-    let members = upstream.members().into_iter();
+    let members = upstream.members();
     let mut endpoints: Vec<_> =
         members.map(|(endpoint, weight, backup)| of_endpoint(&endpoint, weight, backup, now)).collect();
     endpoints.sort_unstable_by(|a, b| (&a.backend, &a.address).cmp(&(&b.backend, &b.address)));
@@ -89,6 +89,6 @@ fn load(endpoint: &EndpointLive, now: Instant) -> LoadStatus {
         latency_p50_us: latencies.map(|[median, _]| median),
         latency_p99_us: latencies.map(|[_, slowest]| slowest),
         latency_ewma_us: (expected > 0.0).then_some(expected as u64),
-        sessions: None,
+        ..LoadStatus::default()
     }
 }

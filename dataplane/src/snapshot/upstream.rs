@@ -140,13 +140,13 @@ impl Upstream {
     }
 
     /// All endpoints, each with its weight and whether it is a backup.
-    pub(crate) fn members(&self) -> Vec<(Arc<EndpointLive>, f64, bool)> {
+    pub(crate) fn members(&self) -> impl Iterator<Item = (Arc<EndpointLive>, f64, bool)> + use<> {
         let targets = self.targets.load();
         let member = |target: &Target| {
             let is_backup = self.config.backends[usize::from(target.backend)].backup;
             (Arc::clone(&target.endpoint), target.weight, is_backup)
         };
-        targets.all().map(member).collect()
+        targets.all().map(member).collect::<Vec<_>>().into_iter()
     }
 
     /// The ids of all its endpoints.
