@@ -1,11 +1,24 @@
 //! The proxy's own answers: a status, the reason word, and nothing that helps an attacker.
 
-use std::borrow::Cow;
+mod style;
+
+use std::{borrow::Cow, sync::Arc};
 
 use bytes::Bytes;
 use http1::{Method, write};
+use shared::value::ServerHeader;
 
-use crate::{error::Reason, head::Request, request_id::RequestId, snapshot::Unavailable, worker::Worker};
+use crate::{
+    accept::Accept,
+    cors::{self, Grant},
+    error::Reason,
+    head::Request,
+    record::AccessRecord,
+    snapshot::Unavailable,
+    worker::Worker,
+};
+
+pub(crate) use style::AnswerStyle;
 
 /// Why a request is answered here instead of by a backend.
 pub(crate) enum Instead {
@@ -45,6 +58,18 @@ pub(crate) struct Reply {
     pub(crate) body: Bytes,
 }
 
+/// Who is answered.
+pub(crate) struct Audience<'a> {
+    /// The request's method.
+    pub(crate) method: Method,
+    /// Which formats it likes.
+    pub(crate) accept: Accept,
+    /// What the route's CORS policy says.
+    pub(crate) grant: Option<&'a Grant>,
+    /// What a TRACE shows that ends here.
+    pub(crate) reflection: &'a [u8],
+}
+
 /// What a client is told that no backend answers, in whatever version of HTTP.
 pub(crate) struct Answer<'a> {
     /// The status.
@@ -60,36 +85,64 @@ pub(crate) struct Answer<'a> {
 }
 
 impl<'a> Answer<'a> {
-    /// The answer to the request `id` with `method` for `instead`. `reflection` is what a TRACE shows that ends here.
-    pub(crate) fn new(worker: &Worker, instead: Instead, id: &RequestId, method: Method, reflection: &'a [u8]) -> Self {
-        match instead {
-            Instead::Refused(reason) => Self::of_reason(worker, reason, id, method, reflection),
+    /// The answer for `instead` to the request of `record`.
+    pub(crate) fn new(worker: &Worker, record: &AccessRecord<'_>, instead: Instead, audience: &Audience<'a>) -> Self {
+        let style = match &record.route {
+            Some(route) => Arc::clone(&route.style),
+            None => worker.with_snapshot(|snapshot| Arc::clone(&snapshot.no_route.style)),
+        };
+        let mut answer = match instead {
+            Instead::Refused(reason) => Self::of_reason(worker, record, &style, reason, audience),
             Instead::Later(reason, seconds) => {
-                let mut answer = Self::of_reason(worker, reason, id, method, reflection);
+                let mut answer = Self::of_reason(worker, record, &style, reason, audience);
                 answer.fields.push(field("Retry-After", seconds.to_string()));
                 answer
             }
             Instead::Replied(reply) => Self::of_reply(worker, *reply),
+        };
+        if let ServerHeader::Literal(server) = &style.server
+            && !answer.fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("server"))
+        {
+            answer.fields.push(field("Server", server.to_string()));
         }
+        if let Some(grant) = audience.grant {
+            answer.fields.retain(|(name, _)| !cors::is_about_cors(name.as_bytes()));
+            answer.fields.extend(grant.fields().map(|(name, value)| field(name, value.to_vec())));
+            if grant.varies() {
+                answer.fields.push(field("Vary", "Origin"));
+            }
+        }
+        answer
     }
 
     /// The answer for `reason`, which is counted.
-    fn of_reason(worker: &Worker, reason: Reason, id: &RequestId, method: Method, reflection: &'a [u8]) -> Self {
+    fn of_reason(
+        worker: &Worker,
+        record: &AccessRecord<'_>,
+        style: &AnswerStyle,
+        reason: Reason,
+        audience: &Audience<'a>,
+    ) -> Self {
         let has_routes = worker.with_snapshot(|snapshot| {
             snapshot.count_generated(reason);
             !snapshot.routes.is_empty()
         });
-        let status = reason.status();
+        let replaced = record.backend_status().filter(|_| reason == Reason::BackendError);
+        let status = replaced.unwrap_or(reason.status());
+        let phrase = phrase(status);
         let is_for_us = reason == Reason::MaxForwards;
-        let (body, kind): (Cow<'_, [u8]>, _) = if is_for_us && method == Method::Trace {
-            (Cow::Borrowed(reflection), "message/http")
+        let (body, kind): (Cow<'_, [u8]>, _) = if is_for_us && audience.method == Method::Trace {
+            (Cow::Borrowed(audience.reflection), "message/http")
         } else if is_for_us {
             (Cow::Borrowed(b""), "text/plain")
         } else if reason == Reason::NoRoute && !has_routes {
             (Cow::Borrowed(FIRST_STEPS.as_bytes()), TEXT)
         } else {
-            let text = format!("{status} {}\n{}\nrequest id: {id}\n", reason.word(), reason.sentence());
-            (Cow::Owned(text.into_bytes()), TEXT)
+            let format = audience.accept.choose(style.default_format);
+            let request_id = record.request_id().to_string();
+            let error = style::Error { reason, status, phrase, request_id: &request_id };
+            let (body, kind) = style.body(format, &error);
+            (Cow::Owned(body), kind)
         };
         let mut fields = vec![
             field("Content-Type", kind),
@@ -98,13 +151,20 @@ impl<'a> Answer<'a> {
             field("Date", worker.clock.date().to_vec()),
         ];
         if !is_for_us {
-            let error = format!("tidegate; error={}; details=\"{}\"", reason.proxy_error(), reason.word());
-            fields.push(field("Proxy-Status", error));
+            let (word, error) = (reason.word(), reason.proxy_error());
+            fields.push(field(
+                "Proxy-Status",
+                match replaced {
+                    // The backend did answer (RFC 9209 §2.1.5).
+                    Some(status) => format!("tidegate; received-status={status}; details=\"{word}\""),
+                    None => format!("tidegate; error={error}; details=\"{word}\""),
+                },
+            ));
         }
         if reason == Reason::MethodRefused || is_for_us {
             fields.push(field("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE"));
         }
-        Self { status, phrase: reason.phrase(), reason: Some(reason), body, fields }
+        Self { status, phrase, reason: Some(reason), body, fields }
     }
 
     /// What a route answers.
@@ -117,9 +177,16 @@ impl<'a> Answer<'a> {
             fields.push(field("Content-Length", body.len().to_string()));
         }
         fields.push(field("Date", worker.clock.date().to_vec()));
-        let phrase = http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
-        let body = Cow::Owned(body.into());
-        Self { status, phrase: phrase.unwrap_or_default(), reason: None, body, fields }
+        Self { status, phrase: phrase(status), reason: None, body: Cow::Owned(body.into()), fields }
+    }
+}
+
+/// The reason phrase of `status`.
+fn phrase(status: u16) -> &'static str {
+    match status {
+        // As RFC 9110 §15.5.14 names it.
+        413 => "Content Too Large",
+        _ => http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default(),
     }
 }
 

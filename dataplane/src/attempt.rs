@@ -1,6 +1,9 @@
 //! One try of a request at an endpoint.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use crate::{
     error::Reason,
@@ -12,7 +15,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Attempt {
     endpoint: Arc<EndpointLive>,
-    started: Instant,
+    /// Nanoseconds after the endpoint became known: half as long as a moment.
+    started: u64,
     stage: Stage,
     /// Where the load of an endpoint has a bound, its place among all requests to the upstream.
     counted: Option<Counted>,
@@ -34,7 +38,12 @@ impl Attempt {
     pub(crate) fn begin(endpoint: &Arc<EndpointLive>, now: Instant) -> Result<Self, Barred> {
         let pass = endpoint.gate.enter(now)?;
         endpoint.load.begin();
-        Ok(Self { endpoint: Arc::clone(endpoint), started: now, stage: Stage::Let(pass), counted: None })
+        Ok(Self {
+            endpoint: Arc::clone(endpoint),
+            started: endpoint.load.nanos(now),
+            stage: Stage::Let(pass),
+            counted: None,
+        })
     }
 
     /// The same if fewer than `limit` requests are under way there.
@@ -43,9 +52,12 @@ impl Attempt {
             return None;
         }
         match endpoint.gate.enter(now) {
-            Ok(pass) => {
-                Some(Self { endpoint: Arc::clone(endpoint), started: now, stage: Stage::Let(pass), counted: None })
-            }
+            Ok(pass) => Some(Self {
+                endpoint: Arc::clone(endpoint),
+                started: endpoint.load.nanos(now),
+                stage: Stage::Let(pass),
+                counted: None,
+            }),
             Err(_) => {
                 endpoint.load.cancel();
                 None
@@ -92,7 +104,8 @@ impl Attempt {
         let stage = std::mem::replace(&mut self.stage, Stage::Over);
         self.stage = match stage {
             Stage::Let(pass) => {
-                let took = at.saturating_duration_since(self.started);
+                let took = self.endpoint.load.nanos(at).saturating_sub(self.started);
+                let took = Duration::from_nanos(took);
                 match verdict {
                     Verdict::Success => self.endpoint.load.answered(took, at),
                     Verdict::Failure => self.endpoint.load.failed(took, at),

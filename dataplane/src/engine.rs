@@ -30,7 +30,7 @@ pub(crate) use buffers::{Buffer, Buffers, LARGE};
 pub(crate) use capacity::{Capacity, IdleCount, Permit};
 pub(crate) use client::{Client, Read};
 pub(crate) use deadlines::{Deadline, Deadlines};
-pub(crate) use exchange::{Ended, Exchange, Terms};
+pub(crate) use exchange::{Ended, Exchange, MAX_DRAINED, Terms};
 pub(crate) use pace::{Pace, Span, Standing, Timeouts, Waits};
 pub(crate) use pool::{Pool, PoolSettings, Silence, retire};
 pub(crate) use scratch::{KEPT as KEPT_SCRATCH, Scratch};

@@ -46,6 +46,8 @@ pub(crate) enum Reason {
     UpstreamReset,
     /// The backend sent what is no response.
     BadResponse,
+    /// The backend answered with a status of the 5xx class, which the route replaces.
+    BackendError,
     /// The client went away before there was a response head.
     ClientGone,
     /// The client took nothing of its response for too long.
@@ -62,7 +64,7 @@ pub(crate) enum Reason {
 
 impl Reason {
     /// All reasons, for metrics.
-    pub(crate) const ALL: [Self; 26] = [
+    pub(crate) const ALL: [Self; 27] = [
         Self::BadRequest,
         Self::HeadTooLarge,
         Self::TargetTooLong,
@@ -83,6 +85,7 @@ impl Reason {
         Self::UpstreamTimeout,
         Self::UpstreamReset,
         Self::BadResponse,
+        Self::BackendError,
         Self::ClientGone,
         Self::ClientTooSlow,
         Self::TotalTimeout,
@@ -114,6 +117,7 @@ impl Reason {
             Self::UpstreamTimeout => "upstream_timeout",
             Self::UpstreamReset => "upstream_reset",
             Self::BadResponse => "bad_response",
+            Self::BackendError => "backend_error",
             Self::ClientGone => "client_gone",
             Self::ClientTooSlow => "client_too_slow",
             Self::TotalTimeout => "total_timeout",
@@ -123,7 +127,7 @@ impl Reason {
         }
     }
 
-    /// The status of the answer.
+    /// The status of the answer; [`BackendError`](Self::BackendError) has that of the response that is replaced.
     pub(crate) const fn status(self) -> u16 {
         match self {
             Self::MaxForwards => 200,
@@ -140,7 +144,7 @@ impl Reason {
             Self::NoRoute => 404,
             Self::MethodRefused => 405,
             Self::ClientGone | Self::ClientTooSlow => 499,
-            Self::ConnectFailed | Self::UpstreamReset | Self::BadResponse => 502,
+            Self::ConnectFailed | Self::UpstreamReset | Self::BadResponse | Self::BackendError => 502,
             Self::NoBackend | Self::BreakerOpen | Self::ConnectionsExhausted | Self::Maintenance => 503,
             Self::ConnectTimeout | Self::UpstreamTimeout | Self::TotalTimeout => 504,
         }
@@ -149,29 +153,6 @@ impl Reason {
     /// Whether the client is at fault.
     pub(crate) const fn is_of_client(self) -> bool {
         matches!(self.status(), 400..=499)
-    }
-
-    /// The reason phrase of its status.
-    pub(crate) const fn phrase(self) -> &'static str {
-        match self.status() {
-            200 => "OK",
-            400 => "Bad Request",
-            403 => "Forbidden",
-            404 => "Not Found",
-            405 => "Method Not Allowed",
-            408 => "Request Timeout",
-            413 => "Content Too Large",
-            414 => "URI Too Long",
-            417 => "Expectation Failed",
-            431 => "Request Header Fields Too Large",
-            500 => "Internal Server Error",
-            501 => "Not Implemented",
-            502 => "Bad Gateway",
-            503 => "Service Unavailable",
-            504 => "Gateway Timeout",
-            505 => "HTTP Version Not Supported",
-            _ => "",
-        }
     }
 
     /// The proxy error type of RFC 9209 §2.3 that comes nearest.
@@ -197,7 +178,7 @@ impl Reason {
             Self::ConnectTimeout => "connection_timeout",
             Self::UpstreamTimeout | Self::TotalTimeout => "http_response_timeout",
             Self::UpstreamReset => "connection_terminated",
-            Self::BadResponse => "http_protocol_error",
+            Self::BadResponse | Self::BackendError => "http_protocol_error",
             Self::RewriteFailed => "proxy_configuration_error",
         }
     }
@@ -218,7 +199,9 @@ impl Reason {
             Self::IpDenied => "Your address is not allowed here.",
             Self::NoBackend | Self::BreakerOpen => "No backend is available for this request.",
             Self::ConnectionsExhausted => "The backend is busy. Try again in a moment.",
-            Self::ConnectFailed | Self::UpstreamReset | Self::BadResponse => "The backend failed to answer.",
+            Self::ConnectFailed | Self::UpstreamReset | Self::BadResponse | Self::BackendError => {
+                "The backend failed to answer."
+            }
             Self::ConnectTimeout | Self::UpstreamTimeout => "The backend did not answer in time.",
             // Only for the log: nobody is told.
             Self::ProxyProtocol => "The connection does not begin as it must.",
@@ -285,5 +268,23 @@ impl From<PathError> for Refusal {
             PathError::EncodedNul { .. } => "path_encoded_nul",
             PathError::EncodedSlash { .. } => "path_encoded_slash",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use shared::value::REASONS;
+
+    use super::*;
+
+    #[test]
+    fn configurations_name_every_reason_that_a_client_is_told() {
+        // A connection that does not begin as it must is closed.
+        let is_told = |reason: &Reason| !matches!(reason.status(), 200 | 499) && *reason != Reason::ProxyProtocol;
+        let told: BTreeSet<&str> = Reason::ALL.into_iter().filter(is_told).map(Reason::word).collect();
+        assert_eq!(told, REASONS.iter().copied().collect());
+        assert!(REASONS.is_sorted());
     }
 }

@@ -64,6 +64,7 @@ const fn code(reason: Reason) -> u8 {
         | Reason::ConnectFailed
         | Reason::ConnectTimeout
         | Reason::UpstreamReset
+        | Reason::BackendError
         | Reason::UpstreamTimeout
         | Reason::RequestTimeout => UNAVAILABLE,
         _ => INTERNAL,

@@ -4,15 +4,18 @@ mod names;
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use http1::{Field, Fields, Line, ResponseHead, write};
 use shared::{
     config,
-    value::{FieldName, Template},
+    value::{FieldName, ServerHeader, Template},
 };
 
 use self::names::Names;
-use crate::template::{Facts, Place, Text, train_case};
+use crate::{
+    cors::{self, Grant},
+    template::{Facts, Place, Text, train_case},
+};
 
 /// Compiled rules.
 #[derive(Debug)]
@@ -42,8 +45,15 @@ enum Value {
     Rendered(usize, Text),
 }
 
-/// Rules and what their variables say of one request.
+/// What becomes of the header fields of the response to one request.
 pub(crate) struct Edits {
+    rules: Option<Ruled>,
+    /// What the route's CORS policy says.
+    grant: Option<Grant>,
+}
+
+/// Rules and what their variables say of one request.
+struct Ruled {
     rules: Arc<HeaderRules>,
     values: Box<[Vec<u8>]>,
 }
@@ -67,11 +77,22 @@ impl HeaderRules {
         (*rules != config::HeaderRules::default()).then(|| Self::compile(rules, &[], None, path))
     }
 
-    /// The rules for responses; none if there are none.
-    pub(crate) fn of_responses(rules: &config::ResponseHeaderRules, path: Option<&regex::Regex>) -> Option<Self> {
-        let is_any = *rules != config::ResponseHeaderRules::default();
+    /// The rules for responses, and for the `Server` field unless they name it; none if there are none.
+    pub(crate) fn of_responses(
+        rules: &config::ResponseHeaderRules,
+        server: &ServerHeader,
+        path: Option<&regex::Regex>,
+    ) -> Option<Self> {
+        let is_own = names_server(rules);
+        let is_any = *rules != config::ResponseHeaderRules::default() || (*server != ServerHeader::Pass && !is_own);
         let allowed = rules.allow.as_deref().map(Names::new);
-        is_any.then(|| Self::compile(&rules.rules(), rules.security.fields(), allowed, path))
+        is_any.then(|| {
+            let mut of_both = rules.rules();
+            if !is_own {
+                set_server(&mut of_both, server);
+            }
+            Self::compile(&of_both, rules.security.fields(), allowed, path)
+        })
     }
 
     fn compile(
@@ -109,8 +130,8 @@ impl HeaderRules {
         Self { gone: Names::new(&gone), allowed, lines }
     }
 
-    /// The rules for the response to one request.
-    pub(crate) fn edits(self: &Arc<Self>, facts: &Facts<'_>) -> Edits {
+    /// The values that depend on the request.
+    fn values(&self, facts: &Facts<'_>) -> Box<[Vec<u8>]> {
         let values = self.lines.iter().filter_map(|line| match &line.value {
             Value::Fixed(_) => None,
             Value::Rendered(_, text) => {
@@ -119,7 +140,7 @@ impl HeaderRules {
                 Some(value)
             }
         });
-        Edits { values: values.collect(), rules: Arc::clone(self) }
+        values.collect()
     }
 
     /// Whether a request's line goes. One whose name only looks like the field's goes with it: some servers read `X_Env` as
@@ -158,36 +179,27 @@ impl HeaderRules {
         let is_allowed = |allowed: &Names| allowed.has(name) || ABOUT_BODY.contains(&field);
         !self.gone.has(name) && self.allowed.as_ref().is_none_or(is_allowed)
     }
-}
 
-impl Edits {
-    /// Leaves out lines of `head`, which was parsed from `bytes`, and writes the new ones into `out`.
-    pub(crate) fn act(&self, head: &mut ResponseHead, bytes: &[u8], out: &mut Vec<u8>) {
-        head.fields.remove_where(|line| !self.rules.keeps_response_line(line.name.of(bytes), line.field));
-        for line in &self.rules.lines {
+    /// Leaves out lines of a response's `head`, which was parsed from `bytes`, and writes the new ones into `out`.
+    fn act(&self, values: &[Vec<u8>], head: &mut ResponseHead, bytes: &[u8], out: &mut Vec<u8>) {
+        head.fields.remove_where(|line| !self.keeps_response_line(line.name.of(bytes), line.field));
+        for line in &self.lines {
             let name = line.name.as_str().as_bytes();
             let is_same = |came: &Line| !came.removed && came.name.of(bytes).eq_ignore_ascii_case(name);
             if line.is_default && head.fields.lines().iter().any(is_same) {
                 continue;
             }
-            line.with_value(&self.values, head.status, |value| line.write(out, value));
+            line.with_value(values, head.status, |value| line.write(out, value));
         }
     }
 
     /// The same for HTTP/2.
-    pub(crate) fn act_on_map(&self, status: u16, fields: &mut HeaderMap) {
-        let gone: Vec<HeaderName> = fields
-            .keys()
-            .filter(|name| {
-                let name = name.as_str().as_bytes();
-                !self.rules.keeps_response_line(name, Field::of(name))
-            })
-            .cloned()
-            .collect();
-        for name in gone {
-            fields.remove(name);
-        }
-        for line in &self.rules.lines {
+    fn act_on_map(&self, values: &[Vec<u8>], status: u16, fields: &mut HeaderMap) {
+        remove(fields, |name| {
+            let name = name.as_str().as_bytes();
+            !self.keeps_response_line(name, Field::of(name))
+        });
+        for line in &self.lines {
             if line.is_default && fields.contains_key(&line.name) {
                 continue;
             }
@@ -197,7 +209,7 @@ impl Edits {
                 }
                 continue;
             }
-            line.with_value(&self.values, status, |value| {
+            line.with_value(values, status, |value| {
                 // It has no control bytes, so it is one.
                 if let Ok(value) = HeaderValue::from_bytes(value.trim_ascii())
                     && !value.is_empty()
@@ -206,6 +218,88 @@ impl Edits {
                 }
             });
         }
+    }
+}
+
+/// The name of the field that the settings speak of, too.
+const SERVER: &str = "server";
+
+/// Whether a route's rules decide about the `Server` field.
+fn names_server(rules: &config::ResponseHeaderRules) -> bool {
+    let config::ResponseHeaderRules { allow: _, security: _, remove, set, default, add } = rules;
+    remove.iter().any(|name| name.as_str() == SERVER)
+        || [set, default, add].iter().any(|values| values.contains_key(SERVER))
+}
+
+/// Adds to `rules` what the settings say of the `Server` field.
+fn set_server(rules: &mut config::HeaderRules, server: &ServerHeader) {
+    let name = || SERVER.parse().expect("it is a name");
+    match server {
+        ServerHeader::Pass => {}
+        ServerHeader::Remove => rules.remove.push(name()),
+        ServerHeader::Literal(text) => {
+            rules.set.insert(name(), Template::literal(text));
+        }
+    }
+}
+
+impl Edits {
+    /// What `rules` and `grant` make of the response; none if there are neither.
+    pub(crate) fn new(rules: Option<(&Arc<HeaderRules>, &Facts<'_>)>, grant: Option<&Grant>) -> Option<Self> {
+        if rules.is_none() && grant.is_none() {
+            return None;
+        }
+        let rules = rules.map(|(rules, facts)| Ruled { values: rules.values(facts), rules: Arc::clone(rules) });
+        Some(Self { rules, grant: grant.cloned() })
+    }
+
+    /// Leaves out lines of `head`, which was parsed from `bytes`, and writes the new ones into `out`.
+    pub(crate) fn act(&self, head: &mut ResponseHead, bytes: &[u8], out: &mut Vec<u8>) {
+        if self.grant.is_some() {
+            head.fields.remove_where(|line| cors::is_about_cors(line.name.of(bytes)));
+        }
+        if let Some(Ruled { rules, values }) = &self.rules {
+            rules.act(values, head, bytes, out);
+        }
+        let Some(grant) = &self.grant else { return };
+        grant.fields().for_each(|(name, value)| write::line(out, name.as_bytes(), value));
+        let names_origin = |line: &Line| {
+            !line.removed
+                && line.name.of(bytes).eq_ignore_ascii_case(b"vary")
+                && cors::names_origin(line.value.of(bytes))
+        };
+        if grant.varies() && !head.fields.lines().iter().any(names_origin) {
+            out.extend_from_slice(b"Vary: Origin\r\n");
+        }
+    }
+
+    /// The same for HTTP/2.
+    pub(crate) fn act_on_map(&self, status: u16, fields: &mut HeaderMap) {
+        if self.grant.is_some() {
+            remove(fields, |name| cors::is_about_cors(name.as_str().as_bytes()));
+        }
+        if let Some(Ruled { rules, values }) = &self.rules {
+            rules.act_on_map(values, status, fields);
+        }
+        let Some(grant) = &self.grant else { return };
+        for (name, value) in grant.fields() {
+            // What was let in came as the value of a field.
+            if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value)) {
+                fields.append(name, value);
+            }
+        }
+        let names_origin = |value: &HeaderValue| cors::names_origin(value.as_bytes());
+        if grant.varies() && !fields.get_all(header::VARY).iter().any(names_origin) {
+            fields.append(header::VARY, HeaderValue::from_static("Origin"));
+        }
+    }
+}
+
+/// Removes the fields for which `goes` holds.
+fn remove(fields: &mut HeaderMap, goes: impl Fn(&HeaderName) -> bool) {
+    let gone: Vec<HeaderName> = fields.keys().filter(|name| goes(name)).cloned().collect();
+    for name in gone {
+        fields.remove(name);
     }
 }
 

@@ -8,6 +8,7 @@
 //! socket, admin endpoint, compiling, disk.
 #![allow(rustdoc::private_intra_doc_links, reason = "the map above is for people who read the source")]
 
+mod accept;
 mod access_log;
 mod admin;
 mod admission;
@@ -20,6 +21,7 @@ mod client_address;
 mod clock;
 mod connection;
 mod control;
+mod cors;
 mod engine;
 mod error;
 mod events;

@@ -50,6 +50,11 @@ impl Load {
         }
     }
 
+    /// Nanoseconds from when the endpoint became known until `moment`.
+    pub(crate) fn nanos(&self, moment: Instant) -> u64 {
+        u64::try_from(moment.saturating_duration_since(self.born).as_nanos()).unwrap_or(u64::MAX)
+    }
+
     /// A try begins.
     pub(crate) fn begin(&self) {
         self.tries.fetch_add(TRY, Ordering::Relaxed);

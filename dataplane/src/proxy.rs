@@ -13,7 +13,8 @@ use http1::{Asked, Method, RequestBody, ResponseBody, ResponseHead, Upgrade, wri
 use shared::{config::UpstreamProtocol, value::Timestamp};
 
 use crate::{
-    answer::{self, Answer, Instead},
+    accept::Accept,
+    answer::{self, Answer, Audience, Instead},
     attempt::Attempt,
     client_address,
     connection::Connection,
@@ -44,6 +45,8 @@ pub(crate) struct Chosen {
     pub(crate) body_limit: u64,
     /// What becomes of the response's header fields.
     pub(crate) response_headers: Option<Edits>,
+    /// Whether an error of the backend is replaced.
+    pub(crate) replaces_errors: bool,
     /// What the response gets of ours.
     pub(crate) returned: Returned,
 }
@@ -110,7 +113,8 @@ async fn handle(worker: &Rc<Worker>, connection: &Connection, client: &mut Clien
         let from = client_address::of(connection, &scratch.request.fields, bytes, &listener);
         let version = scratch.request.version.into();
         let mut record = AccessRecord::start(worker, connection, snapshot, from.address, version);
-        let chosen = choose(snapshot, &listener, connection, from, scratch, bytes, &mut record);
+        let chosen = choose(snapshot, &listener, connection, from, scratch, bytes, &mut record)
+            .map_err(|instead| (instead, Accept::of(&scratch.request.fields, bytes)));
         (record, chosen, listener.requests)
     });
 
@@ -123,18 +127,20 @@ async fn handle(worker: &Rc<Worker>, connection: &Connection, client: &mut Clien
         Ok((ref chosen, ref mut attempt)) => {
             match forward(worker, chosen, attempt, client, scratch, keeps, &mut record).await {
                 Ok(next) => return next,
-                Err(reason) => Instead::Refused(reason),
+                // What the client sent lies where it was written for the backend.
+                Err(reason) => (reason.into(), Accept::of_head(&scratch.out)),
             }
         }
-        Err(instead) => instead,
+        Err(refused) => refused,
     };
-    if let Instead::Refused(reason @ Reason::ClientGone) = failed {
+    let (instead, accept) = failed;
+    if let Instead::Refused(reason @ Reason::ClientGone) = instead {
         record.refused(reason.status(), reason);
         return Next::Close;
     }
-    let is_readable = !matches!(failed, Instead::Refused(Reason::BadRequest | Reason::MethodRefused));
+    let is_readable = !matches!(instead, Instead::Refused(Reason::BadRequest | Reason::MethodRefused));
     let keeps = keeps && is_readable && client.skip_body(scratch.request.body, record.bytes_in);
-    Box::pin(answer(worker, client, scratch, failed, keeps, record)).await
+    Box::pin(answer(worker, client, scratch, instead, accept, keeps, record)).await
 }
 
 /// Steps from parsing to the head for the backend, which stands in `scratch.out` afterwards.
@@ -147,7 +153,8 @@ pub(crate) fn choose(
     bytes: &[u8],
     record: &mut AccessRecord<'_>,
 ) -> Result<(Chosen, Attempt), Instead> {
-    let Scratch { request: head, out, appended, .. } = scratch;
+    let Scratch { request: head, out, appended, grant, .. } = scratch;
+    *grant = None;
     if from.peer_is_trusted
         && let Some(id) = listener.request_ids.accept(&head.fields, bytes)
     {
@@ -171,10 +178,16 @@ pub(crate) fn choose(
         return Err(Reason::IpDenied.into());
     }
 
+    *grant = route.cors.as_ref().map(|cors| cors.grant(&request));
     if let Some(maintenance) = &route.maintenance
         && !maintenance.lets_in(from.address)
     {
         return Err(Instead::Later(Reason::Maintenance, maintenance.retry_after));
+    }
+
+    if let Some(preflight) = grant.as_ref().and_then(|grant| grant.preflight(&request)) {
+        *grant = None;
+        return Err(Instead::Replied(Box::new(preflight)));
     }
 
     if head.max_forwards == Some(0) {
@@ -228,10 +241,11 @@ pub(crate) fn choose(
         grpc_web: route.grpc_web,
         timeouts,
         body_limit,
-        response_headers: transforms
-            .and_then(|transforms| transforms.response_headers.as_ref())
-            .zip(facts.as_ref())
-            .map(|(rules, facts)| rules.edits(facts)),
+        response_headers: Edits::new(
+            transforms.and_then(|transforms| transforms.response_headers.as_ref()).zip(facts.as_ref()),
+            grant.as_ref(),
+        ),
+        replaces_errors: route.replaces_errors,
         returned: record.returned(),
     };
     Ok((chosen, attempt))
@@ -286,6 +300,7 @@ async fn forward(
         keeps,
         body_limit: *body_limit,
         response_headers: chosen.response_headers.as_ref(),
+        replaces_errors: chosen.replaces_errors,
         returned: &chosen.returned,
         timeouts,
         total: timeouts.total.map(|total| record.started() + total.duration()),
@@ -300,7 +315,7 @@ async fn forward(
             _ => Next::Close,
         });
     }
-    let Scratch { request, response, out, appended, upload, download } = scratch;
+    let Scratch { request, response, out, appended, upload, download, .. } = scratch;
     let is_repeatable = request.method.is_idempotent() && request.body == RequestBody::None;
     let mut wanted = Wanted::Any;
     let (ended, upstream) = loop {
@@ -344,6 +359,14 @@ async fn forward(
             // A request that was found broken before any of it was sent says nothing about the connection.
             if ended.is_untouched && reason.is_of_client() {
                 worker.pool.put(attempt.endpoint(), upstream, &ResponseHead::default(), worker.clock.recent());
+            } else if ended.keeps_upstream {
+                worker.pool.put(attempt.endpoint(), upstream, response, worker.clock.recent());
+            }
+            if reason == Reason::BackendError {
+                record.answered(response.status, worker.clock.now());
+                if ended.was_read {
+                    request.body = RequestBody::None;
+                }
             }
             Err(reason)
         }
@@ -444,7 +467,8 @@ async fn refuse(
     let mut words = line.split(' ');
     record.asked(words.next().unwrap_or_default(), "", words.next().unwrap_or_default());
     scratch.request = http1::RequestHead::default();
-    answer(worker, client, scratch, reason.into(), false, record).await
+    scratch.grant = None;
+    answer(worker, client, scratch, reason.into(), Accept::default(), false, record).await
 }
 
 /// Sends the proxy's own answer.
@@ -453,11 +477,13 @@ async fn answer(
     client: &mut Client,
     scratch: &mut Scratch,
     instead: Instead,
+    accept: Accept,
     keeps: bool,
     mut record: AccessRecord<'_>,
 ) -> Next {
-    let Scratch { request, out, appended, .. } = scratch;
-    let answer = Answer::new(worker, instead, record.request_id(), request.method, appended);
+    let Scratch { request, out, appended, grant, .. } = scratch;
+    let audience = Audience { method: request.method, accept, grant: grant.as_ref(), reflection: appended };
+    let answer = Answer::new(worker, &record, instead, &audience);
     record.generated(answer.status, answer.reason);
     out.clear();
     write::status_line(out, answer.status, answer.phrase.as_bytes());

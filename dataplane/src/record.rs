@@ -38,6 +38,8 @@ pub(crate) struct AccessRecord<'a> {
     pub(crate) detail: Option<&'static str>,
     endpoint: Option<Arc<EndpointLive>>,
     status: Option<u16>,
+    /// The status with which the backend answered last.
+    backend_status: Option<u16>,
     reason: Option<Reason>,
     first_byte: Option<Duration>,
     /// What only the line needs; none if no line is written.
@@ -78,6 +80,7 @@ impl<'a> AccessRecord<'a> {
             detail: None,
             endpoint: None,
             status: None,
+            backend_status: None,
             reason: None,
             first_byte: None,
             line: snapshot.access_log.then(asked),
@@ -131,6 +134,7 @@ impl<'a> AccessRecord<'a> {
     /// Notes the status that the backend answered with, and when its answer came.
     pub(crate) fn answered(&mut self, status: u16, at: Instant) {
         self.status = Some(status);
+        self.backend_status = Some(status);
         self.first_byte = Some(at.saturating_duration_since(self.started));
     }
 
@@ -151,6 +155,11 @@ impl<'a> AccessRecord<'a> {
         self.reason = Some(reason);
     }
 
+    /// The status with which the backend answered last.
+    pub(crate) fn backend_status(&self) -> Option<u16> {
+        self.backend_status
+    }
+
     fn write(&self, line: &mut Line<'_>, asked: &Asked, status: u16, reason: Option<Reason>, duration: Duration) {
         let Self { worker, connection, endpoint, .. } = self;
         line.plain(r#"{"time":"#, worker.clock.rfc3339(self.started));
@@ -168,6 +177,9 @@ impl<'a> AccessRecord<'a> {
         line.escaped(r#","path":"#, &asked.text[asked.path..]);
         line.number(r#","status":"#, status.into());
         line.plain_or_null(r#","reason":"#, reason.map(Reason::word));
+        if let (Some(Reason::BackendError), Some(status)) = (reason, self.backend_status) {
+            line.number(r#","backend_status":"#, status.into());
+        }
         if let Some(detail) = self.detail {
             line.plain(r#","detail":"#, detail);
         }

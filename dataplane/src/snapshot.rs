@@ -23,7 +23,7 @@ pub(crate) use route::{Route, RouteLabels};
 pub(crate) use split::Split;
 pub(crate) use upstream::{Picked, Unavailable, Upstream};
 
-use crate::{error::Reason, live::Live};
+use crate::{answer::AnswerStyle, error::Reason, live::Live};
 
 /// One revision, ready for traffic.
 pub(crate) struct Snapshot {
@@ -35,7 +35,7 @@ pub(crate) struct Snapshot {
     pub(crate) routes: Vec<Route>,
     /// The IP rules for everywhere.
     pub(crate) ip_rules: IpRules,
-    /// What a request without a route is counted under.
+    /// What a request without a route is counted under, and what the settings say of answers.
     pub(crate) no_route: Arc<RouteLabels>,
     /// Counters of generated answers by reason.
     pub(crate) generated: Vec<prometheus_client::metrics::counter::Counter>,
@@ -61,17 +61,24 @@ impl Snapshot {
             .collect();
         let labels: HashMap<&str, &Arc<RouteLabels>> =
             previous.routes.iter().map(|route| (route.labels.name.as_str(), &route.labels)).collect();
+        let style = AnswerStyle::of_settings(&config.settings);
+        let no_route = match *previous.no_route.style == style {
+            true => Arc::clone(&previous.no_route),
+            false => Arc::new(RouteLabels::new("", live.metrics(), Arc::new(style))),
+        };
         let mut rules = IpRules::by_scope(&config.ip_rules);
         let routes = config
             .routes
             .iter()
             .map(|route| {
-                let labels = labels.get(route.name.as_str()).map_or_else(
-                    || Arc::new(RouteLabels::new(route.name.as_str(), live.metrics())),
+                let style = AnswerStyle::of_route(&route.errors, &no_route.style);
+                let same = labels.get(route.name.as_str()).filter(|labels| labels.style == style);
+                let labels = same.map_or_else(
+                    || Arc::new(RouteLabels::new(route.name.as_str(), live.metrics(), style)),
                     |labels| Arc::clone(labels),
                 );
                 let ip_rules = rules.remove(&Some(route.name.clone())).unwrap_or_default();
-                Route::compile(route, labels, ip_rules, &upstreams)
+                Route::compile(route, labels, ip_rules, &config.settings.server_header, &upstreams)
             })
             .collect();
         let mut listeners = Vec::new();
@@ -87,7 +94,7 @@ impl Snapshot {
             table: routing::Table::build(&config.routes),
             routes,
             ip_rules: rules.remove(&None).unwrap_or_default(),
-            no_route: Arc::clone(&previous.no_route),
+            no_route,
             generated: previous.generated.clone(),
             access_log: config.settings.access_log.enabled,
             upstreams,
@@ -102,7 +109,7 @@ impl Snapshot {
             table: routing::Table::build(&[]),
             routes: Vec::new(),
             ip_rules: IpRules::default(),
-            no_route: Arc::new(RouteLabels::new("", live.metrics())),
+            no_route: Arc::new(RouteLabels::new("", live.metrics(), Arc::default())),
             generated: Reason::ALL.iter().map(|reason| live.metrics().generated(*reason)).collect(),
             access_log: false,
             upstreams: HashMap::new(),

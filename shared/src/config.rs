@@ -5,6 +5,7 @@
 
 mod balance;
 mod breaker;
+mod errors;
 mod forwarding;
 mod ip_rule;
 mod listener;
@@ -18,13 +19,14 @@ use serde::{Deserialize, Serialize};
 
 pub use balance::{Balance, BalancePolicy, Hash, HashFallback, HashKey};
 pub use breaker::{Breaker, BreakerOverride, SlidingWindowType};
+pub use errors::{ErrorFormat, ErrorPage, ErrorPages, RouteErrors};
 pub use forwarding::{ClientField, Forwarding, ForwardingMode};
 pub use ip_rule::{IpRule, IpRuleAction};
 pub use listener::{EncodedSlashes, Listener, ListenerLimits, ListenerTimeouts, PathStyle};
 pub use pool::Pool;
 pub use proxy_protocol::{ProxyProtocol, ProxyProtocolMode};
 pub use route::{
-    Action, Forward, HeaderRules, Maintenance, PathMatch, PathRewrite, QueryRewrite, Redirect, RegexRewrite,
+    Action, Cors, Forward, HeaderRules, Maintenance, PathMatch, PathRewrite, QueryRewrite, Redirect, RegexRewrite,
     ReplacePrefix, Respond, ResponseHeaderRules, Rewrite, Route, RouteLimits, RouteMatch, RouteTimeouts,
     SecurityHeaders, SplitBy, SplitTarget, SplitWhen, ValueMatch,
 };

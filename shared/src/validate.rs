@@ -6,6 +6,7 @@
 
 mod balance;
 mod breaker;
+mod errors;
 mod ip_rules;
 pub mod limits;
 mod listeners;

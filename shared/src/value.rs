@@ -4,11 +4,15 @@
 //! to the same value again.
 
 mod address;
+mod body_template;
 mod cidr;
+mod error_selector;
 mod host;
 mod host_policy;
 mod name;
+mod origin;
 mod pattern;
+mod server_header;
 mod size;
 mod status;
 mod template;
@@ -16,11 +20,15 @@ mod time;
 mod token;
 
 pub use address::{BackendAddress, ListenAddress};
+pub use body_template::{BodyPart, BodyTemplate};
 pub use cidr::Cidr;
+pub use error_selector::{ErrorSelector, REASONS};
 pub use host::{HostPattern, Hostname};
 pub use host_policy::HostPolicy;
 pub use name::Name;
+pub use origin::OriginPattern;
 pub use pattern::{AbsolutePath, Pattern};
+pub use server_header::ServerHeader;
 pub use size::ByteSize;
 pub use status::StatusRange;
 pub use template::{Part, Template, Variable};

@@ -251,7 +251,8 @@ mod tests {
             let upstream = self.snapshot.upstream(&upstream.parse().unwrap()).unwrap();
             let (endpoint, ..) =
                 upstream.members().find(|(endpoint, ..)| endpoint.backend.as_str() == backend).unwrap();
-            endpoint.metrics.requests.inc();
+            endpoint.load.begin();
+            endpoint.load.end();
         }
     }
 

@@ -136,8 +136,8 @@ impl Client {
     /// connection cannot be kept.
     pub(crate) fn skip_body(&mut self, body: RequestBody, already_read: u64) -> bool {
         match body {
-            _ if already_read > 0 => false,
             RequestBody::None => true,
+            _ if already_read > 0 => false,
             RequestBody::Length(length) => match usize::try_from(length) {
                 Ok(length) if length <= self.input.bytes().len() => {
                     self.input.consume(length);

@@ -61,6 +61,19 @@ enum Framing {
     Ended,
 }
 
+impl Framing {
+    /// How `body` is passed on to a client that may know the chunked coding.
+    fn of(body: ResponseBody, knows_chunks: bool) -> Self {
+        match body {
+            ResponseBody::None | ResponseBody::Length(0) => Self::Ended,
+            ResponseBody::Length(length) => Self::Length(LengthDecoder::new(length)),
+            ResponseBody::Chunked if knows_chunks => Self::Chunked(decoder()),
+            ResponseBody::Chunked => Self::Unchunked(decoder()),
+            ResponseBody::UntilClose => Self::UntilClose { chunk: knows_chunks },
+        }
+    }
+}
+
 /// What to do next for a download.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -122,13 +135,7 @@ impl Download {
     /// # Errors
     /// The chunked coding of what was read already is broken. Nothing was written yet.
     pub(crate) fn begin(&mut self, head: &ResponseHead, knows_chunks: bool, appended: &[u8]) -> Result<(), Fault> {
-        self.framing = match head.body {
-            ResponseBody::None | ResponseBody::Length(0) => Framing::Ended,
-            ResponseBody::Length(length) => Framing::Length(LengthDecoder::new(length)),
-            ResponseBody::Chunked if knows_chunks => Framing::Chunked(decoder()),
-            ResponseBody::Chunked => Framing::Unchunked(decoder()),
-            ResponseBody::UntilClose => Framing::UntilClose { chunk: knows_chunks },
-        };
+        self.framing = Framing::of(head.body, knows_chunks);
         self.pass_head(head, appended);
         if matches!(self.framing, Framing::Length(_) | Framing::Chunked(_)) {
             // Head and the first of the body lie side by side, so one write takes both.
@@ -145,6 +152,12 @@ impl Download {
             };
         }
         Ok(())
+    }
+
+    /// Starts the response whose head is complete without passing its head on: what [`waiting`](Self::waiting) gives is its body.
+    pub(crate) fn begin_without_head(&mut self, head: &ResponseHead) {
+        self.framing = Framing::of(head.body, false);
+        self.start += head.len as usize;
     }
 
     /// The bytes of the complete head, of which there are `len`.

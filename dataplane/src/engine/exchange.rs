@@ -27,6 +27,9 @@ use crate::{attempt::Attempt, error::Reason, header_rules::Edits, request_id::Re
 /// The most interim responses before the final one: each keeps the request from its time-out.
 const MAX_INTERIM: u8 = 32;
 
+/// Bytes of the body of a response that is replaced which are read, so that its connection can be kept.
+pub(crate) const MAX_DRAINED: u64 = 64 << 10;
+
 /// A request under way.
 pub(crate) struct Exchange<'a> {
     worker: &'a Worker,
@@ -78,6 +81,8 @@ pub(crate) struct Terms<'a> {
     pub(crate) body_limit: u64,
     /// What becomes of the response's header fields.
     pub(crate) response_headers: Option<&'a Edits>,
+    /// Whether an error of the backend is replaced.
+    pub(crate) replaces_errors: bool,
     /// What the response gets of ours.
     pub(crate) returned: &'a Returned,
     /// How long its parts may take.
@@ -123,6 +128,10 @@ pub(crate) struct Ended {
 enum Stop {
     Complete,
     Upgraded,
+    /// The client is to get another response; whether all of this one was read.
+    Replaced {
+        is_whole: bool,
+    },
     Failed(Reason),
 }
 
@@ -186,18 +195,24 @@ impl<'a> Exchange<'a> {
     fn ended(&self, stop: Stop) -> Ended {
         let is_upgraded = matches!(stop, Stop::Upgraded);
         let is_complete = matches!(stop, Stop::Complete);
+        let is_replaced = matches!(stop, Stop::Replaced { .. });
+        let is_whole = is_complete || matches!(stop, Stop::Replaced { is_whole: true });
         let uploaded = self.is_uploaded();
         Ended {
-            answered: self.answered_at.filter(|_| self.download.is_answered()).map(|at| (self.response.status, at)),
+            answered: self
+                .answered_at
+                .filter(|_| self.download.is_answered() && !is_replaced)
+                .map(|at| (self.response.status, at)),
             failure: match stop {
                 Stop::Failed(reason) => Some(reason),
+                Stop::Replaced { .. } => Some(Reason::BackendError),
                 Stop::Complete | Stop::Upgraded => None,
             },
             is_inside_interim: !self.download.is_answered() && self.download.has_waiting(),
             detail: self.detail,
             keeps_client: is_complete && uploaded && self.client_keeps && !self.client.is_over(),
             was_read: uploaded,
-            keeps_upstream: is_complete && uploaded && self.response.keep_alive && self.download.rest().is_empty(),
+            keeps_upstream: is_whole && uploaded && self.response.keep_alive && self.download.rest().is_empty(),
             is_untouched: self.head_written == 0 && !self.download.has_begun(),
             rest: if is_upgraded { self.download.rest().to_vec() } else { Vec::new() },
             is_upgraded,
@@ -205,7 +220,7 @@ impl<'a> Exchange<'a> {
             body_was_read: self.upload.is_consumed(),
             response_began: self.download.has_begun(),
             bytes_in: self.upload.moved(),
-            bytes_out: self.download.moved(),
+            bytes_out: if is_replaced { 0 } else { self.download.moved() },
         }
     }
 
@@ -413,7 +428,7 @@ impl<'a> Exchange<'a> {
             }
             let step = self.download.step(self.response, self.terms.asked);
             match step.map_err(|fault| self.broken(Reason::BadResponse, fault))? {
-                download::Step::Head => self.answer()?,
+                download::Step::Head => self.answer(context)?,
                 download::Step::Write => {
                     match Pin::new(&mut self.client.stream).poll_write(context, self.download.waiting()) {
                         Poll::Ready(Ok(count)) => self.download.written(count),
@@ -448,7 +463,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// Acts on a complete head: interim ones are passed on, the final one begins the response.
-    fn answer(&mut self) -> Result<(), Stop> {
+    fn answer(&mut self, context: &mut Context<'_>) -> Result<(), Stop> {
         self.expects_continue = false;
         if self.response.is_interim() {
             if self.interim == MAX_INTERIM {
@@ -470,6 +485,9 @@ impl<'a> Exchange<'a> {
         let now = self.worker.clock.now();
         self.answered_at = Some(now);
         self.attempt.answered(self.response.status, now);
+        if self.terms.replaces_errors && self.response.status >= 500 {
+            return Err(self.drain(context));
+        }
         self.appended.clear();
         if let Some(edits) = self.terms.response_headers
             && self.response.status != 101
@@ -483,6 +501,26 @@ impl<'a> Exchange<'a> {
         response_head::append(self.appended, self.response, self.download.head(self.response.len), &delivery);
         let begun = self.download.begin(self.response, is_http11, self.appended);
         begun.map_err(|fault| self.broken(Reason::BadResponse, fault))
+    }
+
+    /// Leaves a response out whose head is complete. What of it is there is read, so that the connection can be kept if that is
+    /// all; the client does not wait for more.
+    fn drain(&mut self, context: &mut Context<'_>) -> Stop {
+        self.download.begin_without_head(self.response);
+        let is_whole = loop {
+            match self.download.step(self.response, self.terms.asked) {
+                Ok(download::Step::Done) => break true,
+                Ok(download::Step::Write) => self.download.written(self.download.waiting().len()),
+                Ok(download::Step::Read) if self.download.moved() < MAX_DRAINED => {
+                    match self.download.poll_read(self.upstream, &self.worker.buffers, context) {
+                        Poll::Ready(Ok(1..)) => {}
+                        _ => break false,
+                    }
+                }
+                _ => break false,
+            }
+        };
+        Stop::Replaced { is_whole }
     }
 
     /// Ends the exchange for a message that cannot be read.

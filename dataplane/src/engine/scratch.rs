@@ -3,6 +3,7 @@
 use http1::{RequestHead, ResponseHead};
 
 use super::{download::Download, upload::Upload};
+use crate::cors::Grant;
 
 /// Scratch memory that a worker keeps at most.
 pub(crate) const KEPT: usize = 64;
@@ -18,6 +19,8 @@ pub(crate) struct Scratch {
     pub(crate) out: Vec<u8>,
     /// Lines for the response's head.
     pub(crate) appended: Vec<u8>,
+    /// What the route's CORS policy says about the request, for an answer of our own.
+    pub(crate) grant: Option<Grant>,
     /// The request's body on its way.
     pub(crate) upload: Upload,
     /// The response on its way.

@@ -48,12 +48,16 @@ impl Exchange<'_, '_> {
         let mut pacer = Pacer::new(self.worker, self.terms);
         self.response.forget();
         let result = std::future::poll_fn(|context| self.poll(&mut reader, &mut pacer, &mut on_head, context)).await;
-        let keeps = result.is_ok() && self.upload.is_complete() && self.response.keep_alive && reader.is_clean();
+        let is_replaced = result == Err(Reason::BackendError);
+        let keeps = (result.is_ok() || is_replaced)
+            && self.upload.is_complete()
+            && self.response.keep_alive
+            && reader.is_clean();
         Ended {
             failure: result.err(),
             keeps_upstream: keeps,
             response_began: reader.has_begun(),
-            bytes_out: reader.moved(),
+            bytes_out: if is_replaced { 0 } else { reader.moved() },
         }
     }
 
@@ -111,7 +115,7 @@ impl Exchange<'_, '_> {
                 return Ok((true, Waits::Nobody));
             }
             match reader.step(self.response, self.terms.asked, &self.worker.arena)? {
-                Step::Head => self.answer(reader, on_head)?,
+                Step::Head => self.answer(reader, on_head, context)?,
                 Step::Data(chunk) => self.client.push(chunk, reader.is_last()),
                 Step::Read => {
                     let buffers = &self.worker.buffers;
@@ -129,13 +133,23 @@ impl Exchange<'_, '_> {
     }
 
     /// Acts on a complete head: interim ones are passed on, the final one begins the response.
-    fn answer(&mut self, reader: &mut ResponseReader, on_head: &mut impl FnMut(u16)) -> Result<(), Reason> {
+    fn answer(
+        &mut self,
+        reader: &mut ResponseReader,
+        on_head: &mut impl FnMut(u16),
+        context: &mut Context<'_>,
+    ) -> Result<(), Reason> {
         let mut response =
             response_head::of(self.response, reader.head(self.response), &self.worker.arena, &self.worker.clock)?;
         if self.response.is_interim() {
             self.client.interim(response);
             reader.skip(self.response);
             return Ok(());
+        }
+        if self.terms.replaces_errors && self.response.status >= 500 {
+            on_head(self.response.status);
+            reader.drain(self.response, self.terms.asked, self.upstream, self.worker, context);
+            return Err(Reason::BackendError);
         }
         if let Some(edits) = self.terms.response_headers {
             edits.act_on_map(self.response.status, response.headers_mut());

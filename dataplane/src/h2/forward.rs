@@ -9,6 +9,7 @@ use std::{
 
 use h2::{Reason as Code, RecvStream};
 use http::Request;
+use http1::RequestBody;
 
 use super::{
     backend_head,
@@ -52,7 +53,11 @@ pub(crate) async fn from_http1(
     record: &mut AccessRecord<'_>,
 ) -> Result<Finished, Reason> {
     let mut peer = Http1Peer::new(worker, client, terms);
-    let is_whole = forward(worker, chosen, attempt, &mut peer, scratch, terms, record).await?;
+    let forwarded = forward(worker, chosen, attempt, &mut peer, scratch, terms, record).await;
+    if forwarded == Err(Reason::BackendError) && peer.was_read() {
+        scratch.request.body = RequestBody::None;
+    }
+    let is_whole = forwarded?;
     Ok(Finished { is_whole, was_read: peer.was_read(), keeps: is_whole && peer.keeps() })
 }
 

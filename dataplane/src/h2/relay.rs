@@ -318,6 +318,11 @@ impl<P: Peer> Relay<'_, P> {
         }
         let (head, body) = std::task::ready!(Pin::new(&mut upstream.response).poll(context))?.into_parts();
         let status = head.status.as_u16();
+        if self.terms.replaces_errors && status >= 500 {
+            on_head(status);
+            // The rest of it is not wanted: dropped, the stream is reset.
+            return Poll::Ready(Err(Reason::BackendError.into()));
+        }
         let is_end = body.is_end_stream();
         self.body.forget();
         let mut response = backend_head::response(head, arena, clock);

@@ -14,8 +14,9 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use super::{arena::Arena, chunk::Chunk, trailers};
 use crate::{
-    engine::{Buffer, Upstream},
+    engine::{Buffer, MAX_DRAINED, Upstream},
     error::Reason,
+    worker::Worker,
 };
 
 /// Limits of a response head, as for HTTP/1.1 clients.
@@ -152,6 +153,31 @@ impl ResponseReader {
             ResponseBody::UntilClose => Framing::UntilClose,
         };
         self.has_rest |= self.is_done() && self.start < self.end;
+    }
+
+    /// Leaves out the final response whose head is complete. What of it is there is read, so that the connection can be kept if that
+    /// is all.
+    pub(super) fn drain(
+        &mut self,
+        head: &mut ResponseHead,
+        asked: Asked,
+        upstream: &mut Upstream,
+        worker: &Worker,
+        context: &mut Context<'_>,
+    ) {
+        self.begin(head);
+        loop {
+            match self.step(head, asked, &worker.arena) {
+                Ok(Step::Data(_)) => {}
+                Ok(Step::Read) if self.moved < MAX_DRAINED => {
+                    match self.poll_read(upstream, || worker.buffers.large(), context) {
+                        Poll::Ready(Ok(1..)) => {}
+                        _ => return,
+                    }
+                }
+                _ => return,
+            }
+        }
     }
 
     /// Leaves the interim response whose head is complete; another head follows.

@@ -18,7 +18,8 @@ use super::{
     upload::Upload,
 };
 use crate::{
-    answer::{Answer, Instead},
+    accept::Accept,
+    answer::{Answer, Audience, Instead},
     attempt::Attempt,
     client_address,
     engine::{self, Scratch, Span, Terms, Wanted},
@@ -70,7 +71,7 @@ pub(super) async fn serve(
         Err(refusal) => refuse(worker, shared, stream, &parts, refusal),
     }
     scratch.appended = bytes;
-    scratch.out.shrink_to(limits::KEPT_GATHERED);
+    scratch.out.shrink_to(limits::KEPT_STAGED);
     worker.give_back(scratch);
 }
 
@@ -104,21 +105,30 @@ async fn handle(worker: &Rc<Worker>, shared: &Shared, mut stream: Stream, scratc
         let from = client_address::of(connection, &scratch.request.fields, bytes, &listener);
         let mut record = start(worker, shared, snapshot, from.address);
         let chosen = proxy::choose(snapshot, &listener, connection, from, scratch, bytes, &mut record);
-        (record, chosen)
+        (record, chosen.map_err(|instead| (instead, Accept::of(&scratch.request.fields, bytes))))
     });
 
     let failed = match chosen {
         Ok((chosen, mut attempt)) => {
-            forward(worker, &chosen, &mut attempt, &mut stream, scratch, &mut record).await.err().map(Instead::Refused)
+            let forwarded = forward(worker, &chosen, &mut attempt, &mut stream, scratch, &mut record).await;
+            forwarded.err().map(|reason| (reason.into(), Accept::of_head(&scratch.out)))
         }
-        Err(instead) => Some(instead),
+        Err(refused) => Some(refused),
     };
     match failed {
         None => {}
-        Some(Instead::Refused(reason @ (Reason::ClientGone | Reason::ClientTooSlow))) => {
+        Some((Instead::Refused(reason @ (Reason::ClientGone | Reason::ClientTooSlow)), _)) => {
             record.refused(reason.status(), reason);
         }
-        Some(instead) => answer(worker, stream, scratch.request.method, &scratch.appended, instead, record),
+        Some((instead, accept)) => {
+            let audience = Audience {
+                method: scratch.request.method,
+                accept,
+                grant: scratch.grant.as_ref(),
+                reflection: &scratch.appended,
+            };
+            answer(worker, stream, instead, &audience, record);
+        }
     }
 }
 
@@ -152,6 +162,7 @@ async fn forward(
         keeps: true,
         body_limit: *body_limit,
         response_headers: chosen.response_headers.as_ref(),
+        replaces_errors: chosen.replaces_errors,
         returned: &chosen.returned,
         timeouts,
         total: total.map(|total| record.started() + total),
@@ -205,6 +216,9 @@ async fn forward(
         None => engine::retire(attempt.endpoint(), upstream),
         Some(reason) => {
             attempt.failed(reason, worker.clock.now());
+            if ended.keeps_upstream {
+                worker.pool.put(attempt.endpoint(), upstream, response, worker.clock.recent());
+            }
             if !client.has_begun() {
                 return Err(reason);
             }
@@ -232,21 +246,15 @@ fn refuse(worker: &Worker, shared: &Shared, mut stream: Stream, parts: &Parts, r
         }
         Refusal::Answered(reason) => {
             let method = Method::of(parts.method.as_str().as_bytes());
-            answer(worker, stream, method, b"", reason.into(), record);
+            let audience = Audience { method, accept: Accept::default(), grant: None, reflection: b"" };
+            answer(worker, stream, reason.into(), &audience, record);
         }
     }
 }
 
 /// Sends the proxy's own answer. It is small: what the client's window does not take waits in the connection.
-fn answer(
-    worker: &Worker,
-    stream: Stream,
-    method: Method,
-    reflection: &[u8],
-    instead: Instead,
-    mut record: AccessRecord<'_>,
-) {
-    let answer = Answer::new(worker, instead, record.request_id(), method, reflection);
+fn answer(worker: &Worker, stream: Stream, instead: Instead, audience: &Audience<'_>, mut record: AccessRecord<'_>) {
+    let answer = Answer::new(worker, &record, instead, audience);
     let Stream { mut client, body: _body, call } = stream;
     // A gRPC client reads no other status than its own.
     let refusal = answer.reason.filter(|_| call.is_some());
@@ -263,10 +271,10 @@ fn answer(
     for (name, value) in answer.fields.iter().filter(|(name, _)| !(is_call && name.starts_with("Content-"))) {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("names of ours are tokens");
         let value = HeaderValue::from_bytes(value).expect("no value of ours has control bytes");
-        response.headers_mut().insert(name, value);
+        response.headers_mut().append(name, value);
     }
     record.returned().tell(response.headers_mut());
-    let is_bodyless = is_call || method == Method::Head || answer.body.is_empty();
+    let is_bodyless = is_call || audience.method == Method::Head || answer.body.is_empty();
     if client.begin(response, is_bodyless).is_ok() && !is_bodyless {
         record.bytes_out = answer.body.len() as u64;
         client.finish(Chunk::Bytes(Bytes::from(answer.body.into_owned())));

@@ -3,7 +3,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use regex::Regex;
 use shared::{
     config::{self, PathMatch},
-    value::{ByteSize, HostPolicy, Name, Template, TimeSpan, Variable},
+    value::{ByteSize, HostPolicy, Name, ServerHeader, Template, TimeSpan, Variable},
 };
 
 use super::{
@@ -13,13 +13,15 @@ use super::{
     transforms::{self, Transforms},
 };
 use crate::{
+    answer::AnswerStyle,
+    cors::Cors,
     engine::{Span, Timeouts},
     metrics::{Metrics, RouteMetrics},
 };
 
 /// What happens to the requests of a route.
 pub(crate) struct Route {
-    /// Name and counters: all that a long stream keeps of the route.
+    /// Name, counters and the looks of answers: all that a long stream keeps of the route.
     pub(crate) labels: Arc<RouteLabels>,
     /// What happens to them.
     pub(crate) action: Action,
@@ -33,6 +35,10 @@ pub(crate) struct Route {
     pub(crate) body_limit: u64,
     /// The route's own IP rules.
     pub(crate) ip_rules: IpRules,
+    /// Which pages of other origins may use it.
+    pub(crate) cors: Option<Arc<Cors>>,
+    /// Whether errors of backends are replaced.
+    pub(crate) replaces_errors: bool,
     /// If it is out of service.
     pub(crate) maintenance: Option<Box<Maintenance>>,
     /// The regular expression of its path, if a template names what its groups match.
@@ -42,11 +48,12 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    /// Compiles `route`, which has passed validation.
+    /// Compiles `route`, which has passed validation; the settings say what becomes of `server`.
     pub(crate) fn compile(
         route: &config::Route,
         labels: Arc<RouteLabels>,
         ip_rules: IpRules,
+        server: &ServerHeader,
         upstreams: &HashMap<Name, Arc<Upstream>>,
     ) -> Self {
         let path = regex_of_path(route);
@@ -70,7 +77,9 @@ impl Route {
             body_limit: route.limits.body.map_or(u64::MAX, ByteSize::bytes),
             ip_rules,
             maintenance: Maintenance::compile(&route.maintenance).map(Box::new),
-            transforms: Transforms::compile(route, path.as_ref()).map(Box::new),
+            cors: route.cors.as_ref().map(|cors| Arc::new(Cors::compile(cors))),
+            replaces_errors: route.errors.replace_backend,
+            transforms: Transforms::compile(route, server, path.as_ref()).map(Box::new),
             path,
         }
     }
@@ -112,10 +121,12 @@ pub(crate) struct RouteLabels {
     pub(crate) name: String,
     /// Counters.
     pub(crate) metrics: RouteMetrics,
+    /// What the proxy's own answers look like.
+    pub(crate) style: Arc<AnswerStyle>,
 }
 
 impl RouteLabels {
-    pub(crate) fn new(name: &str, metrics: &Metrics) -> Self {
-        Self { name: name.to_owned(), metrics: metrics.route(name) }
+    pub(crate) fn new(name: &str, metrics: &Metrics, style: Arc<AnswerStyle>) -> Self {
+        Self { name: name.to_owned(), metrics: metrics.route(name), style }
     }
 }

@@ -1,7 +1,10 @@
 use std::sync::Arc;
 
 use regex::Regex;
-use shared::{config, value::Template};
+use shared::{
+    config,
+    value::{ServerHeader, Template},
+};
 
 use crate::{
     header_rules::HeaderRules,
@@ -19,11 +22,12 @@ pub(crate) struct Transforms {
 }
 
 impl Transforms {
-    /// What `route` changes, if it changes anything; `path` is the regular expression of its path.
-    pub(crate) fn compile(route: &config::Route, path: Option<&Regex>) -> Option<Self> {
+    /// What `route` changes, if it changes anything; the settings say what becomes of `server`, and `path` is the regular
+    /// expression of its path.
+    pub(crate) fn compile(route: &config::Route, server: &ServerHeader, path: Option<&Regex>) -> Option<Self> {
         let rewrite = Rewrite::compile(&route.rewrite, path);
         let request_headers = HeaderRules::of_requests(&route.request_headers, path);
-        let response_headers = HeaderRules::of_responses(&route.response_headers, path).map(Arc::new);
+        let response_headers = HeaderRules::of_responses(&route.response_headers, server, path).map(Arc::new);
         let is_any = rewrite.is_some() || request_headers.is_some() || response_headers.is_some();
         is_any.then_some(Self { rewrite, request_headers, response_headers })
     }

@@ -1,4 +1,5 @@
 mod action;
+mod cors;
 mod headers;
 mod maintenance;
 mod rewrite;
@@ -7,17 +8,18 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Named, is_bytes, is_default, is_millis};
+use super::{Named, RouteErrors, is_bytes, is_default, is_millis};
 use crate::value::{AbsolutePath, ByteSize, Cidr, FieldName, HostPattern, HostPolicy, Method, Name, Pattern, TimeSpan};
 
 pub use action::{Action, Forward, Redirect, Respond, SplitBy, SplitTarget, SplitWhen};
+pub use cors::Cors;
 pub use headers::{HeaderRules, ResponseHeaderRules, SecurityHeaders};
 pub use maintenance::Maintenance;
 pub use rewrite::{PathRewrite, QueryRewrite, RegexRewrite, ReplacePrefix, Rewrite};
 
 /// What to do with which request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"name": "shop", "match": {"hosts": ["shop.example.com"], "path": {"prefix": "/api"}}, "action": {"forward": {"upstream": "shop"}}, "rewrite": {"path": {"strip_prefix": "/api"}}, "request_headers": {"set": {"x-env": "prod"}, "remove": ["x-debug"]}, "response_headers": {"security": "basic", "remove": ["x-powered-by"]}, "limits": {"body": "10MiB"}, "cors": {"allow_origins": ["https://app.example.com"]}, "errors": {"replace_backend": true}}))))]
 #[serde(deny_unknown_fields)]
 pub struct Route {
     /// Unique among routes.
@@ -54,11 +56,17 @@ pub struct Route {
     /// Takes the route out of service.
     #[serde(default, skip_serializing_if = "is_default")]
     pub maintenance: Maintenance,
+    /// Which pages of other origins may use the route.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cors: Option<Cors>,
+    /// What the proxy's own answers look like when something is wrong, and whether they replace those of backends.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub errors: RouteErrors,
 }
 
 /// How much a request of a route may bring.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"body": "10MiB"}))))]
 #[serde(default, deny_unknown_fields)]
 pub struct RouteLimits {
     /// Bytes of a request body, without its framing; more is 413 `body_too_large`. Counted as it streams. The listener's limit

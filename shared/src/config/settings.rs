@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-use super::{is_default, is_true, yes};
-use crate::value::FieldName;
+use super::{ErrorPages, is_default, is_true, yes};
+use crate::value::{FieldName, ServerHeader};
 
 /// What holds for everything: a singleton.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -11,6 +11,13 @@ pub struct Settings {
     /// One line per request.
     #[serde(skip_serializing_if = "is_default")]
     pub access_log: AccessLog,
+    /// What the answers look like that the proxy makes because something is wrong.
+    #[serde(skip_serializing_if = "is_default")]
+    pub errors: ErrorPages,
+    /// What the `Server` field of responses says: `pass` for what the backend says, `remove` for nothing, any other text for
+    /// itself. A route whose `response_headers` name the field decides itself.
+    #[serde(skip_serializing_if = "is_default")]
+    pub server_header: ServerHeader,
     /// The id of each request.
     #[serde(skip_serializing_if = "is_default")]
     pub request_id: RequestId,

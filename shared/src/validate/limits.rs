@@ -40,6 +40,12 @@ pub const HEADER_VALUE_BYTES: usize = 4_096;
 pub const QUERY_RULES: usize = 100;
 /// Bytes of the body of a fixed answer.
 pub const RESPOND_BODY_BYTES: usize = 64 << 10;
+/// Pages for errors in the settings, and likewise of one route.
+pub const ERROR_PAGES: usize = 100;
+/// Entries of each list of a route's CORS policy.
+pub const CORS_ENTRIES: usize = 100;
+/// How long a browser may be told to remember the answer to a preflight.
+pub const CORS_MAX_AGE: TimeSpan = TimeSpan::from_secs(86_400);
 /// Upstreams.
 pub const UPSTREAMS: usize = 10_000;
 /// Backends of one upstream.

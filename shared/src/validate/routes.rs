@@ -1,4 +1,5 @@
 mod action;
+mod cors;
 pub(super) mod fields;
 mod headers;
 mod redirect;
@@ -10,7 +11,7 @@ use std::{borrow::Borrow, collections::BTreeMap, fmt::Display};
 
 use hashbrown::HashSet;
 
-use super::{References, at_most, limits, longer_than_zero, shadow, unique_names};
+use super::{References, at_most, errors, limits, longer_than_zero, shadow, unique_names};
 use crate::{
     Findings,
     config::{PathMatch, Route, RouteMatch, RouteTimeouts, ValueMatch},
@@ -26,6 +27,8 @@ pub(super) fn check(routes: &[Route], references: &References, findings: &mut Fi
         action::check(route, &format!("/routes/{index}"), references, findings);
         rewrite::check(route, &format!("/routes/{index}"), findings);
         headers::check(route, &format!("/routes/{index}"), findings);
+        cors::check(route, &format!("/routes/{index}"), findings);
+        errors::check(&route.errors.pages, &format!("/routes/{index}/errors/pages"), findings);
         check_match(&route.matches, format_args!("/routes/{index}/match"), references, findings);
         check_timeouts(&route.timeouts, &format!("/routes/{index}/timeouts"), findings);
     }

@@ -2,6 +2,8 @@
 
 mod actions;
 mod balance;
+mod cors;
+mod errors;
 mod headers;
 mod limits;
 mod rewrites;

@@ -15,6 +15,16 @@ impl StatusRange {
         if first >= 100 && last <= 599 && first <= last { Some(Self { first, last }) } else { None }
     }
 
+    /// The lowest status.
+    pub const fn first(self) -> u16 {
+        self.first
+    }
+
+    /// How many statuses lie in the range.
+    pub const fn count(self) -> u16 {
+        self.last - self.first + 1
+    }
+
     /// Whether `status` lies in the range.
     pub const fn contains(self, status: u16) -> bool {
         self.first <= status && status <= self.last

@@ -78,6 +78,11 @@ impl Template {
     /// The longest text of a template, in bytes.
     pub const MAX_BYTES: usize = 4096;
 
+    /// A template that always is `text`.
+    pub fn literal(text: &str) -> Self {
+        Self { parts: Box::new([Part::Text(text.into())]) }
+    }
+
     /// The parts in order.
     pub fn parts(&self) -> &[Part] {
         &self.parts

@@ -21,6 +21,8 @@ struct Ceilings {
     instructions: f64,
     /// The same with a line of the access log.
     instructions_with_log: f64,
+    /// What the rules of a typical site cost besides: six fields set, three removed, a prefix stripped.
+    instructions_of_rules: f64,
     /// Against 10 routes, with 10,000.
     route_ratio: f64,
     /// System calls of a small GET.
@@ -34,6 +36,7 @@ struct Ceilings {
 const CEILINGS: Ceilings = Ceilings {
     instructions: 13_900.0,
     instructions_with_log: 17_300.0,
+    instructions_of_rules: 1_500.0,
     route_ratio: 1.05,
     system_calls: 4.2,
     idle_bytes: 1536.0,
@@ -50,6 +53,16 @@ const ENDS: Duration = Duration::from_secs(60);
 
 const SMALL: Setup = PLAIN;
 
+/// What is asked for: the path and fields besides `Host`.
+struct Ask {
+    path: &'static str,
+    lines: &'static str,
+}
+
+const PLAINLY: Ask = Ask { path: "/small", lines: "" };
+/// What a typical site's rules have something to do with.
+const FOR_RULES: Ask = Ask { path: "/api/small", lines: "X-Debug: 1\r\nX-Env: test\r\nCookie: a=1\r\n" };
+
 /// Prints the figures; with `gate` those above their ceilings are an error.
 pub(crate) fn print(gate: bool) -> anyhow::Result<()> {
     let origin = origin()?;
@@ -62,10 +75,15 @@ pub(crate) fn print(gate: bool) -> anyhow::Result<()> {
         }
     };
     println!("{:<56} {:>10} {:>10}", "a small GET", "measured", "ceiling");
-    let instructions = |setup| per_request(|requests| instructions(&setup, &origin.address(&PLAIN), requests));
+    let counted =
+        |setup, asks: &Ask| per_request(|requests| instructions(&setup, &origin.address(&PLAIN), asks, requests));
+    let instructions = |setup| counted(setup, &PLAINLY);
     print("user instructions", instructions(SMALL)?, Some(CEILINGS.instructions), 0);
     let logged = instructions(Setup { access_log: true, ..SMALL })?;
     print("user instructions with access log", logged, Some(CEILINGS.instructions_with_log), 0);
+    // Both with the same request, so that the lines that it has more do not count.
+    let [without, with] = [false, true].map(|rules| counted(Setup { rules, ..SMALL }, &FOR_RULES));
+    print("user instructions of a typical site's rules", with? - without?, Some(CEILINGS.instructions_of_rules), 0);
     let [few, many] = [10, 10_000].map(|routes| instructions(Setup { routes, ..SMALL }));
     let (few, many) = (few?, many?);
     print("user instructions with 10 routes", few, None, 0);
@@ -99,11 +117,11 @@ fn between(few: f64, many: f64) -> f64 {
 }
 
 /// The instructions of a whole run of the data plane.
-fn instructions(setup: &Setup, origin: &str, requests: usize) -> anyhow::Result<f64> {
+fn instructions(setup: &Setup, origin: &str, asks: &Ask, requests: usize) -> anyhow::Result<f64> {
     installed("valgrind")?;
     let wrapper = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"];
     let mut proxy = Proxy::start(Kind::Tidegate, setup, origin, &wrapper);
-    send(&proxy.address(), setup, requests)?;
+    send(&proxy.address(), setup, asks, requests)?;
     proxy.process().signal(Signal::TERM);
     proxy.process().wait(ENDS);
     let log = proxy.process().errors();
@@ -118,7 +136,7 @@ fn system_calls(origin: &str, requests: usize) -> anyhow::Result<BTreeMap<String
     let path = file.path().display().to_string();
     let wrapper = ["strace", "-f", "-c", "-U", "calls,name", "-o", &path];
     let mut proxy = Proxy::start(Kind::Tidegate, &SMALL, origin, &wrapper);
-    send(&proxy.address(), &SMALL, requests)?;
+    send(&proxy.address(), &SMALL, &PLAINLY, requests)?;
     // The tracer ends with what it traces.
     let children = children_of(proxy.pid());
     let traced = children.first().and_then(|(pid, _)| Pid::from_raw(i32::try_from(*pid).ok()?));
@@ -142,14 +160,14 @@ fn system_calls(origin: &str, requests: usize) -> anyhow::Result<BTreeMap<String
 fn idle_bytes(origin: &str) -> anyhow::Result<f64> {
     let proxy = Proxy::start(Kind::Tidegate, &SMALL, origin, &["env"]);
     // Pools and the allocator's own have their sizes afterwards.
-    send(&proxy.address(), &SMALL, 10)?;
+    send(&proxy.address(), &SMALL, &PLAINLY, 10)?;
     let allowed = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let count = IDLE.min(allowed.saturating_sub(200));
     let before = own_memory(proxy.pid())?;
     let mut clients = Vec::new();
     for _ in 0..count {
         let mut client = RawClient::connect(&proxy.address())?;
-        ask(&mut client, &host(0))?;
+        ask(&mut client, &PLAINLY, &host(0))?;
         clients.push(client);
     }
     Ok(own_memory(proxy.pid())?.saturating_sub(before) as f64 / count as f64)
@@ -164,12 +182,12 @@ fn own_memory(pid: u32) -> anyhow::Result<u64> {
 }
 
 /// Has every connection send `requests`, each when the one before it is answered.
-fn send(address: &str, setup: &Setup, requests: usize) -> anyhow::Result<()> {
+fn send(address: &str, setup: &Setup, asks: &Ask, requests: usize) -> anyhow::Result<()> {
     let one = |connection: usize| -> anyhow::Result<()> {
         let mut client = RawClient::connect(address)?;
         for request in 0..requests {
             // Far from the one before it, and the same in every run.
-            ask(&mut client, &host((connection * 7919 + request * 104_729) % setup.routes))?;
+            ask(&mut client, asks, &host((connection * 7919 + request * 104_729) % setup.routes))?;
         }
         Ok(())
     };
@@ -185,8 +203,9 @@ fn send(address: &str, setup: &Setup, requests: usize) -> anyhow::Result<()> {
     })
 }
 
-fn ask(client: &mut RawClient, host: &str) -> anyhow::Result<()> {
-    let response = client.ask(format!("GET /small HTTP/1.1\r\nHost: {host}\r\n\r\n"))?;
+fn ask(client: &mut RawClient, asks: &Ask, host: &str) -> anyhow::Result<()> {
+    let Ask { path, lines } = asks;
+    let response = client.ask(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{lines}\r\n"))?;
     ensure!(response.status == 200, "{}", response.text());
     Ok(())
 }

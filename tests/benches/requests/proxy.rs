@@ -120,6 +120,19 @@ impl Site<'_> {
         if routes.is_empty() {
             routes.push(route("all".to_owned(), Vec::new()));
         }
+        if self.setup.rules {
+            for route in &mut routes {
+                route["rewrite"] = json!({ "path": { "strip_prefix": "/api" } });
+                route["request_headers"] = json!({
+                    "set": { "X-Env": "prod", "X-Site": "shop", "X-Client": "{client_address}" },
+                    "remove": ["X-Debug", "Cookie"],
+                });
+                route["response_headers"] = json!({
+                    "set": { "X-Frame-Options": "DENY", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache" },
+                    "remove": ["Server"],
+                });
+            }
+        }
         let config = json!({
             "settings": { "access_log": { "enabled": self.setup.access_log, "file": self.folder.join("access.log") } },
             "listeners": [{ "name": "web", "address": format!("127.0.0.1:{}", self.port), "allow_h2c": self.setup.h2 }],
@@ -146,7 +159,19 @@ impl Site<'_> {
             false => "access_log off;".to_owned(),
         };
         let h2 = if self.setup.h2 { "http2" } else { "" };
-        let pass = if self.setup.grpc { "grpc_pass grpc://up;" } else { "proxy_pass http://up;" };
+        let pass = match (self.setup.grpc, self.setup.rules) {
+            (true, _) => "grpc_pass grpc://up;",
+            (false, false) => "proxy_pass http://up;",
+            // What is set for requests here replaces what is set above.
+            (false, true) => {
+                "rewrite ^/api(/.*)$ $1 break; proxy_pass http://up;
+                 proxy_set_header Host $http_host; proxy_set_header Connection ''; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+                 proxy_set_header X-Env prod; proxy_set_header X-Site shop; proxy_set_header X-Client $remote_addr;
+                 proxy_set_header X-Debug ''; proxy_set_header Cookie '';
+                 proxy_hide_header Server; proxy_hide_header Cache-Control;
+                 add_header X-Frame-Options DENY; add_header X-Content-Type-Options nosniff; add_header Cache-Control no-cache;"
+            }
+        };
         let mut servers = String::new();
         for host in self.hosts() {
             let _ = writeln!(
@@ -191,11 +216,20 @@ impl Site<'_> {
         };
         let h2 = if self.setup.h2 { " proto h2" } else { "" };
         let to_origin = if self.setup.grpc { " proto h2" } else { "" };
+        let rules = match self.setup.rules {
+            true => {
+                "http-request replace-path /api(/.*) \\1\n  http-request set-header X-Env prod\n  http-request set-header X-Site shop\n  \
+                 http-request set-header X-Client %[src]\n  http-request del-header X-Debug\n  http-request del-header Cookie\n  \
+                 http-response set-header X-Frame-Options DENY\n  http-response set-header X-Content-Type-Options nosniff\n  \
+                 http-response set-header Cache-Control no-cache\n  http-response del-header Server\n  "
+            }
+            false => "",
+        };
         let configuration = format!(
             "global\n  nbthread 1\n  maxconn 4096\n  maxpipes 128\n\
              defaults\n  mode http\n  option http-keep-alive\n  option splice-request\n  option splice-response\n  \
              timeout connect 5s\n  timeout client 120s\n  timeout server 120s\n  timeout http-keep-alive 120s\n\
-             frontend fe\n  bind 127.0.0.1:{port} backlog 4096{h2}\n  option forwardfor\n  {route}\n\
+             frontend fe\n  bind 127.0.0.1:{port} backlog 4096{h2}\n  option forwardfor\n  {rules}{route}\n\
              backend be\n  http-reuse always\n  server s {origin}{to_origin} pool-purge-delay 120s\n"
         );
         vec!["-db".to_owned(), "-f".to_owned(), self.write("haproxy.cfg", &configuration)]

@@ -11,13 +11,15 @@ pub(crate) struct Setup {
     pub(crate) routes: usize,
     /// Whether a line is written to a file for each request.
     pub(crate) access_log: bool,
+    /// Whether the routes have the rules of a typical site: six fields set, three removed, a prefix stripped.
+    pub(crate) rules: bool,
     /// Whether clients speak HTTP/2, with prior knowledge.
     pub(crate) h2: bool,
     /// Whether the origin does, too, and requests are gRPC calls.
     pub(crate) grpc: bool,
 }
 
-pub(crate) const PLAIN: Setup = Setup { routes: 1, access_log: false, h2: false, grpc: false };
+pub(crate) const PLAIN: Setup = Setup { routes: 1, access_log: false, rules: false, h2: false, grpc: false };
 
 /// A load and the set-up for it.
 pub(crate) struct Workload {
@@ -75,6 +77,14 @@ pub(crate) const WORKLOADS: &[Workload] = &[
         name: "access-log",
         title: "GET 1 KiB with an access log in JSON to a file",
         setup: Setup { access_log: true, ..PLAIN },
+        ..SMALL
+    },
+    Workload {
+        name: "rules",
+        title: "GET 1 KiB, 6 header fields set, 3 removed, a prefix stripped",
+        setup: Setup { rules: true, ..PLAIN },
+        path: "/api/small",
+        fields: &["X-Debug: 1", "X-Env: test", "Accept: */*"],
         ..SMALL
     },
     Workload {

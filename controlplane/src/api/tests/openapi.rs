@@ -1,6 +1,10 @@
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use shared::config::{
+    Action, Config, Cors, ErrorPage, ErrorPages, Forward, HeaderRules, Maintenance, PathRewrite, QueryRewrite,
+    Redirect, Respond, ResponseHeaderRules, Rewrite, Route, RouteErrors, RouteLimits, SplitTarget, SplitWhen,
+};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../openapi/openapi.json");
 
@@ -48,4 +52,44 @@ fn references(document: &Value, value: &Value) {
         Value::Array(items) => items.iter().for_each(|item| references(document, item)),
         _ => {}
     }
+}
+
+/// Each example in the schema of `T` is one.
+fn examples<T: serde::de::DeserializeOwned>(document: &Value, name: &str) {
+    let examples = document["components"]["schemas"][name]["examples"].as_array();
+    for example in examples.unwrap_or_else(|| panic!("{name} has no example")) {
+        if let Err(error) = shared::document::from_value::<T>(example.clone()) {
+            panic!("{name}: {example}: {error}");
+        }
+    }
+}
+
+#[test]
+fn everything_that_a_route_can_do_has_an_example() {
+    let document: Value = serde_json::from_str(&crate::openapi()).unwrap();
+    examples::<Route>(&document, "Route");
+    examples::<Action>(&document, "Action");
+    examples::<Forward>(&document, "Forward");
+    examples::<SplitTarget>(&document, "SplitTarget");
+    examples::<SplitWhen>(&document, "SplitWhen");
+    examples::<Redirect>(&document, "Redirect");
+    examples::<Respond>(&document, "Respond");
+    examples::<Rewrite>(&document, "Rewrite");
+    examples::<PathRewrite>(&document, "PathRewrite");
+    examples::<QueryRewrite>(&document, "QueryRewrite");
+    examples::<HeaderRules>(&document, "HeaderRules");
+    examples::<ResponseHeaderRules>(&document, "ResponseHeaderRules");
+    examples::<RouteLimits>(&document, "RouteLimits");
+    examples::<Maintenance>(&document, "Maintenance");
+    examples::<Cors>(&document, "Cors");
+    examples::<RouteErrors>(&document, "RouteErrors");
+    examples::<ErrorPages>(&document, "ErrorPages");
+    examples::<ErrorPage>(&document, "ErrorPage");
+    // The whole route stands up to validation.
+    let route = &document["components"]["schemas"]["Route"]["examples"][0];
+    let config: Config =
+        shared::document::from_value(json!({ "upstreams": [{ "name": "shop" }], "routes": [route] })).unwrap();
+    let findings = shared::validate(&config, shared::Origin::Store);
+    let errors = findings.iter().filter(|finding| finding.severity == shared::Severity::Error);
+    assert_eq!(errors.count(), 0, "{findings}");
 }

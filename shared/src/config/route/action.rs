@@ -10,7 +10,7 @@ use crate::{
 
 /// What a route does with a request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"forward": {"upstream": "shop"}}), json!({"split": [{"upstream": "shop", "weight": 95}, {"upstream": "shop-next", "weight": 5}]}), json!({"redirect": {"to": "https"}}), json!({"respond": {"status": 410, "body": "gone\n"}}))))]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// Sends it to a backend of an upstream.
@@ -25,7 +25,7 @@ pub enum Action {
 
 /// Where a forwarded request goes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"upstream": "shop"}))))]
 #[serde(deny_unknown_fields)]
 pub struct Forward {
     /// The upstream's name.
@@ -34,7 +34,7 @@ pub struct Forward {
 
 /// One of several upstreams that share the requests of a route.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"upstream": "shop-next", "weight": 5, "when": {"cookies": {"canary": {"present": true}}}}))))]
 #[serde(deny_unknown_fields)]
 pub struct SplitTarget {
     /// The upstream's name.
@@ -49,7 +49,7 @@ pub struct SplitTarget {
 
 /// Requests that a split sends to one target whatever the weights.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"headers": {"x-canary": {"exact": "yes"}}, "cookies": {"canary": {"present": true}}}))))]
 #[serde(default, deny_unknown_fields)]
 pub struct SplitWhen {
     /// Any of these header fields has such a value.
@@ -75,7 +75,7 @@ pub enum SplitBy {
 
 /// Sends the client elsewhere.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"to": "https"}), json!({"to": "https://shop.example.com{uri}", "status": 301}))))]
 #[serde(deny_unknown_fields)]
 pub struct Redirect {
     /// The new place, an absolute URL or a path: `"https://shop.example.com{uri}"`. The word `https` stands for the same place
@@ -103,7 +103,7 @@ fn permanent() -> u16 {
 
 /// A fixed answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"status": 410, "headers": {"content-type": "application/json"}, "body": "{\"gone\":true}"}))))]
 #[serde(deny_unknown_fields)]
 pub struct Respond {
     /// The status, 200 to 599. 200 unless said otherwise.

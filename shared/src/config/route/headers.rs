@@ -10,7 +10,7 @@ use crate::{
 /// What becomes of the header fields of a request or a response. First `remove`, then `set`, `default` and `add`. A field whose
 /// value comes out empty is not written.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"remove": ["x-debug"], "set": {"x-env": "prod", "x-client": "{client_address}"}, "default": {"accept-language": "en"}}))))]
 #[serde(default, deny_unknown_fields)]
 pub struct HeaderRules {
     /// Fields that are left out.
@@ -33,7 +33,7 @@ pub struct HeaderRules {
 /// What becomes of the header fields of a backend's response. First `allow` and `remove`, then `set`, `default`, `security` and
 /// `add`. Interim responses and 101 pass as they are.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"security": "basic", "remove": ["x-powered-by"], "set": {"x-request-id": "{request_id}"}}))))]
 #[serde(default, deny_unknown_fields)]
 pub struct ResponseHeaderRules {
     /// If given, only these fields of the backend's are passed on, besides `Date` and those that say what the body is and how

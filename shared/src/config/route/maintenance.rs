@@ -7,7 +7,7 @@ use crate::{
 
 /// A switch that takes a route out of service: 503 `maintenance` with `Retry-After`, whatever its action.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"enabled": true, "retry_after": "10m", "allow": ["10.0.0.0/8"]}))))]
 #[serde(default, deny_unknown_fields)]
 pub struct Maintenance {
     /// Whether the route is out of service.

@@ -6,7 +6,7 @@ use crate::value::{AbsolutePath, Pattern, Template};
 
 /// How path and query are changed on their way to a backend. The route is chosen by what came, and the log shows that too.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"path": {"strip_prefix": "/api"}, "query": {"remove": ["utm_source"], "set": {"version": "2"}}}))))]
 #[serde(default, deny_unknown_fields)]
 pub struct Rewrite {
     /// The path.
@@ -20,7 +20,7 @@ pub struct Rewrite {
 /// How a path is changed. The result is brought into its canonical form; where that cannot be, because of what a variable
 /// brought, or where it has a dot segment, the answer is 500 `rewrite_failed`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"strip_prefix": "/api"}), json!({"replace_prefix": {"from": "/api", "to": "/v2"}}), json!({"regex": {"pattern": "/api/(.*)", "to": "/y/{path.1}"}}), json!({"to": "/shop{path}"}))))]
 #[serde(rename_all = "snake_case")]
 pub enum PathRewrite {
     /// Leading segments are left out: `/api` makes `/x` of `/api/x` and `/` of `/api`. Other paths stay.
@@ -58,7 +58,7 @@ pub struct RegexRewrite {
 /// How a query is changed: first `remove`, then `set`, then `add`. Names compare after decoding; what is not named stays as it
 /// came. Values are encoded as they must be.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"remove": ["utm_source"], "set": {"version": "2"}, "add": {"from": "{client_address}"}}))))]
 #[serde(default, deny_unknown_fields)]
 pub struct QueryRewrite {
     /// Parameters that are left out.

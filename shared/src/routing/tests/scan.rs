@@ -10,7 +10,7 @@ use super::{Request, Table, find, route};
 use crate::{
     Origin,
     config::{Config, PathMatch, Route, ValueMatch},
-    routing::{RequestView, path},
+    routing::{RequestView, host, path},
     validate,
     value::{HostPattern, Pattern},
 };
@@ -160,7 +160,12 @@ fn route_match() -> impl Strategy<Value = serde_json::Value> {
 
 fn table() -> impl Strategy<Value = (Vec<Route>, Vec<Route>)> {
     // Small tables leave more to wildcards and to routes for any host.
-    prop_oneof![vec(route_match(), 1..12), vec(route_match(), 1..200)]
+    shuffled(prop_oneof![vec(route_match(), 1..12), vec(route_match(), 1..200)])
+}
+
+/// A table of these matches, twice, each in an order of its own.
+fn shuffled(matches: impl Strategy<Value = Vec<serde_json::Value>>) -> impl Strategy<Value = (Vec<Route>, Vec<Route>)> {
+    matches
         .prop_map(|matches| {
             matches.iter().enumerate().map(|(index, matches)| route(&format!("r{index}"), matches)).collect::<Vec<_>>()
         })
@@ -185,6 +190,52 @@ fn request() -> impl Strategy<Value = Request> {
             headers: headers.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect(),
             ..Request::get(&format!("{host}{path}"))
         })
+}
+
+/// `request` as it may come over the wire: host and path in another spelling, which `choices` choose, brought into normal form.
+fn respelled(request: &Request, choices: &[u8]) -> Request {
+    let mut choices = choices.iter().copied().cycle();
+    let mut choose = |count: u8| choices.next().unwrap_or_default() % count;
+    let mut host: String =
+        request.host.chars().map(|char| if choose(2) == 0 { char.to_ascii_uppercase() } else { char }).collect();
+    if !host.is_empty() {
+        host.push_str(["", ".", ":80", ".:8443", ""][usize::from(choose(5))]);
+    }
+    let mut path = String::new();
+    for (at, byte) in request.path.bytes().enumerate() {
+        let is_escape = request.path[..at].ends_with('%') || request.path[..at.saturating_sub(1)].ends_with('%');
+        match byte {
+            b'/' => path.push_str(["/", "//", "/./", "/x/../", "/%2e/", "/x/%2E%2e/"][usize::from(choose(6))]),
+            _ if is_escape && choose(2) == 0 => path.push(char::from(byte.to_ascii_lowercase())),
+            b'a'..=b'z' if choose(3) == 0 => path.push_str(&format!("%{byte:02x}")),
+            b'a'..=b'z' if choose(3) == 0 => path.push_str(&format!("%{byte:02X}")),
+            _ => path.push(char::from(byte)),
+        }
+    }
+    let host = if host.is_empty() { host } else { host::parse(host.as_bytes()).unwrap().host.into_owned() };
+    Request { host, path: path::canonicalize(path.as_bytes()).unwrap().into_owned(), ..request.clone() }
+}
+
+proptest! {
+    // Large tables, and what clients make of hosts and paths.
+    #![proptest_config(ProptestConfig { cases: 16, max_shrink_iters: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_index_finds_what_a_scan_finds_in_up_to_2000_routes_however_a_request_is_spelled(
+        (routes, shuffled) in shuffled(vec(route_match(), 1..=2000)),
+        requests in vec((request(), vec(any::<u8>(), 1..40)), 1..200),
+    ) {
+        let mut regexes = Regexes::new();
+        let (index, other_index) = (Table::build(&routes), Table::build(&shuffled));
+        for (request, choices) in &requests {
+            let expected = scan(&routes, request, &mut regexes);
+            let spelled = respelled(request, choices);
+            prop_assert_eq!((&spelled.host, &spelled.path), (&request.host, &request.path));
+            prop_assert_eq!(index.find(&spelled).map(|found| routes[found].name.as_str()), expected, "{:?}", request);
+            let found = other_index.find(&spelled).map(|found| shuffled[found].name.as_str());
+            prop_assert_eq!(found, expected, "in another order: {:?}", request);
+        }
+    }
 }
 
 proptest! {

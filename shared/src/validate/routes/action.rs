@@ -42,6 +42,7 @@ pub(super) fn check(route: &Route, pointer: &str, references: &References, findi
             ("rewrite", route.rewrite != Rewrite::default()),
             ("request_headers", route.request_headers != HeaderRules::default()),
             ("response_headers", route.response_headers != ResponseHeaderRules::default()),
+            ("errors/replace_backend", route.errors.replace_backend),
         ] {
             if is_used {
                 findings.warning(
