@@ -44,7 +44,7 @@ pub(crate) struct Chosen {
     /// Bytes that its body may have.
     pub(crate) body_limit: u64,
     /// What becomes of the response's header fields.
-    pub(crate) response_headers: Option<Edits>,
+    pub(crate) response_headers: Option<Box<Edits>>,
     /// Whether an error of the backend is replaced.
     pub(crate) replaces_errors: bool,
     /// What the response gets of ours.
@@ -244,7 +244,8 @@ pub(crate) fn choose(
         response_headers: Edits::new(
             transforms.and_then(|transforms| transforms.response_headers.as_ref()).zip(facts.as_ref()),
             grant.as_ref(),
-        ),
+        )
+        .map(Box::new),
         replaces_errors: route.replaces_errors,
         returned: record.returned(),
     };
@@ -299,7 +300,7 @@ async fn forward(
         expects_continue: request.expects_continue,
         keeps,
         body_limit: *body_limit,
-        response_headers: chosen.response_headers.as_ref(),
+        response_headers: chosen.response_headers.as_deref(),
         replaces_errors: chosen.replaces_errors,
         returned: &chosen.returned,
         timeouts,
