@@ -18,7 +18,7 @@ mod window;
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -26,10 +26,9 @@ use std::{
 use arc_swap::ArcSwap;
 use shared::{
     config::{self, BreakerOverride},
-    status::{AdminState, BreakerState, BreakerStatus, EffectiveState, Health, HealthStatus, Transition},
+    status::{AdminState, BreakerState, BreakerStatus, CheckStatus, EffectiveState, Health, HealthStatus, Transition},
     value::Timestamp,
 };
-use tokio::time::MissedTickBehavior;
 
 pub(crate) use ledger::Tell;
 
@@ -40,11 +39,6 @@ use settings::Settings;
 use state::Inputs;
 use window::{Counts, Outcome};
 
-use crate::live::Live;
-
-/// How late a transition may be that no call makes: looking at every gate is one load each.
-const TICK: Duration = Duration::from_millis(100);
-
 /// The gate of one endpoint. Shared by all workers; no lock on the request path.
 #[derive(Debug)]
 pub(crate) struct Gate {
@@ -52,6 +46,8 @@ pub(crate) struct Gate {
     word: AtomicU64,
     phase: ArcSwap<Phase>,
     machine: Mutex<Machine>,
+    /// The effective state, for metrics.
+    effective: AtomicU8,
     begin: Instant,
     /// Microseconds from `begin` on; 0 for never.
     recovered: AtomicU64,
@@ -157,6 +153,7 @@ impl Gate {
             word: AtomicU64::new(Mode::Counted.with(phase.epoch)),
             phase: ArcSwap::from_pointee(phase),
             machine: Mutex::new(Machine { ledger: Ledger::new(inputs, tell), breaker }),
+            effective: AtomicU8::new(EffectiveState::Serving as u8),
             begin: now,
             recovered: AtomicU64::new(0),
         }
@@ -304,6 +301,36 @@ impl Gate {
         });
     }
 
+    /// Brings what checks say to act: the health, whether it is assumed until the first check has ended, and whether endpoints of
+    /// the upstream are used though all fail; none leaves that as it is.
+    pub(crate) fn set_health(
+        &self,
+        health: Health,
+        assumes_health: bool,
+        panics: Option<bool>,
+        reason: &'static str,
+        now: Instant,
+    ) {
+        self.change(now, |machine| {
+            let ledger = &mut machine.ledger;
+            ledger.inputs.assumes_health = assumes_health;
+            ledger.inputs.panics = panics.unwrap_or(ledger.inputs.panics);
+            ledger.enter(Change::Health(health), reason);
+            ledger.settle(reason);
+            None
+        });
+    }
+
+    /// Notes how a check ended, to be shown.
+    pub(crate) fn checked(&self, check: CheckStatus) {
+        self.lock().ledger.last_check = Some(check);
+    }
+
+    /// The effective state, cheaply.
+    pub(crate) fn is_in(&self, state: EffectiveState) -> bool {
+        self.effective.load(Relaxed) == state as u8
+    }
+
     /// Closes the breaker, as if no call had ever been made. One that is forced stays as it is.
     #[cfg_attr(not(test), expect(dead_code, reason = "no command asks for it yet"))]
     pub(crate) fn reset(&self, now: Instant) {
@@ -351,6 +378,7 @@ impl Gate {
             },
         };
         self.word.store(mode.with(breaker.epoch()), Relaxed);
+        self.effective.store(ledger.effective as u8, Relaxed);
         let was_kept_out =
             matches!(before, EffectiveState::Unhealthy | EffectiveState::BreakerOpen | EffectiveState::Probing);
         let is_let_in = matches!(ledger.effective, EffectiveState::Serving | EffectiveState::Draining);
@@ -363,15 +391,5 @@ impl Gate {
     fn lock(&self) -> MutexGuard<'_, Machine> {
         // Nothing in here panics half-way through a change.
         self.machine.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Makes transitions when they are due, for as long as the process lives.
-pub(crate) async fn keep_time(live: Arc<Live>) {
-    let mut tick = tokio::time::interval(TICK);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tick.tick().await;
-        live.tick(Instant::now());
     }
 }

@@ -33,6 +33,7 @@ mod grpc;
 mod h2;
 mod head;
 mod header_rules;
+mod health;
 mod listener;
 mod listener_set;
 mod live;

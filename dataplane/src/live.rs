@@ -21,6 +21,7 @@ use crate::{
     engine::{Capacity, PoolSettings, Upstream},
     events::Events,
     gate::Gate,
+    health::Record,
     load::Load,
     metrics::{EndpointMetrics, ListenerMetrics, Metrics},
 };
@@ -36,6 +37,8 @@ pub(crate) struct Live {
 struct Parts {
     upstreams: HashMap<Name, Arc<UpstreamLive>>,
     endpoints: HashMap<EndpointKey, Arc<EndpointLive>>,
+    /// The same by upstream.
+    members: HashMap<Name, Vec<Arc<EndpointLive>>>,
     next_endpoint: u64,
     /// Slots of listeners by address. A slot is never given to another address, for a connection may outlive its listener
     /// and must not be taken for another's. They grow by one word for each address that an operator ever listened on in the
@@ -94,6 +97,8 @@ pub(crate) struct EndpointLive {
     pub(crate) load: Arc<Load>,
     /// Whether it may be used.
     pub(crate) gate: Gate,
+    /// What checks say of it.
+    pub(crate) health: Record,
     /// How long its connections are kept.
     pub(crate) pool: PoolSettings,
     /// How many connections are open and may be.
@@ -125,6 +130,11 @@ impl EndpointLive {
         self.pool.set(&upstream.pool);
         self.capacity.set_cap(cap);
         self.gate.configure(&upstream.breaker, backend.breaker_override, backend.state, now);
+        let check = upstream.health_check.as_ref().map(|check| (check, upstream.protocol, &backend.address));
+        if self.health.configure(check, backend.weight.get() > 0, now) {
+            let (health, assumes_health, reason) = self.health.state();
+            self.gate.set_health(health, assumes_health, None, reason, now);
+        }
     }
 }
 
@@ -170,17 +180,25 @@ impl Live {
             metrics,
             load,
             gate: Gate::new(Instant::now(), tell),
+            health: Record::default(),
             pool: PoolSettings::new(&config::Pool::default()),
             capacity,
             removed: AtomicBool::new(false),
         });
+        endpoint.metrics.watch_state(&endpoint);
+        parts.members.entry(upstream.clone()).or_default().push(Arc::clone(&endpoint));
         parts.endpoints.insert(key, Arc::clone(&endpoint));
         endpoint
     }
 
-    /// Makes the transitions of all endpoints that are due `now`.
-    pub(crate) fn tick(&self, now: Instant) {
-        self.lock().endpoints.values().for_each(|endpoint| endpoint.gate.tick(now));
+    /// Shows all endpoints to `look`, which must not ask for them again.
+    pub(crate) fn each_endpoint(&self, look: impl FnMut(&Arc<EndpointLive>)) {
+        self.lock().endpoints.values().for_each(look);
+    }
+
+    /// The endpoints of the upstream `name`.
+    pub(crate) fn endpoints_of(&self, name: &Name) -> Vec<Arc<EndpointLive>> {
+        self.lock().members.get(name).cloned().unwrap_or_default()
     }
 
     /// The slot under which snapshots hold the listener at `address`.
@@ -207,6 +225,10 @@ impl Live {
                 endpoint.removed.store(true, Ordering::Relaxed);
             }
             keep
+        });
+        parts.members.retain(|_, members| {
+            members.retain(|endpoint| !endpoint.is_removed());
+            !members.is_empty()
         });
         let names = |endpoint: &EndpointLive| (endpoint.upstream.clone(), endpoint.backend.clone());
         let kept = parts.endpoints.values().map(|endpoint| names(endpoint)).collect();

@@ -16,7 +16,7 @@ use crate::{
     apply::Applier,
     control::Follower,
     events::{Backlog, Events},
-    file, gate,
+    file, health,
     live::Live,
     metrics::Metrics,
     options::Options,
@@ -70,7 +70,7 @@ async fn serve_until(options: Options, signals: Signals) -> anyhow::Result<()> {
     // A file's data plane has nobody to tell.
     tokio::spawn(published.write_down(options.config.is_none().then(|| Arc::clone(&backlog))));
     let live = Arc::new(Live::new(metrics.clone(), events));
-    tokio::spawn(gate::keep_time(Arc::clone(&live)));
+    tokio::spawn(health::watch(Arc::clone(&live)));
     let common = Common {
         snapshots: Arc::new(ArcSwap::from_pointee(Snapshot::empty(&live))),
         access_log: AccessLog::start(metrics.access_log_dropped.clone()).context("the access log cannot be started")?,

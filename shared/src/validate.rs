@@ -7,6 +7,7 @@
 mod balance;
 mod breaker;
 mod errors;
+mod health_check;
 mod ip_rules;
 pub mod limits;
 mod listeners;

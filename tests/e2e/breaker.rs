@@ -33,11 +33,8 @@ fn site(origins: &[&Origin], breaker: &Value, route: &Value) -> Site {
     Site::start(config)
 }
 
-/// What the data plane says of the endpoint of the backend `name`.
 fn endpoint(site: &Site, name: &str) -> Value {
-    let whole: Value = serde_json::from_str(&get(&site.plane.admin_address(), "h", "/status").unwrap().text()).unwrap();
-    let endpoints = whole["upstreams"][0]["endpoints"].as_array().unwrap();
-    endpoints.iter().find(|endpoint| endpoint["backend"] == name).unwrap().clone()
+    site.endpoint("up", name)
 }
 
 fn transitions(site: &Site, name: &str, to: &str) -> u64 {
@@ -199,17 +196,10 @@ fn an_operator_forces_a_breaker_and_releases_it() {
     let (good, bad) = (Origin::named("good"), Origin::start(|_| Reply::with(503, &[], "bad")));
     let site = site(&[&good, &bad], &breaker(), &json!({}));
     let change = |forced: [&str; 2]| {
-        let file = site.directory.path().join("config.json");
-        let mut config: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
-        for (index, word) in forced.iter().enumerate() {
-            config["upstreams"][0]["backends"][index]["breaker_override"] = json!(word);
-        }
-        std::fs::write(&file, config.to_string()).unwrap();
-        site.plane.reload();
-        wait_for("the change acts", DEADLINE, || {
-            let matches =
-                |name: &str, word: &str| endpoint(&site, name)["breaker"]["forced"].as_str().unwrap_or("auto") == word;
-            (matches("b0", forced[0]) && matches("b1", forced[1])).then_some(())
+        site.reconfigure(|config| {
+            for (backend, word) in config["upstreams"][0]["backends"].as_array_mut().unwrap().iter_mut().zip(forced) {
+                backend["breaker_override"] = json!(word);
+            }
         });
     };
     change(["force_open", "force_closed"]);
@@ -236,14 +226,9 @@ fn an_unrelated_change_resets_no_window_and_no_state() {
     ask_until(&site, "it opens", || endpoint(&site, "b0")["state"] == "breaker_open");
     let (dead_before, good_before) = (endpoint(&site, "b0"), endpoint(&site, "b1"));
     for round in 0..20 {
-        let file = site.directory.path().join("config.json");
-        let mut config: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
-        config["upstreams"][0]["pool"] = json!({ "max_idle": round });
-        config["routes"][0]["timeouts"] = json!({ "idle": format!("{}s", 60 + round) });
-        std::fs::write(&file, config.to_string()).unwrap();
-        site.plane.reload();
-        wait_for("the change acts", DEADLINE, || {
-            site.plane.metrics().contains(&format!("tidegate_revision {}\n", round + 2)).then_some(())
+        site.reconfigure(|config| {
+            config["upstreams"][0]["pool"] = json!({ "max_idle": round });
+            config["routes"][0]["timeouts"] = json!({ "idle": format!("{}s", 60 + round) });
         });
     }
     let state = |shown: &Value| (shown["since"].clone(), shown["breaker"].clone(), shown["transitions"].clone());

@@ -16,6 +16,7 @@ mod h2;
 mod h2_backends;
 mod h2_limits;
 mod h2_pairs;
+mod health;
 mod hostile;
 mod http1;
 mod large_bodies;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use harness::{DEADLINE, DataPlane, Origin, RawClient, free_port, h2::H2Client, wait_for};
+use harness::{DEADLINE, DataPlane, Origin, RawClient, free_port, get, h2::H2Client, wait_for};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -56,6 +56,35 @@ impl Site {
 
     pub(crate) fn h2_client(&self) -> H2Client {
         H2Client::connect(&self.address).unwrap()
+    }
+
+    /// What the data plane says of the endpoint of `backend` of `upstream`.
+    pub(crate) fn endpoint(&self, upstream: &str, backend: &str) -> Value {
+        let text = get(&self.plane.admin_address(), "h", "/status").unwrap().text();
+        let whole: Value = serde_json::from_str(&text).unwrap();
+        let find = |list: &Value, field: &str, name: &str| {
+            let found = list.as_array().unwrap().iter().find(|item| item[field] == name);
+            found.unwrap_or_else(|| panic!("no {name} in {list}")).clone()
+        };
+        find(&find(&whole["upstreams"], "upstream", upstream)["endpoints"], "backend", backend)
+    }
+
+    /// Has the data plane serve what `change` makes of its configuration.
+    pub(crate) fn reconfigure(&self, change: impl FnOnce(&mut Value)) {
+        let file = self.directory.path().join("config.json");
+        let mut config: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+        change(&mut config);
+        let next = file.with_extension("new");
+        fs::write(&next, config.to_string()).unwrap();
+        fs::rename(next, file).unwrap();
+        let applied = || {
+            let text = self.plane.metrics();
+            let line = text.lines().find_map(|line| line.strip_prefix("tidegate_snapshots_applied_total "));
+            line.unwrap().parse::<u64>().unwrap()
+        };
+        let before = applied();
+        self.plane.reload();
+        wait_for("the change acts", DEADLINE, || (applied() > before).then_some(()));
     }
 
     /// The line of the access log whose path is `path`; lines come after the response.

@@ -1,7 +1,6 @@
 //! Connections to backends: how long they are kept, how many there may be, and what a closed one costs.
 
 use std::{
-    fs,
     net::TcpStream,
     sync::{
         Arc, Condvar, Mutex,
@@ -29,19 +28,6 @@ fn config(address: &str, pool: &Value, max_connections: Option<u32>) -> Value {
         "upstreams": [{ "name": "up", "backends": [backend], "pool": pool }],
         "routes": [{ "name": "all", "action": { "forward": { "upstream": "up" } } }],
     })
-}
-
-/// Has `site` serve what `change` makes of its configuration.
-fn reconfigure(site: &Site, change: impl FnOnce(&mut Value)) {
-    let file = site.directory.path().join("config.json");
-    let mut config: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
-    change(&mut config);
-    let next = file.with_extension("new");
-    fs::write(&next, config.to_string()).unwrap();
-    fs::rename(next, file).unwrap();
-    let applied = metric(site, "snapshots_applied_total");
-    site.plane.reload();
-    wait_for("the change acts", DEADLINE, || (metric(site, "snapshots_applied_total") > applied).then_some(()));
 }
 
 /// A metric without labels, or with those of the backend.
@@ -118,7 +104,7 @@ fn an_idle_connection_is_closed_in_time_and_a_changed_time_acts_on_it() {
         (metric_of(&site, "backend_connections_open", "state=\"idle\"") == 1).then_some(())
     });
     assert_eq!((origin.open(), origin.accepted()), (1, 1));
-    reconfigure(&site, |config| config["upstreams"][0]["pool"]["idle_timeout"] = json!("50ms"));
+    site.reconfigure(|config| config["upstreams"][0]["pool"]["idle_timeout"] = json!("50ms"));
     wait_for("the idle connection is closed", DEADLINE, || (origin.open() == 0).then_some(()));
     assert_eq!(site.client().ask(GET).unwrap().status, 200);
     wait_for("the next one, too", DEADLINE, || (origin.open() == 0).then_some(()));
@@ -178,7 +164,7 @@ fn no_more_idle_connections_are_kept_than_allowed() {
         let open = |state: &str| metric_of(&site, "backend_connections_open", &format!("state=\"{state}\""));
         (open("busy") == 0 && (1..=2).contains(&open("idle"))).then_some(())
     });
-    reconfigure(&site, |config| config["upstreams"][0]["pool"]["max_idle"] = json!(0));
+    site.reconfigure(|config| config["upstreams"][0]["pool"]["max_idle"] = json!(0));
     assert_eq!(metric_of(&site, "backend_connections_open", "state=\"idle\""), 0);
 }
 
@@ -213,7 +199,7 @@ fn a_changed_cap_acts_at_once() {
     let mut waiting = site.client();
     waiting.send(GET).unwrap();
     wait_for("it waits", DEADLINE, || (metric(&site, "backend_connection_waits_total") == 1).then_some(()));
-    reconfigure(&site, |config| config["upstreams"][0]["backends"][0]["max_connections"] = json!(6));
+    site.reconfigure(|config| config["upstreams"][0]["backends"][0]["max_connections"] = json!(6));
     clients.extend(gate.hold(&site, 4));
     gate.set(true);
     read_all(&mut clients);
@@ -222,9 +208,9 @@ fn a_changed_cap_acts_at_once() {
     let open =
         || ["idle", "busy"].map(|state| metric_of(&site, "backend_connections_open", &format!("state=\"{state}\"")));
     wait_for("all are idle", DEADLINE, || (open()[0] >= 5 && open()[1] == 0).then_some(()));
-    reconfigure(&site, |config| config["upstreams"][0]["backends"][0]["max_connections"] = json!(2));
+    site.reconfigure(|config| config["upstreams"][0]["backends"][0]["max_connections"] = json!(2));
     wait_for("the surplus goes", DEADLINE, || (open() == [2, 0]).then_some(()));
-    reconfigure(&site, |config| {
+    site.reconfigure(|config| {
         drop(config["upstreams"][0]["backends"][0].as_object_mut().unwrap().remove("max_connections"))
     });
     gate.set(false);

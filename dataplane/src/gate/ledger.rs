@@ -37,7 +37,6 @@ pub(super) struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
     Admin(AdminState),
-    #[expect(dead_code, reason = "nothing is checked yet")]
     Health(Health),
     Breaker(BreakerState),
 }

@@ -8,11 +8,12 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family},
     registry::Registry,
 };
-use shared::value::Name;
+use shared::{status::EffectiveState, value::Name};
 
 use super::sampled::SampledGauge;
 use crate::{
     engine::{Capacity, Upstream},
+    live::EndpointLive,
     load::Load,
 };
 
@@ -28,6 +29,8 @@ pub(super) struct Backends {
     stale: Family<BackendLabels, Counter>,
     cap_waits: Family<BackendLabels, Counter>,
     cap_timeouts: Family<BackendLabels, Counter>,
+    checks: Family<ResultLabels, Counter>,
+    states: Family<StateLabels, SampledGauge>,
     named: Arc<Mutex<HashSet<(Name, Name)>>>,
 }
 
@@ -54,6 +57,9 @@ pub(crate) struct EndpointMetrics {
     pub(crate) cap_timeouts: Counter,
     /// Requests on their way, until the last byte of the response.
     in_flight: SampledGauge,
+    /// Health checks that failed, and that passed.
+    pub(crate) checks: [Counter; 2],
+    states: [SampledGauge; EFFECTIVE.len()],
     busy: SampledGauge,
     idle: SampledGauge,
 }
@@ -78,6 +84,23 @@ struct StateLabels {
     state: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabels {
+    upstream: String,
+    backend: String,
+    result: &'static str,
+}
+
+const RESULTS: [&str; 2] = ["failed", "passed"];
+const EFFECTIVE: [EffectiveState; 7] = [
+    EffectiveState::Serving,
+    EffectiveState::Panic,
+    EffectiveState::Probing,
+    EffectiveState::Draining,
+    EffectiveState::Unhealthy,
+    EffectiveState::BreakerOpen,
+    EffectiveState::Disabled,
+];
 const FAILURES: [&str; 3] = ["connect", "timeout", "reset"];
 const STATES: [&str; 2] = ["busy", "idle"];
 
@@ -89,6 +112,15 @@ impl EndpointMetrics {
         let (busy, idle) = (Arc::downgrade(capacity), Arc::downgrade(capacity));
         self.busy.add(move || busy.upgrade().map(|capacity| capacity.open().saturating_sub(capacity.idle())));
         self.idle.add(move || idle.upgrade().map(|capacity| capacity.idle()));
+    }
+
+    /// Shows in which state `endpoint` is, as long as it lives.
+    pub(crate) fn watch_state(&self, endpoint: &Arc<EndpointLive>) {
+        for (state, gauge) in EFFECTIVE.into_iter().zip(&self.states) {
+            let endpoint = Arc::downgrade(endpoint);
+            let living = move || endpoint.upgrade().filter(|endpoint| !endpoint.is_removed());
+            gauge.add(move || living().map(|endpoint| endpoint.gate.is_in(state).into()));
+        }
     }
 }
 
@@ -124,6 +156,8 @@ impl Backends {
             "Requests that waited for a connection in vain",
             self.cap_timeouts.clone(),
         );
+        registry.register("health_checks", "Health checks that ended, by result", self.checks.clone());
+        registry.register("backend_state", "Endpoints of a backend by effective state", self.states.clone());
     }
 
     /// Handles of a backend.
@@ -144,6 +178,8 @@ impl Backends {
             stale: self.stale.get_or_create_owned(&labels),
             cap_waits: self.cap_waits.get_or_create_owned(&labels),
             cap_timeouts: self.cap_timeouts.get_or_create_owned(&labels),
+            checks: RESULTS.map(|result| self.checks.get_or_create_owned(&labels.result(result))),
+            states: EFFECTIVE.map(|state| self.states.get_or_create_owned(&labels.state(state.word()))),
             busy,
             idle,
         }
@@ -166,6 +202,12 @@ impl Backends {
             for kind in FAILURES {
                 self.failures.remove(&labels.failure(kind));
             }
+            for result in RESULTS {
+                self.checks.remove(&labels.result(result));
+            }
+            for state in EFFECTIVE {
+                self.states.remove(&labels.state(state.word()));
+            }
             for state in STATES {
                 self.connections_open.remove(&labels.state(state));
             }
@@ -177,6 +219,10 @@ impl Backends {
 impl BackendLabels {
     fn failure(&self, kind: &'static str) -> FailureLabels {
         FailureLabels { upstream: self.upstream.clone(), backend: self.backend.clone(), kind }
+    }
+
+    fn result(&self, result: &'static str) -> ResultLabels {
+        ResultLabels { upstream: self.upstream.clone(), backend: self.backend.clone(), result }
     }
 
     fn state(&self, state: &'static str) -> StateLabels {

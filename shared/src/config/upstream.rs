@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Balance, Breaker, BreakerOverride, Named, Pool, is_default};
+use super::{Balance, Breaker, BreakerOverride, HealthCheck, Named, Pool, is_default};
 use crate::{
     status::AdminState,
     value::{BackendAddress, Name, Timestamp},
@@ -25,6 +25,9 @@ pub struct Upstream {
     /// How long connections to the backends are kept.
     #[serde(default, skip_serializing_if = "is_default")]
     pub pool: Pool,
+    /// How its backends are checked. None: they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<HealthCheck>,
     /// The circuit breaker of each backend.
     #[serde(default, skip_serializing_if = "is_default")]
     pub breaker: Breaker,

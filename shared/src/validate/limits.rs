@@ -74,6 +74,14 @@ pub const REQUESTS_PER_CONNECTION: u32 = 1_000_000;
 pub const FAILURE_STATUSES: usize = 500;
 /// By how much a breaker's wait may grow each time.
 pub const WAIT_BACKOFF: std::ops::RangeInclusive<f64> = 1.0..=10.0;
+/// From one health check to the next.
+pub const CHECK_INTERVAL: std::ops::RangeInclusive<TimeSpan> = TimeSpan::from_millis(100)..=TimeSpan::from_secs(86_400);
+/// How long a health check may take.
+pub const CHECK_TIMEOUT: TimeSpan = TimeSpan::from_secs(60);
+/// Header fields that a health check sends beside its own.
+pub const CHECK_FIELDS: usize = 50;
+/// Bytes of each text of a health check: path, value, service, what a body must contain.
+pub const CHECK_TEXT_BYTES: usize = 4_096;
 /// IP rules.
 pub const IP_RULES: usize = 100_000;
 /// Characters of an IP rule's comment.

@@ -54,6 +54,12 @@ fn breaker(breaker: Value) -> Value {
     )
 }
 
+fn health_check(check: Value) -> Value {
+    sound_but(
+        json!({"upstreams": [{"name": "u", "health_check": check, "backends": [{"name": "a", "address": "a:1"}]}]}),
+    )
+}
+
 fn listeners(addresses: &[&str]) -> Value {
     let listener = |(index, address): (usize, &&str)| json!({"name": format!("l{index}"), "address": address});
     sound_but(json!({"listeners": addresses.iter().enumerate().map(listener).collect::<Vec<_>>()}))
@@ -247,6 +253,42 @@ fn breakers_stay_within_their_ranges() {
         ),
         (breaker(json!({"wait_duration_in_open_state": "2m", "wait_backoff_factor": 1})), &[]),
         (breaker(json!({"sliding_window_size": 100})), &[]),
+    ]);
+}
+
+#[test]
+fn health_checks_are_of_one_kind_and_stay_within_their_ranges() {
+    expect(&[
+        (health_check(json!({})), &[(Error, "/upstreams/0/health_check", "exactly one")]),
+        (health_check(json!({"tcp": {}, "http": {}})), &[(Error, "/upstreams/0/health_check", "exactly one")]),
+        (health_check(json!({"tcp": {}})), &[]),
+        (
+            health_check(
+                json!({"tcp": {}, "interval": "10ms", "interval_down": "2d", "timeout": "0s", "jitter": 51, "rise": 0, "fall": 101}),
+            ),
+            &[
+                (Error, "/upstreams/0/health_check/interval", "100ms to 1d"),
+                (Error, "/upstreams/0/health_check/interval_down", "100ms to 1d"),
+                (Error, "/upstreams/0/health_check/timeout", "1ms to 1m"),
+                (Error, "/upstreams/0/health_check/jitter", "0 to 50"),
+                (Error, "/upstreams/0/health_check/rise", "1 to 100"),
+                (Error, "/upstreams/0/health_check/fall", "1 to 100"),
+            ],
+        ),
+        (
+            health_check(
+                json!({"http": {"path": "x", "host": "a b", "headers": {"host": "x", "x-a": "\n"}, "expect": [], "body_contains": ""}}),
+            ),
+            &[
+                (Error, "/upstreams/0/health_check/http/path", "begin with /"),
+                (Error, "/upstreams/0/health_check/http/host", "no host"),
+                (Error, "/upstreams/0/health_check/http/headers/host", "itself"),
+                (Error, "/upstreams/0/health_check/http/headers/x-a", "printable"),
+                (Error, "/upstreams/0/health_check/http/expect", "no status passes"),
+                (Error, "/upstreams/0/health_check/http/body_contains", "1 to 4096"),
+            ],
+        ),
+        (health_check(json!({"grpc": {}})), &[(Warning, "/upstreams/0/health_check/grpc", "protocol: h2c")]),
     ]);
 }
 

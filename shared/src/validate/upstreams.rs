@@ -2,7 +2,7 @@ use std::fmt::Display;
 
 use hashbrown::HashMap;
 
-use super::{References, at_most, balance, breaker, limits, pool, unique_names};
+use super::{References, at_most, balance, breaker, health_check, limits, pool, unique_names};
 use crate::{
     Findings,
     config::{Backend, Upstream},
@@ -22,6 +22,10 @@ pub(super) fn check(upstreams: &[Upstream], references: &References, findings: &
         check_backends(upstream, format_args!("/upstreams/{index}/backends"), findings);
         balance::check(&upstream.balance, format_args!("/upstreams/{index}/balance"), findings);
         pool::check(&upstream.pool, format_args!("/upstreams/{index}/pool"), findings);
+        if let Some(check) = &upstream.health_check {
+            let pointer = format_args!("/upstreams/{index}/health_check");
+            health_check::check(check, upstream.protocol, pointer, findings);
+        }
         breaker::check(&upstream.breaker, format_args!("/upstreams/{index}/breaker"), findings);
     }
 }
