@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use proxy_protocol::{Endpoints, Fault, Header, Start};
+use proxy_protocol::{Endpoints, Fault, Header, Start, Tlvs};
 use shared::config::ProxyProtocolMode;
 use tokio::net::TcpStream;
 
@@ -24,14 +24,16 @@ use crate::{
     worker::Worker,
 };
 
-/// What a balancer says of a connection.
+/// What is known of where a connection comes from, beyond the peer's address.
 pub(crate) struct Arrival {
-    /// How the balancer's own address is written.
-    pub(crate) balancer: Box<str>,
-    /// The ends of the client's connection to it; none where it speaks for itself.
+    /// How the address of the balancer in front is written, if it said the rest.
+    pub(crate) balancer: Option<Box<str>>,
+    /// The ends of the client's connection; none where a balancer speaks for itself.
     pub(crate) endpoints: Option<Endpoints>,
-    /// Whether the client spoke TLS to it.
+    /// Whether the client spoke TLS to the balancer.
     pub(crate) is_tls: bool,
+    /// What else the balancer said.
+    tlvs: Box<[u8]>,
 }
 
 /// Why a connection is closed before its first request.
@@ -170,10 +172,23 @@ fn refuse(worker: &Worker, connection: Connection, refusal: Refusal) {
 }
 
 impl Arrival {
+    /// Of a connection without a balancer, for upstreams that are told about it.
+    pub(crate) fn direct(peer: SocketAddr, stream: &TcpStream) -> Option<Box<Self>> {
+        let endpoints = Some(Endpoints { source: peer, destination: stream.local_addr().ok()? });
+        Some(Box::new(Self { balancer: None, endpoints, is_tls: false, tlvs: Box::default() }))
+    }
+
+    /// What else the balancer said.
+    pub(crate) fn tlvs(&self) -> Tlvs<'_> {
+        // They were read before.
+        Tlvs::read(&self.tlvs).unwrap_or_default()
+    }
+
     fn new(balancer: IpAddr, header: &Header<'_>) -> Self {
         Self {
-            balancer: balancer.to_canonical().to_string().into(),
+            balancer: Some(balancer.to_canonical().to_string().into()),
             endpoints: header.endpoints,
+            tlvs: header.tlvs.as_bytes().into(),
             is_tls: header.tlvs.ssl().is_some_and(|ssl| ssl.is_tls),
         }
     }

@@ -3,17 +3,19 @@
 use std::{
     borrow::Cow,
     cell::{Cell, Ref, RefCell},
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
 
 use http1::HeadLimits;
 use prometheus_client::metrics::gauge::Gauge;
+use proxy_protocol::{Endpoints, Version};
 
 use crate::{
     admission::Place,
     arrival::Arrival,
+    engine::Greeting,
     metrics::ListenerMetrics,
     snapshot::{Listener, Snapshot},
     worker::Worker,
@@ -102,12 +104,29 @@ impl Connection {
     /// The port that the peer connected to.
     pub(crate) fn port(&self, listener: &Listener) -> u16 {
         let endpoints = self.arrival.as_ref().and_then(|arrival| arrival.endpoints);
-        endpoints.map_or(listener.port, |endpoints| endpoints.destination.port())
+        endpoints.map_or(listener.address.port(), |endpoints| endpoints.destination.port())
+    }
+
+    /// The header of the PROXY protocol that tells a backend of `client`, who sent a request on this connection.
+    ///
+    /// Of a client that trusted proxies name only the address is known, and nothing that a balancer said is about it: its port is 0.
+    pub(crate) fn greeting(&self, version: Version, client: IpAddr, listener: &Listener) -> Greeting {
+        let arrival = self.arrival.as_ref().filter(|_| client == self.peer);
+        let known = self.arrival.as_ref().and_then(|arrival| arrival.endpoints);
+        let source = known.filter(|_| client == self.peer).map(|endpoints| endpoints.source);
+        let endpoints = Endpoints {
+            source: source.unwrap_or(SocketAddr::new(client, 0)),
+            destination: known.map_or(listener.address, |endpoints| endpoints.destination),
+        };
+        let tlvs = arrival.map(|arrival| arrival.tlvs()).unwrap_or_default();
+        let mut greeting = Vec::new();
+        proxy_protocol::write(&mut greeting, version, &endpoints, tlvs);
+        Greeting(greeting.into())
     }
 
     /// How the address at the other end of the socket is written: the peer's, or that of the balancer in front.
     pub(crate) fn socket_peer(&self) -> &str {
-        self.arrival.as_ref().map_or(&self.peer_text, |arrival| &arrival.balancer)
+        self.arrival.as_ref().and_then(|arrival| arrival.balancer.as_deref()).unwrap_or(&self.peer_text)
     }
 
     /// What holds for a head that begins now: its limits, and how long it may take.

@@ -25,7 +25,7 @@ mod stream;
 mod tunnel;
 mod upload;
 
-pub(crate) use acquire::{Wanted, acquire, obtain};
+pub(crate) use acquire::{Greeting, Wanted, acquire, obtain};
 pub(crate) use buffers::{Buffer, Buffers, LARGE};
 pub(crate) use capacity::{Capacity, IdleCount, Permit};
 pub(crate) use client::{Client, Read};

@@ -18,7 +18,7 @@ use crate::{
     attempt::Attempt,
     client_address,
     connection::Connection,
-    engine::{self, Client, Ended, Exchange, Read, Scratch, Span, Terms, Timeouts, Upstream, Wanted},
+    engine::{self, Client, Ended, Exchange, Greeting, Read, Scratch, Span, Terms, Timeouts, Upstream, Wanted},
     error::Reason,
     forwarding::{self, Hop},
     h2::{self, Finished},
@@ -49,6 +49,8 @@ pub(crate) struct Chosen {
     pub(crate) replaces_errors: bool,
     /// What the response gets of ours.
     pub(crate) returned: Returned,
+    /// The header of the PROXY protocol with which its connection begins, if it has one.
+    pub(crate) greeting: Option<Greeting>,
 }
 
 /// What becomes of a client's connection after a request.
@@ -152,7 +154,7 @@ pub(crate) fn choose(
     scratch: &mut Scratch,
     bytes: &[u8],
     record: &mut AccessRecord<'_>,
-) -> Result<(Chosen, Attempt), Instead> {
+) -> Result<(Box<Chosen>, Attempt), Instead> {
     let Scratch { request: head, out, appended, grant, .. } = scratch;
     *grant = None;
     if from.peer_is_trusted
@@ -248,8 +250,10 @@ pub(crate) fn choose(
         .map(Box::new),
         replaces_errors: route.replaces_errors,
         returned: record.returned(),
+        greeting: upstream.greets().map(|version| connection.greeting(version, from.address, listener)),
     };
-    Ok((chosen, attempt))
+    // Apart from the rest of the request, whose memory must stay a small piece.
+    Ok((Box::new(chosen), attempt))
 }
 
 /// What templates of `route` can say of a request for which no backend is chosen yet.
@@ -318,7 +322,7 @@ async fn forward(
     }
     let Scratch { request, response, out, appended, upload, download, .. } = scratch;
     let is_repeatable = request.method.is_idempotent() && request.body == RequestBody::None;
-    let mut wanted = Wanted::Any;
+    let mut wanted = Wanted { is_fresh: false, greeting: chosen.greeting.as_ref() };
     let (ended, upstream) = loop {
         let mut upstream = match pooled(worker, attempt.endpoint(), wanted, is_repeatable) {
             Some(upstream) => upstream,
@@ -337,7 +341,7 @@ async fn forward(
         let is_stale = is_pooled && ended.failure == Some(Reason::UpstreamReset) && !ended.response_began;
         if is_stale && !ended.body_was_read && (request.method.is_idempotent() || !ended.was_sent) {
             attempt.endpoint().metrics.stale.inc();
-            wanted = Wanted::Fresh;
+            wanted.is_fresh = true;
             continue;
         }
         break (ended, upstream);
@@ -429,14 +433,14 @@ pub(crate) fn connect_time(connect: Span, total: Option<Instant>) -> Result<Dura
 pub(crate) fn pooled(
     worker: &Worker,
     endpoint: &EndpointLive,
-    wanted: Wanted,
+    wanted: Wanted<'_>,
     is_repeatable: bool,
 ) -> Option<Upstream> {
-    if wanted == Wanted::Fresh {
+    if wanted.is_fresh {
         return None;
     }
     loop {
-        let upstream = worker.pool.take(endpoint, worker.clock.recent())?;
+        let upstream = worker.pool.take(endpoint, wanted.greeting, worker.clock.recent())?;
         if is_repeatable || upstream.is_quiet_now() {
             endpoint.metrics.reused.inc();
             return Some(upstream);

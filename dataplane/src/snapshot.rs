@@ -41,6 +41,8 @@ pub(crate) struct Snapshot {
     pub(crate) generated: Vec<prometheus_client::metrics::counter::Counter>,
     /// Whether access-log lines are written.
     pub(crate) access_log: bool,
+    /// Whether any upstream tells its backends where connections come from.
+    pub(crate) greets: bool,
     upstreams: HashMap<Name, Arc<Upstream>>,
     listeners: Vec<Option<Arc<Listener>>>,
 }
@@ -97,6 +99,7 @@ impl Snapshot {
             no_route,
             generated: previous.generated.clone(),
             access_log: config.settings.access_log.enabled,
+            greets: config.upstreams.iter().any(|upstream| upstream.proxy_protocol.is_some()),
             upstreams,
             listeners,
         }
@@ -112,6 +115,7 @@ impl Snapshot {
             no_route: Arc::new(RouteLabels::new("", live.metrics(), Arc::default())),
             generated: Reason::ALL.iter().map(|reason| live.metrics().generated(*reason)).collect(),
             access_log: false,
+            greets: false,
             upstreams: HashMap::new(),
             listeners: Vec::new(),
         }

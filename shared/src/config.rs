@@ -26,7 +26,7 @@ pub use health_check::{FirstState, GrpcCheck, HealthCheck, HttpCheck, TcpCheck};
 pub use ip_rule::{IpRule, IpRuleAction};
 pub use listener::{EncodedSlashes, Listener, ListenerLimits, ListenerTimeouts, PathStyle};
 pub use pool::Pool;
-pub use proxy_protocol::{ProxyProtocol, ProxyProtocolMode};
+pub use proxy_protocol::{ProxyProtocol, ProxyProtocolMode, ProxyProtocolVersion};
 pub use route::{
     Action, Cors, Forward, HeaderRules, Maintenance, PathMatch, PathRewrite, QueryRewrite, Redirect, RegexRewrite,
     ReplacePrefix, Respond, ResponseHeaderRules, Rewrite, Route, RouteLimits, RouteMatch, RouteTimeouts,

@@ -5,6 +5,7 @@ mod case;
 mod fields;
 mod header;
 mod malformed;
+mod outwards;
 mod peers;
 mod request_ids;
 mod table;

@@ -5,13 +5,17 @@ use std::{sync::Arc, time::Duration};
 use super::{capacity::Grant, client::Client, connect::connect, exchange::Terms, stream::Upstream};
 use crate::{error::Reason, live::EndpointLive, worker::Worker};
 
+/// The header of the PROXY protocol that a connection begins with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Greeting(pub(crate) Box<[u8]>);
+
 /// Which connections will do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wanted {
-    /// Any: at the cap also one that falls idle.
-    Any,
-    /// One that served nothing yet: a pooled one turned out stale, and another one might, too.
-    Fresh,
+pub(crate) struct Wanted<'a> {
+    /// Whether only one that served nothing yet: a pooled one turned out stale, and another one might, too.
+    pub(crate) is_fresh: bool,
+    /// The header of the PROXY protocol that it began with, if it is to have one. None other will do: it names another client.
+    pub(crate) greeting: Option<&'a Greeting>,
 }
 
 /// Has a connection to `endpoint` that is not idle now. Waiting at the endpoint's cap and connecting may take `limit` each.
@@ -25,7 +29,7 @@ pub(crate) async fn acquire(
     endpoint: &Arc<EndpointLive>,
     client: &mut Client,
     terms: &Terms<'_>,
-    wanted: Wanted,
+    wanted: Wanted<'_>,
     limit: Duration,
 ) -> Result<Upstream, Reason> {
     tokio::select! {
@@ -39,7 +43,7 @@ pub(crate) async fn acquire(
 pub(crate) async fn obtain(
     worker: &Worker,
     endpoint: &Arc<EndpointLive>,
-    wanted: Wanted,
+    wanted: Wanted<'_>,
     limit: Duration,
 ) -> Result<Upstream, Reason> {
     let capacity = &endpoint.capacity;
@@ -47,9 +51,12 @@ pub(crate) async fn obtain(
         Some(permit) => permit,
         None => {
             endpoint.metrics.cap_waits.inc();
-            let bell = (wanted == Wanted::Any).then(|| worker.pool.bell());
+            // What falls idle is most likely another client's, where connections are somebody's.
+            let bell = (!wanted.is_fresh && wanted.greeting.is_none()).then(|| worker.pool.bell());
             match tokio::time::timeout(limit, capacity.wait(bell)).await {
                 Ok(Grant::Open(permit)) => permit,
+                // It was greeted before the upstream's setting changed.
+                Ok(Grant::Use(upstream)) if upstream.greeting.is_some() => upstream.permit,
                 Ok(Grant::Use(upstream)) => {
                     endpoint.metrics.reused.inc();
                     return Ok(upstream);
@@ -61,7 +68,7 @@ pub(crate) async fn obtain(
             }
         }
     };
-    let upstream = connect(&endpoint.address, permit, limit).await?;
+    let upstream = connect(&endpoint.address, wanted.greeting, permit, limit).await?;
     endpoint.metrics.connections.inc();
     Ok(upstream)
 }

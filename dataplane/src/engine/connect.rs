@@ -6,11 +6,13 @@ use std::{
 use shared::value::BackendAddress;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
+    io::AsyncWriteExt,
     net::{TcpStream, UnixStream},
     time::timeout,
 };
 
 use super::{
+    acquire::Greeting,
     capacity::Permit,
     stream::{Stream, Upstream},
 };
@@ -21,25 +23,34 @@ use crate::error::Reason;
 const KEEPALIVE: TcpKeepalive =
     TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(10)).with_retries(3);
 
-/// Opens a connection to `address` within `limit`, resolving included; it takes the place of `permit`.
+/// Opens a connection to `address` within `limit`, resolving included, which begins with `greeting`; it takes the place of `permit`.
 ///
 /// A DNS name is resolved by the system for each new connection. Dropping the future gives the attempt up.
 pub(crate) async fn connect(
     address: &BackendAddress,
+    greeting: Option<&Greeting>,
     permit: Permit<Upstream>,
     limit: Duration,
 ) -> Result<Upstream, Reason> {
     let connected = timeout(limit, async {
-        Ok::<_, io::Error>(match address {
+        let mut stream = match address {
             BackendAddress::Ip(address) => Stream::Tcp(prepared(TcpStream::connect(address).await?)?),
             BackendAddress::Dns(host, port) => {
                 Stream::Tcp(prepared(TcpStream::connect((host.as_str(), *port)).await?)?)
             }
             BackendAddress::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
-        })
+        };
+        if let Some(greeting) = greeting {
+            stream.write_all(&greeting.0).await?;
+        }
+        Ok::<_, io::Error>(stream)
     });
     match connected.await {
-        Ok(Ok(stream)) => Ok(Upstream::new(stream, permit, Instant::now())),
+        Ok(Ok(stream)) => {
+            let mut upstream = Upstream::new(stream, permit, Instant::now());
+            upstream.greeting = greeting.cloned();
+            Ok(upstream)
+        }
         Ok(Err(error)) => {
             tracing::debug!(backend = %address, %error, "connecting to a backend failed");
             Err(Reason::ConnectFailed)

@@ -14,6 +14,7 @@ use http1::ResponseHead;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
+    acquire::Greeting,
     capacity::{Bell, Grant, IdleCount, Turn},
     stream::Upstream,
 };
@@ -51,12 +52,14 @@ struct Idle {
 }
 
 impl Pool {
-    /// A connection to `endpoint` that was open when last heard of.
-    pub(crate) fn take(&self, endpoint: &EndpointLive, now: Instant) -> Option<Upstream> {
+    /// A connection to `endpoint` that began with `greeting` and was open when last heard of.
+    pub(crate) fn take(&self, endpoint: &EndpointLive, greeting: Option<&Greeting>, now: Instant) -> Option<Upstream> {
         let mut shelves = self.shelves.borrow_mut();
         let shelf = shelves.get_mut(&endpoint.id)?;
         let mut taken = None;
-        while let Some(mut idle) = shelf.idle.pop_back() {
+        let is_same = |idle: &Idle| idle.connection.greeting.as_ref() == greeting;
+        while let Some(at) = shelf.idle.iter().rposition(is_same) {
+            let mut idle = shelf.idle.remove(at).expect("it is there");
             if idle.is_usable(&shelf.endpoint, now) {
                 taken = Some(idle.connection);
                 break;

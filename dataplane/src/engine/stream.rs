@@ -14,7 +14,7 @@ use tokio::{
     net::{TcpStream, UnixStream},
 };
 
-use super::capacity::Permit;
+use super::{acquire::Greeting, capacity::Permit};
 
 /// A connected socket.
 pub(crate) enum Stream {
@@ -36,6 +36,8 @@ pub(crate) struct Upstream {
     pub(crate) requests: u32,
     /// Its place among the connections to the endpoint that may be open.
     pub(crate) permit: Permit<Self>,
+    /// The header of the PROXY protocol that it began with, if it did: it is for requests with the same one only.
+    pub(crate) greeting: Option<Greeting>,
     /// Requests that it may serve, as far as the backend told.
     allowed: u32,
 }
@@ -43,7 +45,7 @@ pub(crate) struct Upstream {
 impl Upstream {
     /// A connection that was opened just now.
     pub(crate) fn new(stream: Stream, permit: Permit<Self>, opened: Instant) -> Self {
-        Self { stream, read_all_room: false, opened, requests: 0, permit, allowed: u32::MAX }
+        Self { stream, read_all_room: false, opened, requests: 0, permit, greeting: None, allowed: u32::MAX }
     }
 
     /// Counts a request that was answered whole; `max` is what the response's `Keep-Alive` said of their number.

@@ -102,7 +102,9 @@ impl Link {
     /// Opens a connection for `group` within `time`, and waits until its SETTINGS say how many requests it takes.
     pub(super) async fn open(worker: &Rc<Worker>, group: &Rc<Group>, time: Duration) -> Result<Self, Reason> {
         let until = Instant::now() + time;
-        let upstream = engine::obtain(worker, group.endpoint(), Wanted::Fresh, time).await?;
+        // All clients share it, so it is nobody's.
+        let wanted = Wanted { is_fresh: true, greeting: None };
+        let upstream = engine::obtain(worker, group.endpoint(), wanted, time).await?;
         let Upstream { stream, permit, opened, .. } = upstream;
         let metrics = worker.metrics.http2.upstream.clone();
         let transport = Transport::new(stream, Vec::new(), 0, worker.buffers.clone(), metrics);

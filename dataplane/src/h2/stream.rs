@@ -173,7 +173,7 @@ async fn forward(
     let Scratch { request, response, out, .. } = scratch;
     let mut upload = Upload::new(out, body, terms.body, terms.body_limit);
     let is_repeatable = request.method.is_idempotent() && request.body == RequestBody::None;
-    let mut wanted = Wanted::Any;
+    let mut wanted = Wanted { is_fresh: false, greeting: chosen.greeting.as_ref() };
     let (ended, upstream) = loop {
         let mut upstream = match proxy::pooled(worker, attempt.endpoint(), wanted, is_repeatable) {
             Some(upstream) => upstream,
@@ -203,7 +203,7 @@ async fn forward(
         let is_stale = is_pooled && ended.failure == Some(Reason::UpstreamReset) && !ended.response_began;
         if is_stale && upload.is_whole() && (request.method.is_idempotent() || !upload.was_sent()) {
             attempt.endpoint().metrics.stale.inc();
-            wanted = Wanted::Fresh;
+            wanted.is_fresh = true;
             upload.rewind();
             continue;
         }

@@ -1,4 +1,7 @@
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use http1::HeadLimits;
 use shared::{
@@ -25,7 +28,7 @@ pub(crate) struct Listener {
     /// What the settings say of the ids of requests.
     pub(crate) request_ids: RequestIds,
     /// Where it listens.
-    pub(crate) port: u16,
+    pub(crate) address: SocketAddr,
     /// Whether balancers in front say whose connection it is.
     pub(crate) proxy_protocol: ProxyProtocol,
     /// How long a connection may take until it may speak HTTP.
@@ -66,7 +69,7 @@ impl Listener {
             trusted_proxies: listener.trusted_proxies.clone(),
             forwarding: listener.forwarding,
             request_ids: RequestIds::compile(&settings.request_id),
-            port: listener.address.socket_addr().port(),
+            address: listener.address.socket_addr(),
             proxy_protocol: listener.proxy_protocol.clone(),
             handshake: timeouts.handshake.duration(),
             allow_h2c: listener.allow_h2c,

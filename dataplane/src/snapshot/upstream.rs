@@ -4,6 +4,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use proxy_protocol::Version;
 use shared::{
     config::{self, BalancePolicy},
     value::{BackendAddress, Name},
@@ -75,6 +76,14 @@ impl Upstream {
     /// Whether this was compiled from `config`.
     pub(crate) fn is_of(&self, config: &config::Upstream) -> bool {
         self.config == *config
+    }
+
+    /// The version of the PROXY protocol whose header connections to its backends begin with, if they do.
+    pub(crate) fn greets(&self) -> Option<Version> {
+        self.config.proxy_protocol.map(|version| match version {
+            config::ProxyProtocolVersion::V1 => Version::V1,
+            config::ProxyProtocolVersion::V2 => Version::V2,
+        })
     }
 
     /// What its backends speak.

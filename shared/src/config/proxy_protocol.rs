@@ -32,3 +32,14 @@ pub enum ProxyProtocolMode {
     /// All must: a connection from another peer, or without a header, is closed.
     Require,
 }
+
+/// A version of the PROXY protocol that backends are greeted with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ProxyProtocolVersion {
+    /// A line of text.
+    V1,
+    /// Binary, with the additional fields that a balancer in front gave.
+    V2,
+}

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Balance, Breaker, BreakerOverride, HealthCheck, Named, Pool, is_default};
+use super::{Balance, Breaker, BreakerOverride, HealthCheck, Named, Pool, ProxyProtocolVersion, is_default};
 use crate::{
     status::AdminState,
     value::{BackendAddress, Name, Timestamp},
@@ -16,6 +16,10 @@ pub struct Upstream {
     /// What its backends speak.
     #[serde(default, skip_serializing_if = "is_default")]
     pub protocol: UpstreamProtocol,
+    /// The version of the PROXY protocol whose header each connection to a backend begins with, naming the client. A connection is
+    /// used for requests only that would have the same header. None: no header. Not with `protocol: h2c`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy_protocol: Option<ProxyProtocolVersion>,
     /// How a backend is chosen.
     #[serde(default, skip_serializing_if = "is_default")]
     pub balance: Balance,

@@ -55,7 +55,7 @@ struct Worker {
 
 impl Worker {
     async fn acquire(&self, fresh: bool) -> Upstream {
-        if !fresh && let Some(upstream) = self.pool.take(&self.endpoint, Instant::now()) {
+        if !fresh && let Some(upstream) = self.pool.take(&self.endpoint, None, Instant::now()) {
             return upstream;
         }
         if let Some(permit) = self.endpoint.capacity.try_open() {
