@@ -18,7 +18,7 @@ fn site(origin: &str, settings: Value, routes: Value) -> Site {
         "listeners": [{ "name": "web", "allow_h2c": true }],
         "upstreams": [
             { "name": "up", "backends": [{ "name": "a", "address": origin }] },
-            { "name": "down", "backends": [{ "name": "a", "address": format!("127.0.0.1:{}", free_port()) }] },
+            { "name": "down", "backends": [{ "name": "a", "address": format!("127.0.0.1:{}", free_port()), "breaker_override": "force_closed" }] },
         ],
         "routes": routes,
     }))
