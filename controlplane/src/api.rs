@@ -4,6 +4,7 @@ mod admin_state;
 mod audit;
 mod auth;
 mod body;
+mod breaker_reset;
 mod collections;
 mod config;
 mod data_planes;
@@ -67,6 +68,7 @@ fn endpoints() -> OpenApiRouter<Api> {
     let router = collections::routes::<Upstream>(router, "/upstreams", "upstreams", "upstream");
     let router = collections::routes::<Backend>(router, "/upstreams/{upstream}/backends", "upstreams", "backend");
     let router = admin_state::routes(router);
+    let router = breaker_reset::routes(router);
     let router = singletons::routes::<Breaker>(router, "/upstreams/{upstream}/breaker", "upstreams", "breaker");
     let router = collections::routes::<Route>(router, "/routes", "routes", "route");
     let router = collections::routes::<IpRule>(router, "/ip-rules", "ip-rules", "ip_rule");

@@ -30,7 +30,7 @@ use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-pub use check::CheckFault;
+pub use check::{CheckFault, Reset};
 pub use data_plane::{DataPlane, DataPlaneState, Rejection};
 pub use events::{Event, Occurrence};
 pub(crate) use events::{EventLog, Missed, Reader};
@@ -146,6 +146,11 @@ impl Publisher {
     /// Empty: it would apply everywhere, nobody is connected, or nobody answered (which is logged).
     pub async fn check(&self, config: &Config) -> Vec<CheckFault> {
         check::ask(&self.state, config).await
+    }
+
+    /// Has every connected data plane that is not foreign reset the breakers of a backend, and waits at most 3 s; in order of their ids.
+    pub async fn reset_breaker(&self, upstream: &Name, backend: &Name) -> Vec<Reset> {
+        check::reset_breaker(&self.state, upstream, backend).await
     }
 
     /// Returns when every connected data plane has applied `revision` or a later one, and all its listeners accept.

@@ -11,6 +11,7 @@ use shared::{
     Findings, Origin,
     config::{self, Config},
     protocol::{ListenerFault, Revision},
+    value::Name,
 };
 use tokio::{
     sync::{oneshot, watch},
@@ -150,6 +151,21 @@ impl Applier {
         self.publish_status(Some(revision));
         info!(%revision, duration_us = started.elapsed().as_micros() as u64, "configuration applied");
         Ok(())
+    }
+
+    /// Closes the breakers of all endpoints of `backend`, as if no call had ever been made.
+    ///
+    /// # Errors
+    /// Why none was.
+    pub(crate) fn reset_breaker(&self, upstream: &Name, backend: &Name) -> Result<(), &'static str> {
+        let mut endpoints = self.live.endpoints_of(upstream);
+        endpoints.retain(|endpoint| endpoint.backend == *backend);
+        if endpoints.is_empty() {
+            return Err("no endpoint of this backend is known here");
+        }
+        let now = Instant::now();
+        let resets = endpoints.iter().filter(|endpoint| endpoint.gate.reset(now)).count();
+        if resets > 0 { Ok(()) } else { Err("breaker_override keeps the breaker open") }
     }
 
     /// Listeners that should accept and do not.

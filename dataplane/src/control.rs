@@ -188,6 +188,11 @@ impl<'a> Follower<'a> {
                             reporter = Reporter::new();
                             reporter.begin(&self.applier.snapshot(), Instant::now());
                         }
+                        ToData::Command(Command::ResetBreaker { id, upstream, backend }) => {
+                            let refused = self.applier.reset_breaker(&upstream, &backend).err();
+                            let findings = refused.map_or_else(Findings::default, |why| Findings::of_error("", why));
+                            out.must(ToControl::Checked(Checked { id, findings, listeners: Vec::new() }))?;
+                        }
                     },
                 },
                 changed = self.persisted.changed() => {

@@ -331,10 +331,15 @@ impl Gate {
         self.effective.load(Relaxed) == state as u8
     }
 
-    /// Closes the breaker, as if no call had ever been made. One that is forced stays as it is.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no command asks for it yet"))]
-    pub(crate) fn reset(&self, now: Instant) {
-        self.change(now, |machine| machine.breaker.reset(now));
+    /// Closes the breaker, as if no call had ever been made. False if it is forced open: then it stays so.
+    pub(crate) fn reset(&self, now: Instant) -> bool {
+        let mut is_done = false;
+        self.change(now, |machine| {
+            let change = machine.breaker.reset(now);
+            is_done = change.is_some();
+            change
+        });
+        is_done
     }
 
     /// What it shows.

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness::{DEADLINE, Origin, Reply, get, wait_for};
+use harness::{DEADLINE, Origin, Reply, Up, get, wait_for};
 use serde_json::{Value, json};
 
 use crate::site::Site;
@@ -237,4 +237,30 @@ fn an_unrelated_change_resets_no_window_and_no_state() {
     after["breaker"]["open_until"] = dead_before["breaker"]["open_until"].clone();
     assert_eq!(state(&after), state(&dead_before));
     assert_eq!(state(&endpoint(&site, "b1")), state(&good_before));
+}
+
+#[test]
+fn a_reset_closes_it_on_every_connected_data_plane() {
+    let dead = Origin::start(|_| Reply::hang_up());
+    let up = Up::start();
+    let api = up.api();
+    let settings = json!({ "minimum_number_of_calls": 5, "wait_duration_in_open_state": "1h" });
+    let backends = json!([{ "name": "b", "address": dead.address() }]);
+    api.put("upstreams/up", &json!({ "backends": backends, "breaker": settings })).expect(201);
+    let revision = api
+        .put("routes/all?wait=20s", &json!({ "action": { "forward": { "upstream": "up" } } }))
+        .expect(201)
+        .revision();
+    let refused = || get(&up.listen_address(), "h", "/").unwrap().status;
+    wait_for("it opens", DEADLINE, || (refused() == 503).then_some(()));
+    let done = api.post("upstreams/up/backends/b/breaker/reset", &json!({})).expect(200).body;
+    assert_eq!(done["data_planes"][0]["reset"], true, "{done}");
+    assert_eq!(refused(), 502, "it is tried again");
+    let change =
+        api.patch("upstreams/up/backends/b?wait=20s", &json!({ "breaker_override": "force_open" })).expect(200);
+    assert_eq!(change.revision(), revision + 1, "the reset made no revision");
+    let done = api.post("upstreams/up/backends/b/breaker/reset", &json!({})).expect(200).body;
+    assert_eq!(done["data_planes"][0]["reset"], false, "{done}");
+    assert!(done["data_planes"][0]["reason"].as_str().unwrap().contains("breaker_override"), "{done}");
+    api.post("upstreams/up/backends/x/breaker/reset", &json!({})).expect(404);
 }

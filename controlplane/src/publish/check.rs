@@ -6,7 +6,8 @@ use tracing::warn;
 use shared::{
     Findings,
     config::Config,
-    protocol::{Check, InstanceId, ListenerFault, ToData},
+    protocol::{Check, Command, InstanceId, ListenerFault, ToData},
+    value::Name,
 };
 
 use super::{State, bounds, publication};
@@ -20,6 +21,34 @@ pub struct CheckFault {
     pub findings: Findings,
     /// Listeners that it cannot bind.
     pub listeners: Vec<ListenerFault>,
+}
+
+/// What became of a command on one data plane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reset {
+    /// Which data plane.
+    pub instance: InstanceId,
+    /// Why it was not carried out, if it was not.
+    pub refused: Option<String>,
+}
+
+/// Has all data planes reset the breakers of a backend, and gathers what comes back in time.
+pub(super) async fn reset_breaker(state: &State, upstream: &Name, backend: &Name) -> Vec<Reset> {
+    let deadline = Instant::now() + state.limits.check;
+    let id = state.checks.fetch_add(1, Ordering::Relaxed);
+    let command = Command::ResetBreaker { id, upstream: upstream.clone(), backend: backend.clone() };
+    let Some(frame) = publication::encode(&ToData::Command(command)) else { return Vec::new() };
+    let mut resets = Vec::new();
+    for (instance, answer) in state.registry.ask(id, &frame) {
+        let refused = match timeout_at(deadline, answer).await {
+            Ok(Ok(checked)) if !checked.findings.has_errors() => None,
+            Ok(Ok(checked)) => Some(bounds::text(&checked.findings.to_string(), bounds::MESSAGE)),
+            Ok(Err(_)) => Some("it went before it answered".to_owned()),
+            Err(_) => Some("it did not answer in time".to_owned()),
+        };
+        resets.push(Reset { instance, refused });
+    }
+    resets
 }
 
 /// Asks all data planes at once, under one id that is never used again, and gathers what comes back in time.

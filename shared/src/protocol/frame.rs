@@ -18,7 +18,7 @@ use crate::{
 pub enum ToControl {
     /// The first frame of a connection, and only the first.
     Hello(Hello),
-    /// The answer to [`ToData::Check`].
+    /// The answer to [`ToData::Check`] and to [`Command::ResetBreaker`].
     Checked(Checked),
     /// A snapshot acts on traffic.
     Applied(Applied),
@@ -86,12 +86,12 @@ impl Check {
     pub const HOLD: std::time::Duration = std::time::Duration::from_secs(5);
 }
 
-/// Whether a configuration would apply.
+/// Whether a configuration would apply, or a command was carried out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Checked {
-    /// [`Check::id`].
+    /// [`Check::id`], or that of the command.
     pub id: u64,
-    /// Why it would not; pointers into the configuration.
+    /// Why it would not, or was not; pointers into the configuration.
     pub findings: Findings,
     /// Listeners that could not be bound.
     pub listeners: Vec<ListenerFault>,
@@ -165,6 +165,16 @@ impl fmt::Debug for Material {
 pub enum Command {
     /// Send [`Report`]s of the whole live state now.
     Report,
+    /// Close the breakers of all endpoints of a backend, as if no call had ever been made. Answered by [`ToControl::Checked`]: findings
+    /// say why none was.
+    ResetBreaker {
+        /// Comes back in [`Checked::id`].
+        id: u64,
+        /// The upstream.
+        upstream: Name,
+        /// The backend.
+        backend: Name,
+    },
 }
 
 /// A snapshot acts.
