@@ -4,6 +4,7 @@
 //! `controlplane` are the planes themselves; all others talk to the REST API through [`client`] and print with
 //! [`output`]. How a command failed, and the exit code that follows, is in [`failure`].
 
+mod admin_state;
 mod apply;
 mod client;
 mod events;
@@ -50,6 +51,12 @@ enum Command {
     Events(events::Options),
     /// Replace the whole configuration by a file, and wait until it serves traffic.
     Apply(apply::Options),
+    /// Let a backend finish what is open and keep its sessions, and take nothing new.
+    Drain(admin_state::Drain),
+    /// Let a backend take requests again.
+    Enable(admin_state::Options),
+    /// Let a backend take nothing; its sessions move.
+    Disable(admin_state::Options),
     /// Show resources, revisions, the audit log or the data planes.
     Get(get::Options),
     /// Make an earlier revision the current configuration again, as a new revision.
@@ -70,6 +77,7 @@ Examples:
   tidegate get config -o yaml > site.yaml  the whole configuration as a file
   tidegate validate -f site.yaml           check the file without a server
   tidegate apply -f site.yaml              make it the configuration
+  tidegate drain shop a --deadline 10m     before backend a of upstream shop is restarted
   tidegate rollback 6                      go back to revision 6
 
 Exit codes: 0 fine, 1 refused or failed, 2 wrong usage, 3 the REST API cannot be reached";
@@ -95,6 +103,9 @@ fn run(Cli { command, client, format }: Cli) -> Result<ExitCode, Failure> {
         Command::Status(options) => status::run(connect()?, &options, format),
         Command::Events(options) => events::run(&connect()?, &options, format),
         Command::Apply(options) => apply::run(&connect()?, &options, format),
+        Command::Drain(options) => admin_state::drain(&connect()?, &options, format),
+        Command::Enable(options) => admin_state::set(&connect()?, "enable", &options, format),
+        Command::Disable(options) => admin_state::set(&connect()?, "disable", &options, format),
         Command::Get(options) => get::run(&connect()?, &options, format),
         Command::Rollback(options) => rollback::run(&connect()?, &options, format),
         Command::Validate(options) => validate::run(&options, format),

@@ -147,7 +147,7 @@ impl Reporter {
                 break;
             }
             self.looked_at += 1;
-            let seen = status::of_endpoint(endpoint, weight, backup, now);
+            let seen = status::of_endpoint(&endpoint, weight, backup, now);
             let hash = hash(&seen);
             let known = told.endpoints.get_mut(&endpoint.id);
             match known {
@@ -246,7 +246,8 @@ mod tests {
             let upstream = self.snapshot.upstream(&upstream.parse().unwrap()).unwrap();
             let (endpoint, ..) =
                 upstream.members().find(|(endpoint, ..)| endpoint.backend.as_str() == backend).unwrap();
-            endpoint.metrics.requests.inc();
+            endpoint.load.begin();
+            endpoint.load.end();
         }
     }
 
