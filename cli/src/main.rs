@@ -7,6 +7,7 @@
 mod admin_state;
 mod apply;
 mod client;
+mod events;
 mod failure;
 mod get;
 mod openapi;
@@ -44,8 +45,10 @@ enum Command {
     Dataplane(Box<dataplane::Options>),
     /// Run the control plane: the REST API and its store.
     Controlplane(Box<controlplane::Options>),
-    /// Show whether every data plane serves the current revision; exit code 1 if something is not well.
-    Status,
+    /// Show data planes and endpoints, and whether all is well; exit code 1 if something is not.
+    Status(status::Options),
+    /// Show what happened, and follow what happens.
+    Events(events::Options),
     /// Replace the whole configuration by a file, and wait until it serves traffic.
     Apply(apply::Options),
     /// Let a backend finish what is open and keep its sessions, and take nothing new.
@@ -67,7 +70,9 @@ enum Command {
 const EXAMPLES: &str = "\
 Examples:
   tidegate up                              both planes, in ./tidegate-data
-  tidegate status                          is every data plane well?
+  tidegate status                          is every data plane and endpoint well?
+  tidegate status --watch -u shop          one upstream, again each second
+  tidegate events --follow                 what happens, line by line
   tidegate get routes                      a table; -o yaml or -o json for all of it
   tidegate get config -o yaml > site.yaml  the whole configuration as a file
   tidegate validate -f site.yaml           check the file without a server
@@ -95,7 +100,8 @@ fn run(Cli { command, client, format }: Cli) -> Result<ExitCode, Failure> {
         Command::Up(options) => up::run(&options),
         Command::Dataplane(options) => plane(dataplane::run(*options)),
         Command::Controlplane(options) => plane(controlplane::run(*options)),
-        Command::Status => status::run(&connect()?, format),
+        Command::Status(options) => status::run(connect()?, &options, format),
+        Command::Events(options) => events::run(&connect()?, &options, format),
         Command::Apply(options) => apply::run(&connect()?, &options, format),
         Command::Drain(options) => admin_state::drain(&connect()?, &options, format),
         Command::Enable(options) => admin_state::set(&connect()?, "enable", &options, format),

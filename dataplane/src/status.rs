@@ -39,15 +39,10 @@ fn of_upstream(upstream: &Upstream, now: Instant) -> UpstreamStatus {
     endpoints.sort_unstable_by(|a, b| (&a.backend, &a.address).cmp(&(&b.backend, &b.address)));
     UpstreamStatus {
         upstream: upstream.name().clone(),
-        panic: is_panicking(upstream, now),
+        panic: endpoints.iter().any(|endpoint| endpoint.state == EffectiveState::Panic),
         retry_budget: budget(upstream),
         endpoints,
     }
-}
-
-/// Whether endpoints are used though they fail their checks, for all do.
-pub(crate) fn is_panicking(upstream: &Upstream, now: Instant) -> bool {
-    upstream.members().any(|(endpoint, ..)| endpoint.gate.status(now).state == EffectiveState::Panic)
 }
 
 /// The retries that an upstream may still spend.
