@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -109,30 +110,37 @@ impl Client {
         body: Option<(&str, Vec<u8>)>,
         wait: Duration,
     ) -> Result<Answer, Failure> {
-        let url = format!("{}/api/v1/{path}", self.base);
-        let mut request = Request::builder()
-            .method(method)
-            .uri(&url)
-            .header(header::AUTHORIZATION, format!("Bearer {}", self.token))
-            .header(header::ACCEPT, "application/json");
+        let url = self.url(path);
+        let mut request = self.request(method, &url).header(header::ACCEPT, "application/json");
         if let Some((content_type, _)) = &body {
             request = request.header(header::CONTENT_TYPE, *content_type);
         }
-        let built = |error: ureq::http::Error| Failure::Usage(format!("{url} cannot be asked for: {error}"));
+        let built = |error| not_built(&url, &error);
         let timeout = Some(Self::TIMEOUT + wait);
         let response = match body {
             Some((_, bytes)) => self.run(request.body(bytes).map_err(built)?, timeout),
             None => self.run(request.body(()).map_err(built)?, timeout),
         };
-        let unreachable = |error: ureq::Error| {
-            Failure::Unreachable(format!(
-                "the REST API at {} does not answer: {error}; is `tidegate up` running, and is --api right?",
-                self.base
-            ))
-        };
+        let unreachable = |error: ureq::Error| self.unreachable(&error);
         let mut response = response.map_err(unreachable)?;
         let bytes = response.body_mut().with_config().limit(Self::MAX_BODY).read_to_vec().map_err(unreachable)?;
         answer(response.status().as_u16(), response.headers(), &bytes)
+    }
+
+    /// Opens the event stream at a path below `/api/v1`, as far as its answer's head. It may be silent for as long as it likes.
+    pub(crate) fn stream(&self, path: &str) -> Result<impl BufRead + use<>, Failure> {
+        let url = self.url(path);
+        let request = self.request(Method::GET, &url).header(header::ACCEPT, "text/event-stream");
+        let request = request.body(()).map_err(|error| not_built(&url, &error))?;
+        let request = self.agent.configure_request(request).timeout_recv_response(Some(Self::TIMEOUT)).build();
+        let mut response = self.agent.run(request).map_err(|error| self.unreachable(&error))?;
+        let status = response.status().as_u16();
+        if status >= 300 {
+            let bytes = response.body_mut().with_config().limit(Self::MAX_BODY).read_to_vec();
+            let bytes = bytes.map_err(|error| self.unreachable(&error))?;
+            return Err(refusal(status, &serde_json::from_slice(&bytes).unwrap_or_default()));
+        }
+        Ok(BufReader::new(response.into_body().into_reader()))
     }
 
     /// All items of a list, page after page.
@@ -161,6 +169,22 @@ impl Client {
         items_of(self.get("data-planes")?.body)
     }
 
+    fn url(&self, path: &str) -> String {
+        format!("{}/api/v1/{path}", self.base)
+    }
+
+    fn request(&self, method: Method, url: &str) -> ureq::http::request::Builder {
+        let token = format!("Bearer {}", self.token);
+        Request::builder().method(method).uri(url).header(header::AUTHORIZATION, token)
+    }
+
+    fn unreachable(&self, error: &ureq::Error) -> Failure {
+        Failure::Unreachable(format!(
+            "the REST API at {} does not answer: {error}; is `tidegate up` running, and is --api right?",
+            self.base
+        ))
+    }
+
     fn run<B: ureq::AsSendBody>(
         &self,
         request: Request<B>,
@@ -168,6 +192,10 @@ impl Client {
     ) -> Result<Response<ureq::Body>, ureq::Error> {
         self.agent.run(self.agent.configure_request(request).timeout_global(timeout).build())
     }
+}
+
+fn not_built(url: &str, error: &ureq::http::Error) -> Failure {
+    Failure::Usage(format!("{url} cannot be asked for: {error}"))
 }
 
 /// One segment of a path, or one value of a query, with everything escaped that is not unreserved.

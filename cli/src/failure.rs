@@ -35,18 +35,25 @@ pub(crate) enum Failure {
 impl Failure {
     /// Says what went wrong on standard error, and gives the exit code.
     pub(crate) fn report(self) -> ExitCode {
-        let (code, text) = match self {
+        let code = match &self {
             // `tidegate get … | head`: the reader has what it wanted.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
-            Self::Output(error) => (1, format!("standard output does not take the answer: {error}")),
-            Self::Failed(sentence) => (1, sentence),
-            Self::Refused { sentence, details, findings } => (1, refusal(&sentence, &details, &findings)),
-            Self::Usage(sentence) => (USAGE, sentence),
-            Self::Unreachable(sentence) => (3, sentence),
+            Self::Output(_) | Self::Failed(_) | Self::Refused { .. } => 1,
+            Self::Usage(_) => USAGE,
+            Self::Unreachable(_) => 3,
         };
         // Nothing is left to do when standard error is closed as well.
-        let _ = writeln!(io::stderr(), "error: {text}");
+        let _ = writeln!(io::stderr(), "error: {}", self.sentence());
         ExitCode::from(code)
+    }
+
+    /// What went wrong.
+    pub(crate) fn sentence(&self) -> String {
+        match self {
+            Self::Output(error) => format!("standard output does not take the answer: {error}"),
+            Self::Refused { sentence, details, findings } => refusal(sentence, details, findings),
+            Self::Failed(sentence) | Self::Usage(sentence) | Self::Unreachable(sentence) => sentence.clone(),
+        }
     }
 }
 

@@ -4,8 +4,10 @@
 //! `controlplane` are the planes themselves; all others talk to the REST API through [`client`] and print with
 //! [`output`]. How a command failed, and the exit code that follows, is in [`failure`].
 
+mod admin_state;
 mod apply;
 mod client;
+mod events;
 mod failure;
 mod get;
 mod openapi;
@@ -43,10 +45,18 @@ enum Command {
     Dataplane(Box<dataplane::Options>),
     /// Run the control plane: the REST API and its store.
     Controlplane(Box<controlplane::Options>),
-    /// Show whether every data plane serves the current revision; exit code 1 if something is not well.
-    Status,
+    /// Show data planes and endpoints, and whether all is well; exit code 1 if something is not.
+    Status(status::Options),
+    /// Show what happened, and follow what happens.
+    Events(events::Options),
     /// Replace the whole configuration by a file, and wait until it serves traffic.
     Apply(apply::Options),
+    /// Let a backend finish what is open and keep its sessions, and take nothing new.
+    Drain(admin_state::Drain),
+    /// Let a backend take requests again.
+    Enable(admin_state::Options),
+    /// Let a backend take nothing; its sessions move.
+    Disable(admin_state::Options),
     /// Show resources, revisions, the audit log or the data planes.
     Get(get::Options),
     /// Make an earlier revision the current configuration again, as a new revision.
@@ -60,11 +70,14 @@ enum Command {
 const EXAMPLES: &str = "\
 Examples:
   tidegate up                              both planes, in ./tidegate-data
-  tidegate status                          is every data plane well?
+  tidegate status                          is every data plane and endpoint well?
+  tidegate status --watch -u shop          one upstream, again each second
+  tidegate events --follow                 what happens, line by line
   tidegate get routes                      a table; -o yaml or -o json for all of it
   tidegate get config -o yaml > site.yaml  the whole configuration as a file
   tidegate validate -f site.yaml           check the file without a server
   tidegate apply -f site.yaml              make it the configuration
+  tidegate drain shop a --deadline 10m     before backend a of upstream shop is restarted
   tidegate rollback 6                      go back to revision 6
 
 Exit codes: 0 fine, 1 refused or failed, 2 wrong usage, 3 the REST API cannot be reached";
@@ -87,8 +100,12 @@ fn run(Cli { command, client, format }: Cli) -> Result<ExitCode, Failure> {
         Command::Up(options) => up::run(&options),
         Command::Dataplane(options) => plane(dataplane::run(*options)),
         Command::Controlplane(options) => plane(controlplane::run(*options)),
-        Command::Status => status::run(&connect()?, format),
+        Command::Status(options) => status::run(connect()?, &options, format),
+        Command::Events(options) => events::run(&connect()?, &options, format),
         Command::Apply(options) => apply::run(&connect()?, &options, format),
+        Command::Drain(options) => admin_state::drain(&connect()?, &options, format),
+        Command::Enable(options) => admin_state::set(&connect()?, "enable", &options, format),
+        Command::Disable(options) => admin_state::set(&connect()?, "disable", &options, format),
         Command::Get(options) => get::run(&connect()?, &options, format),
         Command::Rollback(options) => rollback::run(&connect()?, &options, format),
         Command::Validate(options) => validate::run(&options, format),

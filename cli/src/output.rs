@@ -46,10 +46,15 @@ pub(crate) fn list(items: Vec<Value>, columns: &[Column], format: Format) -> Res
     if format != Format::Table {
         return document(&Value::Array(items), format);
     }
+    print(&self::columns(&items, columns))
+}
+
+/// The `columns` of each item as a table.
+pub(crate) fn columns(items: &[Value], columns: &[Column]) -> String {
     let rows: Vec<Vec<String>> =
         items.iter().map(|item| columns.iter().map(|(_, pointer)| cell(item.pointer(pointer))).collect()).collect();
     let titles: Vec<&str> = columns.iter().map(|(title, _)| *title).collect();
-    print(&table(&titles, &rows))
+    table(&titles, &rows)
 }
 
 /// Columns as wide as their widest cell, two blanks apart.

@@ -1,14 +1,43 @@
-//! `tidegate status`: does every data plane serve the current revision?
+//! `tidegate status`: does every data plane serve the current revision, and what are the endpoints doing?
 
-use std::process::ExitCode;
+mod endpoints;
+mod problems;
+mod screen;
 
-use serde_json::{Value, json};
-
-use crate::{
-    client::Client,
-    failure::Failure,
-    output::{self, Column, Format, cell},
+use std::{
+    io::{self, IsTerminal},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
 };
+
+use clap::Args;
+use serde_json::{Value, json};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::spawn_blocking,
+};
+
+use self::screen::Screen;
+use crate::{
+    client::{Client, escaped},
+    failure::Failure,
+    output::{self, Column, Format},
+};
+
+/// What to show of the state.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Show it again every second, until Ctrl-C.
+    #[arg(short, long)]
+    watch: bool,
+    /// Only the endpoints of this upstream.
+    #[arg(short, long, value_name = "NAME")]
+    upstream: Option<String>,
+}
+
+/// How long a watch waits until it looks again.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What a data plane's row shows.
 pub(crate) const COLUMNS: [Column; 5] = [
@@ -20,94 +49,100 @@ pub(crate) const COLUMNS: [Column; 5] = [
 ];
 
 /// Prints the state of everything; exit code 1 if something is not well.
-pub(crate) fn run(client: &Client, format: Format) -> Result<ExitCode, Failure> {
-    let revision = client.head("config")?.revision.unwrap_or(0);
-    let data_planes = client.data_planes()?;
-    let problems = problems(revision, &data_planes);
-    let well = problems.is_empty();
-    if format == Format::Table {
-        output::print(&format!("revision {revision}"))?;
-        if !data_planes.is_empty() {
-            output::list(data_planes, &COLUMNS, format)?;
-        }
-        let verdict = if well { "all well".to_owned() } else { problems.join("\n") };
-        output::print(&verdict)?;
-    } else {
-        let status = json!({ "revision": revision, "well": well, "problems": problems, "data_planes": data_planes });
-        output::document(&status, format)?;
+pub(crate) fn run(client: Client, options: &Options, format: Format) -> Result<ExitCode, Failure> {
+    if options.watch {
+        return watch(Arc::new(client), options.upstream.clone(), format);
     }
-    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let seen = Seen::fetch(&client, options.upstream.as_deref())?;
+    match format {
+        Format::Table => output::print(&seen.text())?,
+        Format::Json | Format::Yaml => output::document(&seen.document(), format)?,
+    }
+    Ok(if seen.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// One sentence for each thing that is not well.
-fn problems(revision: u64, data_planes: &[Value]) -> Vec<String> {
-    let mut problems = Vec::new();
-    if data_planes.is_empty() {
-        problems.push("no data plane is connected: start one with `tidegate dataplane`".to_owned());
-    }
-    for plane in data_planes {
-        let id = cell(plane.get("id"));
-        let connected = plane.get("state").and_then(Value::as_str) == Some("connected");
-        let foreign = plane.get("foreign").and_then(Value::as_bool) == Some(true);
-        // A later one than was asked for a moment ago is well, too.
-        let behind = plane.get("applied_revision").and_then(Value::as_u64).unwrap_or(0) < revision;
-        if !connected {
-            problems.push(format!("data plane {id} is not connected since {}", cell(plane.get("disconnected_at"))));
-        } else if foreign {
-            let reason = cell(plane.get("foreign_reason"));
-            problems.push(format!(
-                "data plane {id} keeps a configuration that is not this store's ({reason}): \
-                 POST /api/v1/data-planes/{id}/adopt replaces it"
-            ));
-        } else if behind {
-            let serves = cell(plane.get("applied_revision"));
-            problems.push(format!("data plane {id} serves revision {serves}, not {revision}"));
+/// Prints the state every second: over the last one on a terminal, else one after the other, JSON in one line each.
+fn watch(client: Arc<Client>, upstream: Option<String>, format: Format) -> Result<ExitCode, Failure> {
+    let mut screen = (format == Format::Table && io::stdout().is_terminal()).then(Screen::default);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let ended = runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut is_first = true;
+        loop {
+            let (client, upstream) = (Arc::clone(&client), upstream.clone());
+            let fetched = spawn_blocking(move || Seen::fetch(&client, upstream.as_deref()));
+            let fetched = tokio::select! {
+                fetched = fetched => fetched.map_err(|fault| Failure::Failed(fault.to_string()))?,
+                _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
+            };
+            let text = match (fetched, format) {
+                (Ok(seen), Format::Table) => seen.text(),
+                (Ok(seen), Format::Json) => seen.document().to_string(),
+                (Ok(seen), Format::Yaml) => {
+                    format!("---\n{}", shared::document::to_yaml(&seen.document()).map_err(Failure::Failed)?)
+                }
+                // It may be back in a moment. A program that reads this wants documents only.
+                (Err(failure), Format::Table) if !is_first => format!("{}; trying again\n", failure.sentence()),
+                (Err(failure), _) => return Err(failure),
+            };
+            is_first = false;
+            match &mut screen {
+                Some(screen) => screen.draw(&text)?,
+                None => output::print(&text)?,
+            }
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE) => {}
+                _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
+            }
         }
-        if let Some(rejection) = plane.get("last_rejection").filter(|rejection| !rejection.is_null()) {
-            let findings = rejection.get("findings").cloned().unwrap_or_default();
-            let findings: shared::Findings = serde_json::from_value(findings).unwrap_or_default();
-            let findings = output::printable(&findings.to_string());
-            problems.push(format!("data plane {id} rejected revision {}: {findings}", cell(rejection.get("revision"))));
-        }
-        for fault in plane.get("listeners").and_then(Value::as_array).into_iter().flatten() {
-            let [name, address, error] = ["name", "address", "error"].map(|member| cell(fault.get(member)));
-            problems.push(format!("data plane {id}: listener {name} ({address}) does not accept: {error}"));
-        }
-    }
-    problems
+    });
+    // A request that is under way is not waited for.
+    runtime.shutdown_background();
+    ended
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// The state as it was seen at one moment.
+struct Seen {
+    revision: u64,
+    data_planes: Vec<Value>,
+    upstreams: Vec<Value>,
+    problems: Vec<String>,
+}
 
-    #[test]
-    fn a_connected_data_plane_at_the_current_revision_is_well() {
-        for applied in [7, 8] {
-            let plane = json!({ "id": "a", "state": "connected", "foreign": false, "applied_revision": applied });
-            assert_eq!(problems(7, &[plane]), Vec::<String>::new());
-        }
+impl Seen {
+    fn fetch(client: &Client, upstream: Option<&str>) -> Result<Self, Failure> {
+        let revision = client.head("config")?.revision.unwrap_or(0);
+        let data_planes = client.data_planes()?;
+        let upstreams = match upstream {
+            Some(name) => vec![client.get(&format!("upstreams/{}/status", escaped(name)))?.body],
+            None => client.list("status")?,
+        };
+        let mut problems = problems::of_data_planes(revision, &data_planes);
+        problems.extend(problems::of_endpoints(&upstreams));
+        Ok(Self { revision, data_planes, upstreams, problems })
     }
 
-    #[test]
-    fn each_fault_is_named() {
-        let plane = json!({
-            "id": "a", "state": "connected", "foreign": false, "applied_revision": 6,
-            "last_rejection": { "revision": 7, "findings": [{ "severity": "error", "pointer": "/routes/0", "message": "bad" }] },
-            "listeners": [{ "name": "web", "address": "0.0.0.0:80", "error": "in use" }],
-        });
-        assert_eq!(
-            problems(7, &[plane]),
-            [
-                "data plane a serves revision 6, not 7",
-                "data plane a rejected revision 7: /routes/0: bad",
-                "data plane a: listener web (0.0.0.0:80) does not accept: in use",
-            ]
-        );
-        assert_eq!(problems(1, &[]).len(), 1);
-        let gone = json!({ "id": "a", "state": "disconnected", "disconnected_at": "2027-01-01T00:00:00Z" });
-        assert_eq!(problems(1, &[gone]), ["data plane a is not connected since 2027-01-01T00:00:00Z"]);
-        let foreign = json!({ "id": "a", "state": "connected", "foreign": true, "foreign_reason": "another store" });
-        assert!(problems(1, &[foreign])[0].contains("another store"));
+    fn document(&self) -> Value {
+        json!({
+            "revision": self.revision,
+            "well": self.problems.is_empty(),
+            "problems": self.problems,
+            "data_planes": self.data_planes,
+            "upstreams": self.upstreams,
+        })
+    }
+
+    /// For people.
+    fn text(&self) -> String {
+        let mut text = format!("revision {}\n", self.revision);
+        if !self.data_planes.is_empty() {
+            text.push_str(&output::columns(&self.data_planes, &COLUMNS));
+        }
+        text.push_str(&endpoints::table(&self.upstreams));
+        match problems::listed(&self.problems).as_slice() {
+            [] => text.push_str("all well\n"),
+            problems => problems.iter().for_each(|problem| text.push_str(&format!("{problem}\n"))),
+        }
+        text
     }
 }

@@ -1,5 +1,6 @@
 //! The REST API: extract, call the service, answer. Start reading at [`router`].
 
+mod admin_state;
 mod audit;
 mod auth;
 mod body;
@@ -66,6 +67,7 @@ fn endpoints() -> OpenApiRouter<Api> {
     let router = collections::routes::<Listener>(router, "/listeners", "listeners", "listener");
     let router = collections::routes::<Upstream>(router, "/upstreams", "upstreams", "upstream");
     let router = collections::routes::<Backend>(router, "/upstreams/{upstream}/backends", "upstreams", "backend");
+    let router = admin_state::routes(router);
     let router = breaker_reset::routes(router);
     let router = singletons::routes::<Breaker>(router, "/upstreams/{upstream}/breaker", "upstreams", "breaker");
     let router = collections::routes::<Route>(router, "/routes", "routes", "route");

@@ -1,19 +1,25 @@
 //! One try of a request at an endpoint.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use crate::{
     error::Reason,
     gate::{Answered, Barred, Pass, Verdict},
-    live::EndpointLive,
+    live::{Counted, EndpointLive},
 };
 
 /// A try that an endpoint's gate let in. Dropping it ends the try; if nothing was said of it until then, without a verdict.
 #[derive(Debug)]
 pub(crate) struct Attempt {
     endpoint: Arc<EndpointLive>,
-    started: Instant,
+    /// Nanoseconds after the endpoint became known: half as long as a moment.
+    started: u64,
     stage: Stage,
+    /// Where the load of an endpoint has a bound, its place among all requests to the upstream.
+    counted: Option<Counted>,
 }
 
 /// How far a try is. It is one call of the breaker, whatever is said of it.
@@ -31,8 +37,37 @@ impl Attempt {
     /// Begins a try at `endpoint`, if its gate lets it in.
     pub(crate) fn begin(endpoint: &Arc<EndpointLive>, now: Instant) -> Result<Self, Barred> {
         let pass = endpoint.gate.enter(now)?;
-        endpoint.metrics.in_flight.inc();
-        Ok(Self { endpoint: Arc::clone(endpoint), started: now, stage: Stage::Let(pass) })
+        endpoint.load.begin();
+        Ok(Self {
+            endpoint: Arc::clone(endpoint),
+            started: endpoint.load.nanos(now),
+            stage: Stage::Let(pass),
+            counted: None,
+        })
+    }
+
+    /// The same if fewer than `limit` requests are under way there.
+    pub(crate) fn begin_below(endpoint: &Arc<EndpointLive>, limit: u32, now: Instant) -> Option<Self> {
+        if !endpoint.load.begin_below(limit) {
+            return None;
+        }
+        match endpoint.gate.enter(now) {
+            Ok(pass) => Some(Self {
+                endpoint: Arc::clone(endpoint),
+                started: endpoint.load.nanos(now),
+                stage: Stage::Let(pass),
+                counted: None,
+            }),
+            Err(_) => {
+                endpoint.load.cancel();
+                None
+            }
+        }
+    }
+
+    /// Keeps the place of the request among all to its upstream, as long as the try lasts.
+    pub(crate) fn counts(&mut self, counted: Counted) {
+        self.counted = Some(counted);
     }
 
     /// Where it is made.
@@ -69,7 +104,12 @@ impl Attempt {
         let stage = std::mem::replace(&mut self.stage, Stage::Over);
         self.stage = match stage {
             Stage::Let(pass) => {
-                let took = at.saturating_duration_since(self.started);
+                let took = self.endpoint.load.nanos(at).saturating_sub(self.started);
+                let took = Duration::from_nanos(took);
+                match verdict {
+                    Verdict::Success => self.endpoint.load.answered(took, at),
+                    Verdict::Failure => self.endpoint.load.failed(took, at),
+                }
                 self.endpoint.gate.judge(pass, verdict, took, at).map_or(Stage::Over, Stage::Answered)
             }
             other => other,
@@ -79,7 +119,7 @@ impl Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        self.endpoint.metrics.in_flight.dec();
+        self.endpoint.load.end();
         if let Stage::Let(pass) = std::mem::replace(&mut self.stage, Stage::Over) {
             self.endpoint.gate.leave(pass);
         }

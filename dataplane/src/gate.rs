@@ -186,7 +186,6 @@ impl Gate {
     }
 
     /// Whether a try may be expected to be let in: for who compares endpoints before it enters. No promise.
-    #[expect(dead_code, reason = "nobody compares endpoints yet")]
     pub(crate) fn is_open(&self, now: Instant) -> bool {
         let word = self.word.load(Relaxed);
         if !Mode::Narrow.is_of(word) {
@@ -202,7 +201,6 @@ impl Gate {
 
     /// When it last began to let all tries in after its health or its breaker had kept them out, if they ever did: slow start
     /// counts from then.
-    #[expect(dead_code, reason = "nothing starts slowly yet")]
     pub(crate) fn recovered_at(&self) -> Option<Instant> {
         let micros = self.recovered.load(Relaxed);
         (micros > 0).then(|| self.begin + Duration::from_micros(micros))

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, net::IpAddr};
 
-use http1::{Fields, Form, Method, RequestBody, RequestHead, Version};
+use http1::{Field, Fields, Form, Method, RequestBody, RequestHead, Version};
 use shared::{
     config::PathStyle,
     routing::{RequestView, host, path},
@@ -95,6 +95,19 @@ pub(crate) struct RoutedRequest<'a> {
     pub(crate) client: IpAddr,
     /// The listener that it came in by.
     pub(crate) listener: &'a str,
+}
+
+impl<'a> RoutedRequest<'a> {
+    /// Names and values of the cookies (RFC 6265 §4.2.1).
+    pub(crate) fn cookies(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        let request = self.request;
+        let lines = request.head.fields.all(Field::Cookie);
+        let pairs = lines.flat_map(move |line| line.value.of(request.bytes).split(|byte| *byte == b';'));
+        pairs.filter_map(|pair| {
+            let at = pair.iter().position(|byte| *byte == b'=')?;
+            Some((pair[..at].trim_ascii(), pair[at + 1..].trim_ascii()))
+        })
+    }
 }
 
 impl RequestView for RoutedRequest<'_> {

@@ -37,6 +37,7 @@ mod health;
 mod listener;
 mod listener_set;
 mod live;
+mod load;
 mod metrics;
 mod options;
 mod process;

@@ -13,7 +13,7 @@ use std::{
 
 use shared::{
     config,
-    status::{AdminState, Event},
+    status::Event,
     value::{BackendAddress, Name},
 };
 
@@ -22,6 +22,7 @@ use crate::{
     events::Events,
     gate::Gate,
     health::Record,
+    load::Load,
     metrics::{EndpointMetrics, ListenerMetrics, Metrics},
 };
 
@@ -56,13 +57,27 @@ struct EndpointKey {
 /// Live state of an upstream.
 #[derive(Debug, Default)]
 pub(crate) struct UpstreamLive {
-    turn: AtomicU64,
+    /// Whose turn it is of the primaries, and of the backups: shared by all workers, so that the order is exact.
+    pub(crate) turns: [AtomicU64; 2],
+    /// Requests under way to all endpoints, where the load of each has a bound; else nobody counts.
+    in_flight: AtomicU64,
 }
 
-impl UpstreamLive {
-    /// Takes the next turn of the upstream's schedule; shared by all workers, so that the order is exact.
-    pub(crate) fn next_turn(&self) -> u64 {
-        self.turn.fetch_add(1, Ordering::Relaxed)
+/// One request under way to an upstream, as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Counted(Arc<UpstreamLive>);
+
+impl Counted {
+    /// One more, and how many there are with it.
+    pub(crate) fn new(upstream: &Arc<UpstreamLive>) -> (Self, u64) {
+        let count = upstream.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
+        (Self(Arc::clone(upstream)), count)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -78,6 +93,8 @@ pub(crate) struct EndpointLive {
     pub(crate) address: BackendAddress,
     /// Counters.
     pub(crate) metrics: EndpointMetrics,
+    /// What it has to do.
+    pub(crate) load: Arc<Load>,
     /// Whether it may be used.
     pub(crate) gate: Gate,
     /// What checks say of it.
@@ -102,10 +119,17 @@ impl EndpointLive {
     }
 
     /// Brings changed settings to act, on connections that are open, too.
-    pub(crate) fn configure(&self, upstream: &config::Upstream, backend: &config::Backend, now: Instant) {
+    /// `cap` is its share of the connections that the backend may have.
+    pub(crate) fn configure(
+        &self,
+        upstream: &config::Upstream,
+        backend: &config::Backend,
+        cap: Option<u32>,
+        now: Instant,
+    ) {
         self.pool.set(&upstream.pool);
-        self.capacity.set_cap(backend.max_connections);
-        self.gate.configure(&upstream.breaker, backend.breaker_override, AdminState::Active, now);
+        self.capacity.set_cap(cap);
+        self.gate.configure(&upstream.breaker, backend.breaker_override, backend.state, now);
         let check = upstream.health_check.as_ref().map(|check| (check, upstream.protocol, &backend.address));
         if self.health.configure(check, backend.weight.get() > 0, now) {
             let (health, assumes_health, reason) = self.health.state();
@@ -140,7 +164,8 @@ impl Live {
         parts.next_endpoint += 1;
         let id = parts.next_endpoint;
         let (metrics, capacity) = (self.metrics.endpoint(upstream, backend), Arc::new(Capacity::new(id)));
-        metrics.watch_connections(&capacity);
+        let load = Arc::new(Load::new(Instant::now()));
+        metrics.watch(&capacity, &load);
         let (events, text) = (self.events.clone(), address.to_string());
         let (of_upstream, of_backend) = (upstream.clone(), backend.clone());
         let tell = Box::new(move |transition| {
@@ -153,6 +178,7 @@ impl Live {
             backend: backend.clone(),
             address: address.clone(),
             metrics,
+            load,
             gate: Gate::new(Instant::now(), tell),
             health: Record::default(),
             pool: PoolSettings::new(&config::Pool::default()),
@@ -226,13 +252,13 @@ mod tests {
         let address: BackendAddress = "127.0.0.1:1".parse().unwrap();
         let (first, second) = (live.endpoint(&u, &a, &address), live.endpoint(&u, &b, &address));
         assert_ne!(first.id, second.id);
-        live.upstream(&u).next_turn();
+        live.upstream(&u).turns[0].fetch_add(1, Ordering::Relaxed);
         live.retain(|_| true, |_| true);
         assert_eq!(live.endpoint(&u, &a, &address).id, first.id);
-        assert_eq!(live.upstream(&u).next_turn(), 1);
+        assert_eq!(live.upstream(&u).turns[0].load(Ordering::Relaxed), 1);
         live.retain(|_| false, |endpoint| endpoint.backend == b);
         assert!(first.is_removed() && !second.is_removed());
         assert_ne!(live.endpoint(&u, &a, &address).id, first.id);
-        assert_eq!(live.upstream(&u).next_turn(), 0);
+        assert_eq!(live.upstream(&u).turns[0].load(Ordering::Relaxed), 0);
     }
 }

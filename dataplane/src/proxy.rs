@@ -28,19 +28,13 @@ use crate::{
     protocol::Protocol,
     record::AccessRecord,
     request_id::Returned,
-    snapshot::{Action, Affinity, Listener, Picked, Route, Snapshot, Upstream as Backends, Verdict},
+    snapshot::{Action, Listener, Picked, Route, Snapshot, Verdict},
     template::Facts,
     worker::Worker,
 };
 
 /// Where a request goes and how.
 pub(crate) struct Chosen {
-    /// Where to.
-    #[expect(dead_code, reason = "further tries are made by it")]
-    pub(crate) upstream: Arc<Backends>,
-    /// By what its endpoints are chosen.
-    #[expect(dead_code, reason = "further tries are made by it")]
-    pub(crate) affinity: Affinity,
     /// What it speaks.
     pub(crate) protocol: UpstreamProtocol,
     /// Whether a call of gRPC-Web becomes one of gRPC.
@@ -50,7 +44,7 @@ pub(crate) struct Chosen {
     /// Bytes that its body may have.
     pub(crate) body_limit: u64,
     /// What becomes of the response's header fields.
-    pub(crate) response_headers: Option<Edits>,
+    pub(crate) response_headers: Option<Box<Edits>>,
     /// Whether an error of the backend is replaced.
     pub(crate) replaces_errors: bool,
     /// What the response gets of ours.
@@ -219,8 +213,8 @@ pub(crate) fn choose(
     let Picked { backend, attempt } = upstream.pick(&affinity, &[], record.started(), || record.chance())?;
     let transforms = route.transforms.as_deref();
     let facts = transforms.map(|_| Facts {
-        upstream: backend.live.upstream.as_str(),
-        backend: backend.live.backend.as_str(),
+        upstream: attempt.endpoint().upstream.as_str(),
+        backend: attempt.endpoint().backend.as_str(),
         ..facts(&request, route, listener, connection, from, record)
     });
     let rewrite = transforms.and_then(|transforms| transforms.rewrite.as_ref()).zip(facts.as_ref());
@@ -245,8 +239,6 @@ pub(crate) fn choose(
     forwarding::write(out, &request, &hop);
     let timeouts = Timeouts { half_close_grace: listener.half_close_grace, ..route.timeouts };
     let chosen = Chosen {
-        upstream: Arc::clone(upstream),
-        affinity,
         protocol: upstream.protocol(),
         grpc_web: route.grpc_web,
         timeouts,
@@ -254,7 +246,8 @@ pub(crate) fn choose(
         response_headers: Edits::new(
             transforms.and_then(|transforms| transforms.response_headers.as_ref()).zip(facts.as_ref()),
             grant.as_ref(),
-        ),
+        )
+        .map(Box::new),
         replaces_errors: route.replaces_errors,
         returned: record.returned(),
         greeting: upstream.greets().map(|version| connection.greeting(version, from.address, listener)),
@@ -311,7 +304,7 @@ async fn forward(
         expects_continue: request.expects_continue,
         keeps,
         body_limit: *body_limit,
-        response_headers: chosen.response_headers.as_ref(),
+        response_headers: chosen.response_headers.as_deref(),
         replaces_errors: chosen.replaces_errors,
         returned: &chosen.returned,
         timeouts,

@@ -1,6 +1,7 @@
 //! The compiled configuration: parsed, indexed, immutable; one request uses one from start to end.
 
 mod action;
+mod affinity;
 mod ip_rules;
 mod listener;
 mod maintenance;
@@ -14,11 +15,13 @@ use std::{collections::HashMap, sync::Arc, time::Instant};
 use shared::{config::Config, protocol::Revision, routing, value::Name};
 
 pub(crate) use action::Action;
+#[cfg(test)]
+pub(crate) use affinity::Affinity;
 pub(crate) use ip_rules::{IpRules, Verdict};
 pub(crate) use listener::Listener;
 pub(crate) use route::{Route, RouteLabels};
 pub(crate) use split::Split;
-pub(crate) use upstream::{Affinity, Picked, Unavailable, Upstream};
+pub(crate) use upstream::{Picked, Unavailable, Upstream};
 
 use crate::{answer::AnswerStyle, error::Reason, live::Live};
 
@@ -54,7 +57,8 @@ impl Snapshot {
             .iter()
             .map(|upstream| {
                 let same = previous.upstreams.get(&upstream.name).filter(|compiled| compiled.is_of(upstream));
-                (upstream.name.clone(), same.cloned().unwrap_or_else(|| Arc::new(Upstream::compile(upstream, live))))
+                let compile = || Arc::new(Upstream::compile(upstream, live, previous.upstreams.get(&upstream.name)));
+                (upstream.name.clone(), same.cloned().unwrap_or_else(compile))
             })
             .collect();
         let labels: HashMap<&str, &Arc<RouteLabels>> =
@@ -146,7 +150,7 @@ impl Snapshot {
     /// After this snapshot replaced `previous`: forgets live state and counters that only `previous` named.
     pub(crate) fn forget_replaced(&self, previous: &Self, live: &Live) {
         let endpoints: std::collections::HashSet<u64> =
-            self.upstreams.values().flat_map(|upstream| upstream.backends()).map(|backend| backend.live.id).collect();
+            self.upstreams.values().flat_map(|upstream| upstream.endpoint_ids()).collect();
         live.retain(|name| self.upstreams.contains_key(name), |endpoint| endpoints.contains(&endpoint.id));
         let names: std::collections::HashSet<&str> =
             self.routes.iter().map(|route| route.labels.name.as_str()).collect();
@@ -184,7 +188,7 @@ mod tests {
         let same = |name: &str| Arc::ptr_eq(&first.upstreams[name], &second.upstreams[name]);
         assert!(!same("a") && same("b"));
         assert!(Arc::ptr_eq(&first.routes[0].labels, &second.routes[0].labels));
-        let endpoint = |snapshot: &Snapshot, name: &str| snapshot.upstreams[name].backends().next().unwrap().live.id;
+        let endpoint = |snapshot: &Snapshot, name: &str| snapshot.upstreams[name].endpoint_ids()[0];
         assert_eq!(endpoint(&first, "a"), endpoint(&second, "a"));
         assert_ne!(endpoint(&first, "a"), endpoint(&first, "b"), "one address in two upstreams keeps separate state");
     }

@@ -35,19 +35,14 @@ pub(crate) fn of_all(snapshot: &Snapshot, now: Instant) -> Whole {
 fn of_upstream(upstream: &Upstream, now: Instant) -> UpstreamStatus {
     let members = upstream.members();
     let mut endpoints: Vec<_> =
-        members.map(|(endpoint, weight, backup)| of_endpoint(endpoint, weight, backup, now)).collect();
+        members.map(|(endpoint, weight, backup)| of_endpoint(&endpoint, weight, backup, now)).collect();
     endpoints.sort_unstable_by(|a, b| (&a.backend, &a.address).cmp(&(&b.backend, &b.address)));
     UpstreamStatus {
         upstream: upstream.name().clone(),
-        panic: is_panicking(upstream, now),
+        panic: endpoints.iter().any(|endpoint| endpoint.state == EffectiveState::Panic),
         retry_budget: budget(upstream),
         endpoints,
     }
-}
-
-/// Whether endpoints are used though they fail their checks, for all do.
-pub(crate) fn is_panicking(upstream: &Upstream, now: Instant) -> bool {
-    upstream.members().any(|(endpoint, ..)| endpoint.gate.status(now).state == EffectiveState::Panic)
 }
 
 /// The retries that an upstream may still spend.
@@ -69,21 +64,26 @@ pub(crate) fn of_endpoint(endpoint: &EndpointLive, weight: f64, backup: bool, no
         admin,
         health,
         breaker,
-        load: load(endpoint),
+        load: load(endpoint, now),
         transitions,
     }
 }
 
-fn load(endpoint: &EndpointLive) -> LoadStatus {
-    let (metrics, capacity) = (&endpoint.metrics, &endpoint.capacity);
+fn load(endpoint: &EndpointLive, now: Instant) -> LoadStatus {
+    let (load, capacity) = (&endpoint.load, &endpoint.capacity);
     let idle = capacity.idle();
+    let latencies = load.quantiles(now);
+    let expected = load.expected_micros(now);
     LoadStatus {
-        in_flight: u32::try_from(metrics.in_flight.get()).unwrap_or(0),
+        in_flight: load.in_flight(),
         queued: capacity.waiting(),
         connections_busy: capacity.open().saturating_sub(idle),
         connections_idle: idle,
-        requests: metrics.requests.get(),
-        failures: metrics.connect_failures.get() + metrics.timeouts.get() + metrics.resets.get(),
+        requests: load.tries(),
+        failures: load.failures(),
+        latency_p50_us: latencies.map(|[median, _]| median),
+        latency_p99_us: latencies.map(|[_, slowest]| slowest),
+        latency_ewma_us: (expected > 0.0).then_some(expected as u64),
         ..LoadStatus::default()
     }
 }

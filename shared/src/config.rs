@@ -3,6 +3,7 @@
 //! All types deny unknown fields and leave out what is at its default when they are written, so a data plane of an
 //! older schema only ever meets a field it does not know when that field is meant to act, and then refuses it.
 
+mod balance;
 mod breaker;
 mod errors;
 mod forwarding;
@@ -17,6 +18,7 @@ mod upstream;
 
 use serde::{Deserialize, Serialize};
 
+pub use balance::{Balance, BalancePolicy, Hash, HashFallback, HashKey};
 pub use breaker::{Breaker, BreakerOverride, SlidingWindowType};
 pub use errors::{ErrorFormat, ErrorPage, ErrorPages, RouteErrors};
 pub use forwarding::{ClientField, Forwarding, ForwardingMode};
@@ -31,7 +33,7 @@ pub use route::{
     SecurityHeaders, SplitBy, SplitTarget, SplitWhen, ValueMatch,
 };
 pub use settings::{AccessLog, AccessLogFormat, RequestId, Settings};
-pub use upstream::{Backend, Balance, BalancePolicy, Upstream, UpstreamProtocol, Weight};
+pub use upstream::{Backend, Upstream, UpstreamProtocol, Weight};
 
 use crate::value::{ByteSize, Name, TimeSpan};
 

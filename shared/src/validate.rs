@@ -4,6 +4,7 @@
 //! warning says that something is probably not meant. Every finding points into the [`Config`] as it was given.
 //! One pass per kind of resource; the time grows with the size of the configuration, not with its square.
 
+mod balance;
 mod breaker;
 mod errors;
 mod health_check;

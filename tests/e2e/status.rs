@@ -1,10 +1,14 @@
 //! What upstreams and endpoints are doing, as the REST API, the admin address and the command show it; and the event stream.
 
-use std::fs;
+use std::{fs, process::Command};
 
-use harness::{Api, ControlPlane, DEADLINE, DataPlane, EventStream, Origin, Up, free_port, get, wait_for};
+use harness::{
+    Api, ControlPlane, DEADLINE, DataPlane, EventStream, Origin, Process, Up, binary, free_port, get, wait_for,
+};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
+mod commands;
 mod events;
 mod reported;
 

@@ -54,6 +54,21 @@ pub(super) async fn json(request: Request, limit: usize, taken: &[MediaType]) ->
     off_workers(bytes, |bytes| parse_json(&bytes)).await
 }
 
+/// A JSON body that may be missing.
+pub(super) async fn optional<T: DeserializeOwned + Default>(
+    request: Request,
+    limit: usize,
+    taken: &[MediaType],
+) -> Result<T, Problem> {
+    let (parts, body) = request.into_parts();
+    let bytes = collect_in_time(body, limit).await?;
+    if bytes.is_empty() {
+        return Ok(T::default());
+    }
+    media_type(&parts.headers, taken)?;
+    typed(parse_json(&bytes)?)
+}
+
 /// A JSON or YAML body.
 pub(super) async fn document<T: DeserializeOwned + Send + 'static>(
     request: Request,
@@ -98,11 +113,15 @@ async fn read(request: Request, limit: usize, taken: &[MediaType]) -> Result<(Me
         // The client waits for leave to send.
         return Err(too_large(limit));
     }
-    let bytes = tokio::time::timeout(BODY_TIME, collect(body, limit)).await.map_err(|_| {
+    let bytes = collect_in_time(body, limit).await?;
+    Ok((media_type(&parts.headers, taken)?, bytes))
+}
+
+async fn collect_in_time(body: Body, limit: usize) -> Result<Bytes, Problem> {
+    tokio::time::timeout(BODY_TIME, collect(body, limit)).await.map_err(|_| {
         let detail = format!("the body did not come within {} s", BODY_TIME.as_secs());
         Problem::new(StatusCode::REQUEST_TIMEOUT, Code::Timeout, detail)
-    })??;
-    Ok((media_type(&parts.headers, taken)?, bytes))
+    })?
 }
 
 async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Problem> {

@@ -128,7 +128,13 @@ impl Doc {
     /// The request's body.
     pub(super) fn body<T: ToSchema>(mut self, media_types: &[MediaType]) -> Self {
         let schema = self.schema::<T>();
-        self.body_of(&schema, media_types)
+        self.body_of(&schema, media_types, Required::True)
+    }
+
+    /// A body that the request may go without.
+    pub(super) fn optional_body<T: ToSchema>(mut self, media_types: &[MediaType]) -> Self {
+        let schema = self.schema::<T>();
+        self.body_of(&schema, media_types, Required::False)
     }
 
     /// The body of a request whose path says the name: the body may leave it out.
@@ -140,16 +146,16 @@ impl Doc {
         }
         let name = format!("{}Named", T::name());
         self.schemas.push((name.clone(), schema));
-        self.body_of(&Ref::from_schema_name(name).into(), media_types)
+        self.body_of(&Ref::from_schema_name(name).into(), media_types, Required::True)
     }
 
-    fn body_of(mut self, schema: &RefOr<Schema>, media_types: &[MediaType]) -> Self {
+    fn body_of(mut self, schema: &RefOr<Schema>, media_types: &[MediaType], required: Required) -> Self {
         let body = media_types
             .iter()
             .fold(RequestBodyBuilder::new(), |body, media_type| {
                 body.content(media_type.names()[0], Content::new(Some(schema.clone())))
             })
-            .required(Some(Required::True));
+            .required(Some(required));
         self.operation = self.operation.request_body(Some(body.build()));
         self
     }

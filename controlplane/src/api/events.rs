@@ -1,8 +1,9 @@
 //! What happens, while it happens: Server-Sent Events (WHATWG HTML §9.2).
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
+    Extension,
     body::Body,
     extract::State,
     http::{HeaderMap, StatusCode, header},
@@ -15,6 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::{
     Api,
+    auth::Caller,
     endpoint::{Doc, Endpoint},
     problem::{Code, Problem},
     query::{EventParams, Params},
@@ -22,6 +24,7 @@ use super::{
 use crate::{
     metrics::{EventReader, Metrics},
     publish::{Event, Missed, Reader},
+    service::tokens::{Token, Tokens},
 };
 
 const MEDIA_TYPE: &str = "text/event-stream";
@@ -52,6 +55,7 @@ pub(super) fn routes(router: OpenApiRouter<Api>) -> OpenApiRouter<Api> {
 
 async fn follow(
     State(api): State<Api>,
+    Extension(Caller(token)): Extension<Caller>,
     Params(params): Params<EventParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -65,7 +69,8 @@ async fn follow(
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, Code::TooManyReaders, detail));
     };
     let reader = api.service.events().read(after, params.upstream);
-    let stream = Stream { reader, place, is_begun: false, follows: params.follow, is_ended: false };
+    let (tokens, follows) = (api.tokens.clone(), params.follow);
+    let stream = Stream { reader, place, tokens, token, is_begun: false, follows, is_ended: false };
     let chunks = stream::unfold(stream, |mut stream| async {
         let chunk = stream.next().await?;
         Some((Ok::<_, std::convert::Infallible>(chunk), stream))
@@ -91,6 +96,8 @@ fn last_event_id(id: &[u8]) -> Result<u64, Problem> {
 struct Stream {
     reader: Reader,
     place: EventReader,
+    tokens: Arc<Tokens>,
+    token: Token,
     is_begun: bool,
     /// Whether it waits for what is to come.
     follows: bool,
@@ -108,6 +115,10 @@ impl Stream {
             bytes.extend_from_slice(RETRY);
         }
         loop {
+            // Who lost the right to read does not go on: noticed with the next event or heartbeat.
+            if !self.tokens.is_current(&self.token) {
+                return None;
+            }
             let batch = self.reader.take();
             if let Some(missed) = batch.missed {
                 let number = match missed {

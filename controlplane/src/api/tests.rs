@@ -1,5 +1,6 @@
 //! The REST API from outside: requests in, answers out, over a real database.
 
+mod admin_state;
 mod concurrency;
 mod configuration;
 mod events;

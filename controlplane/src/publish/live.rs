@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Instant};
 
 use shared::{
     protocol::{Report, UpstreamChange},
-    status::{BudgetStatus, EndpointStatus},
+    status::{BudgetStatus, EffectiveState, EndpointStatus},
     value::Name,
 };
 
@@ -28,7 +28,6 @@ pub(super) struct LiveState {
 /// What is known of an upstream.
 #[derive(Default)]
 struct Known {
-    panic: bool,
     retry_budget: BudgetStatus,
     /// By backend and address.
     endpoints: BTreeMap<(Name, String), Endpoint>,
@@ -73,7 +72,7 @@ impl LiveState {
 
     fn change(&mut self, change: UpstreamChange, now: Instant) {
         let known = self.upstreams.entry(change.upstream).or_default();
-        (known.panic, known.retry_budget) = (change.panic, change.retry_budget);
+        known.retry_budget = change.retry_budget;
         for name in change.gone {
             self.count -= usize::from(known.endpoints.remove(&(name.backend, name.address)).is_some());
         }
@@ -102,8 +101,9 @@ impl LiveState {
             status.load.requests_per_second = Some(endpoint.rate.at(now));
             status
         });
-        let endpoints = endpoints.collect();
-        Some(Shown { panic: known.panic, retry_budget: known.retry_budget.clone(), endpoints })
+        let endpoints: Vec<_> = endpoints.collect();
+        let panic = endpoints.iter().any(|endpoint| endpoint.state == EffectiveState::Panic);
+        Some(Shown { panic, retry_budget: known.retry_budget.clone(), endpoints })
     }
 }
 
@@ -134,7 +134,7 @@ mod tests {
 
     use super::*;
 
-    pub(in super::super) fn endpoint(backend: &str, requests: u64) -> EndpointStatus {
+    fn endpoint(backend: &str, requests: u64) -> EndpointStatus {
         let since = "2027-01-01T00:00:00Z";
         serde_json::from_value(json!({
             "backend": backend, "address": "127.0.0.1:1", "weight": 1.0, "backup": false,
@@ -152,7 +152,6 @@ mod tests {
     fn change(upstream: &str, endpoints: Vec<EndpointStatus>) -> UpstreamChange {
         UpstreamChange {
             upstream: upstream.parse().unwrap(),
-            panic: false,
             retry_budget: BudgetStatus::default(),
             endpoints,
             gone: Vec::new(),
@@ -178,6 +177,17 @@ mod tests {
         assert_eq!(live.count, 1);
         live.take(&mut Report { whole: true, ..Report::default() }, now);
         assert_eq!((backends(&live, "u"), live.count), (None, 0));
+    }
+
+    #[test]
+    fn an_upstream_panics_when_an_endpoint_is_used_all_the_same() {
+        let mut live = LiveState::default();
+        for state in [EffectiveState::Panic, EffectiveState::Serving] {
+            let upstreams = vec![change("u", vec![EndpointStatus { state, ..endpoint("a", 0) }])];
+            live.take(&mut Report { upstreams, ..Report::default() }, Instant::now());
+            let shown = live.shown(&"u".parse().unwrap(), Instant::now()).unwrap();
+            assert_eq!(shown.panic, state == EffectiveState::Panic);
+        }
     }
 
     #[test]

@@ -114,6 +114,12 @@ impl Tokens {
         found
     }
 
+    /// Whether `token` was not revoked since it was presented.
+    pub(crate) fn is_current(&self, token: &Token) -> bool {
+        let is_it = |entry: &Entry| entry.token.name == token.name && entry.token.created_at == token.created_at;
+        self.entries().iter().any(is_it)
+    }
+
     /// At most `limit` tokens in order of names, all after the name `after`.
     pub(crate) fn list(&self, after: Option<&str>, limit: usize) -> Page<Token> {
         let entries = self.entries();

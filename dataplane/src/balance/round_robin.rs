@@ -1,9 +1,72 @@
 //! Weighted round robin over a precomputed smooth schedule: exact over all workers.
 
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use shared::config;
+
+use super::targets::Target;
+use crate::attempt::Attempt;
+
+/// Turns that are taken before all targets are looked at.
+const TURNS: usize = 16;
+
+/// Targets in turn: backends by their weights, and within a backend its endpoints one after the other.
+///
+/// The turns of who may not be used fall to the others as if it were not there: the next turn is taken instead of choosing its
+/// neighbour, who would get twice its share.
+#[derive(Debug)]
+pub(super) struct RoundRobin {
+    schedule: Schedule,
+    groups: Box<[Group]>,
+}
+
+/// The endpoints of one backend.
+#[derive(Debug)]
+struct Group {
+    first: usize,
+    count: usize,
+    next: AtomicU32,
+}
+
+impl RoundRobin {
+    /// That of `targets`, of which those of one of the `backends` stand together.
+    pub(super) fn new(backends: &[config::Backend], targets: &[Target]) -> Self {
+        let mut first = 0;
+        let groups = targets.chunk_by(|a, b| a.backend == b.backend).map(|targets| {
+            let group = Group { first, count: targets.len(), next: AtomicU32::new(0) };
+            first += targets.len();
+            (group, backends[usize::from(targets[0].backend)].weight.get())
+        });
+        let (groups, weights): (Vec<Group>, Vec<u16>) = groups.unzip();
+        Self { schedule: Schedule::new(&weights), groups: groups.into() }
+    }
+
+    /// The next of `targets` that `enter` lets in, of those that `takes` its turn; `turn` is shared by all workers.
+    pub(super) fn pick<'a>(
+        &self,
+        targets: &'a [Target],
+        turn: &AtomicU64,
+        takes: impl Fn(&Target) -> bool,
+        enter: impl Fn(&'a Target) -> Option<(&'a Target, Attempt)>,
+    ) -> Option<(&'a Target, Attempt)> {
+        (0..TURNS).find_map(|_| {
+            // One alone needs no order, nor a word that all workers write.
+            let turn = if self.groups.len() == 1 { 0 } else { turn.fetch_add(1, Ordering::Relaxed) };
+            let group = &self.groups[self.schedule.at(turn)?];
+            let targets = &targets[group.first..group.first + group.count];
+            let (behind, first) = match group.count {
+                1 => targets.split_at(0),
+                count => targets.split_at(group.next.fetch_add(1, Ordering::Relaxed) as usize % count),
+            };
+            first.iter().chain(behind).filter(|target| takes(target)).find_map(&enter)
+        })
+    }
+}
+
 /// In which order backends are picked. Any Σweights (divided by their common divisor) consecutive entries, wrapping
 /// around, hold each backend exactly as often as its weight says, and spread as evenly as whole turns allow.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Schedule {
+#[derive(Debug)]
+struct Schedule {
     turns: Box<[u16]>,
 }
 
@@ -11,7 +74,7 @@ impl Schedule {
     /// The schedule of backends with `weights`; at most 65,536 backends.
     ///
     /// Validation holds Σweights to 1,000,000 turns, which are sorted once, off the workers.
-    pub(crate) fn new(weights: &[u16]) -> Self {
+    fn new(weights: &[u16]) -> Self {
         let divisor = u64::from(weights.iter().copied().fold(0, greatest_common_divisor)).max(1);
         let backends = weights.len() as u64;
         let mut turns: Vec<(u64, u64, u16)> = Vec::new();
@@ -27,7 +90,7 @@ impl Schedule {
     }
 
     /// The backend whose turn number `turn` is; `None` if no backend has a weight.
-    pub(crate) fn at(&self, turn: u64) -> Option<usize> {
+    fn at(&self, turn: u64) -> Option<usize> {
         let turns = self.turns.len() as u64;
         (turns > 0).then(|| usize::from(self.turns[(turn % turns) as usize]))
     }

@@ -43,7 +43,7 @@ pub(super) struct Reporter {
 /// What was told of an upstream: hashes.
 #[derive(Default)]
 struct Told {
-    head: u64,
+    budget: Option<u64>,
     /// By the endpoint's id.
     endpoints: HashMap<u64, (u64, EndpointName)>,
 }
@@ -135,16 +135,11 @@ impl Reporter {
         now: Instant,
     ) -> (Option<UpstreamChange>, bool) {
         let told = self.told.entry(upstream.name().clone()).or_default();
-        let (panic, retry_budget) = (status::is_panicking(upstream, now), status::budget(upstream));
-        let head = hash(&(panic, &retry_budget));
-        let mut is_changed = std::mem::replace(&mut told.head, head) != head;
-        let mut change = UpstreamChange {
-            upstream: upstream.name().clone(),
-            panic,
-            retry_budget,
-            endpoints: Vec::new(),
-            gone: Vec::new(),
-        };
+        let retry_budget = status::budget(upstream);
+        let budget = Some(hash(&retry_budget));
+        let mut is_changed = std::mem::replace(&mut told.budget, budget) != budget;
+        let mut change =
+            UpstreamChange { upstream: upstream.name().clone(), retry_budget, endpoints: Vec::new(), gone: Vec::new() };
         let mut is_done = true;
         for (count, (endpoint, weight, backup)) in upstream.members().skip(self.looked_at).enumerate() {
             if count == scan || change.endpoints.len() == most {
@@ -152,7 +147,7 @@ impl Reporter {
                 break;
             }
             self.looked_at += 1;
-            let seen = status::of_endpoint(endpoint, weight, backup, now);
+            let seen = status::of_endpoint(&endpoint, weight, backup, now);
             let hash = hash(&seen);
             let known = told.endpoints.get_mut(&endpoint.id);
             match known {
@@ -251,7 +246,8 @@ mod tests {
             let upstream = self.snapshot.upstream(&upstream.parse().unwrap()).unwrap();
             let (endpoint, ..) =
                 upstream.members().find(|(endpoint, ..)| endpoint.backend.as_str() == backend).unwrap();
-            endpoint.metrics.requests.inc();
+            endpoint.load.begin();
+            endpoint.load.end();
         }
     }
 

@@ -161,7 +161,7 @@ async fn forward(
         expects_continue: request.expects_continue,
         keeps: true,
         body_limit: *body_limit,
-        response_headers: chosen.response_headers.as_ref(),
+        response_headers: chosen.response_headers.as_deref(),
         replaces_errors: chosen.replaces_errors,
         returned: &chosen.returned,
         timeouts,

@@ -5,7 +5,7 @@ use std::{
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    metrics::{counter::Counter, family::Family},
     registry::Registry,
 };
 use shared::{status::EffectiveState, value::Name};
@@ -14,6 +14,7 @@ use super::sampled::SampledGauge;
 use crate::{
     engine::{Capacity, Upstream},
     live::EndpointLive,
+    load::Load,
 };
 
 /// Counters of all backends; clones share them.
@@ -21,7 +22,7 @@ use crate::{
 pub(super) struct Backends {
     requests: Family<BackendLabels, Counter>,
     failures: Family<FailureLabels, Counter>,
-    in_flight: Family<BackendLabels, Gauge>,
+    in_flight: Family<BackendLabels, SampledGauge>,
     connections: Family<BackendLabels, Counter>,
     connections_open: Family<StateLabels, SampledGauge>,
     reused: Family<BackendLabels, Counter>,
@@ -44,8 +45,6 @@ pub(crate) struct EndpointMetrics {
     pub(crate) timeouts: Counter,
     /// Tries whose connection ended before a response head.
     pub(crate) resets: Counter,
-    /// Requests on their way, until the last byte of the response.
-    pub(crate) in_flight: Gauge,
     /// Connections that were made.
     pub(crate) connections: Counter,
     /// Tries on a connection that served another request before.
@@ -56,6 +55,8 @@ pub(crate) struct EndpointMetrics {
     pub(crate) cap_waits: Counter,
     /// Those that waited in vain.
     pub(crate) cap_timeouts: Counter,
+    /// Requests on their way, until the last byte of the response.
+    in_flight: SampledGauge,
     /// Health checks that failed, and that passed.
     pub(crate) checks: [Counter; 2],
     states: [SampledGauge; EFFECTIVE.len()],
@@ -104,8 +105,10 @@ const FAILURES: [&str; 3] = ["connect", "timeout", "reset"];
 const STATES: [&str; 2] = ["busy", "idle"];
 
 impl EndpointMetrics {
-    /// Shows how many connections `capacity` counts, as long as it lives.
-    pub(crate) fn watch_connections(&self, capacity: &Arc<Capacity<Upstream>>) {
+    /// Shows how many connections `capacity` counts and how many requests `load`, as long as they live.
+    pub(crate) fn watch(&self, capacity: &Arc<Capacity<Upstream>>, load: &Arc<Load>) {
+        let load = Arc::downgrade(load);
+        self.in_flight.add(move || load.upgrade().map(|load| load.in_flight()));
         let (busy, idle) = (Arc::downgrade(capacity), Arc::downgrade(capacity));
         self.busy.add(move || busy.upgrade().map(|capacity| capacity.open().saturating_sub(capacity.idle())));
         self.idle.add(move || idle.upgrade().map(|capacity| capacity.idle()));

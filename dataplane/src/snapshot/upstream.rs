@@ -1,15 +1,19 @@
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
+use arc_swap::ArcSwap;
 use proxy_protocol::Version;
-use shared::{config, value::Name};
+use shared::{
+    config::{self, BalancePolicy},
+    value::{BackendAddress, Name},
+};
 
+use super::affinity::{self, Affinity};
 use crate::{
     attempt::Attempt,
-    balance::Schedule,
-    gate::Barred,
+    balance::{Asking, Target, Targets},
     head::RoutedRequest,
     live::{EndpointLive, Live, UpstreamLive},
 };
@@ -17,14 +21,13 @@ use crate::{
 /// An upstream, ready to be picked from.
 pub(crate) struct Upstream {
     config: config::Upstream,
-    schedule: Schedule,
     live: Arc<UpstreamLive>,
     backends: Vec<Backend>,
+    /// What can be picked, as the addresses of the backends are now.
+    targets: ArcSwap<Targets>,
+    /// Held while they are changed.
+    changing: Mutex<()>,
 }
-
-/// What of a request its backend is chosen by, once it is routed: all that is needed for a further try when its bytes are gone.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Affinity {}
 
 /// An endpoint that was chosen, with the try at it.
 pub(crate) struct Picked<'a> {
@@ -47,21 +50,25 @@ pub(crate) enum Unavailable {
 pub(crate) struct Backend {
     /// What a `Host` field that names the backend says.
     pub(crate) authority: Box<str>,
-    /// Its address, counters and connections.
-    pub(crate) live: Arc<EndpointLive>,
 }
 
 impl Upstream {
-    pub(crate) fn compile(upstream: &config::Upstream, live: &Live) -> Self {
-        let weights: Vec<u16> = upstream.backends.iter().map(|backend| backend.weight.get()).collect();
-        let backends = upstream.backends.iter().map(|backend| Backend {
-            authority: backend.address.authority().into(),
-            live: live.endpoint(&upstream.name, &backend.name, &backend.address),
-        });
+    /// Compiles `upstream`; `previous` is what acts under its name until then.
+    pub(crate) fn compile(upstream: &config::Upstream, live: &Live, previous: Option<&Arc<Self>>) -> Self {
+        let endpoints = upstream
+            .backends
+            .iter()
+            .map(|backend| vec![live.endpoint(&upstream.name, &backend.name, &backend.address)]);
+        let targets = Targets::new(upstream, endpoints.collect());
+        if let Some(previous) = previous {
+            note_joining(&targets, &previous.targets.load());
+        }
+        let backends = upstream.backends.iter();
         Self {
-            schedule: Schedule::new(&weights),
             live: live.upstream(&upstream.name),
-            backends: backends.collect(),
+            backends: backends.map(|backend| Backend { authority: backend.address.authority().into() }).collect(),
+            targets: ArcSwap::from_pointee(targets),
+            changing: Mutex::default(),
             config: upstream.clone(),
         }
     }
@@ -85,36 +92,55 @@ impl Upstream {
     }
 
     /// What of `request` its backends are chosen by, for every try that is made for it.
-    pub(crate) fn affinity(&self, _request: &RoutedRequest<'_>) -> Affinity {
-        Affinity {}
+    pub(crate) fn affinity(&self, request: &RoutedRequest<'_>) -> Affinity {
+        let balance = &self.config.balance;
+        let key = match balance.policy {
+            BalancePolicy::ConsistentHash => affinity::key(&balance.hash, request),
+            _ => None,
+        };
+        Affinity { key }
     }
 
     /// Begins a try at the next endpoint that may be used, preferably none of those that were `tried` before (by their ids).
     pub(crate) fn pick(
         &self,
-        _affinity: &Affinity,
-        _tried: &[u64],
+        affinity: &Affinity,
+        tried: &[u64],
         now: Instant,
-        _chance: impl Fn() -> u64,
+        chance: impl Fn() -> u64,
     ) -> Result<Picked<'_>, Unavailable> {
-        let turn = self.schedule.at(self.live.next_turn()).ok_or(Unavailable::NoBackend)?;
-        let (after, before) = (&self.backends[turn..], &self.backends[..turn]);
-        let mut shortest: Option<Duration> = None;
-        for backend in after.iter().chain(before) {
-            match Attempt::begin(&backend.live, now) {
-                Ok(attempt) => return Ok(Picked { backend, attempt }),
-                Err(Barred::Unavailable) => {}
-                Err(Barred::Breaker(wait)) => shortest = Some(shortest.map_or(wait, |shortest| shortest.min(wait))),
-            }
+        let asking = Asking { key: affinity.key, tried, now, chance };
+        match self.targets.load().pick(&asking, &self.live) {
+            Ok((target, attempt)) => Ok(Picked { backend: &self.backends[usize::from(target.backend)], attempt }),
+            Err(None) => Err(Unavailable::NoBackend),
+            Err(Some(shut)) => Err(Unavailable::BreakerOpen(shut)),
         }
-        Err(shortest.map_or(Unavailable::NoBackend, Unavailable::BreakerOpen))
     }
 
-    /// Brings what the configuration says of connections to act on the live state of the backends.
+    /// Brings what the configuration says of endpoints to act on their live state.
     pub(crate) fn configure_live(&self, now: Instant) {
-        for (backend, config) in self.backends.iter().zip(&self.config.backends) {
-            backend.live.configure(&self.config, config, now);
+        for target in self.targets.load().all() {
+            let backend = &self.config.backends[usize::from(target.backend)];
+            target.endpoint.configure(&self.config, backend, target.cap, now);
         }
+    }
+
+    /// From now on the backend number `backend` is at these addresses. Requests under way to others go on; new ones find the new
+    /// addresses. What is not named any more is for the caller to [retire](Live::retain).
+    #[expect(dead_code, reason = "names are resolved by the system yet")]
+    pub(crate) fn set_addresses(&self, backend: usize, addresses: &[BackendAddress], live: &Live) {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.targets.load_full();
+        let mut endpoints: Vec<Vec<Arc<EndpointLive>>> = self.backends.iter().map(|_| Vec::new()).collect();
+        for target in before.all() {
+            endpoints[usize::from(target.backend)].push(Arc::clone(&target.endpoint));
+        }
+        let name = &self.config.backends[backend].name;
+        endpoints[backend] = addresses.iter().map(|address| live.endpoint(&self.config.name, name, address)).collect();
+        let targets = Targets::new(&self.config, endpoints);
+        note_joining(&targets, &before);
+        self.targets.store(Arc::new(targets));
+        self.configure_live(Instant::now());
     }
 
     /// Its name.
@@ -123,13 +149,29 @@ impl Upstream {
     }
 
     /// All endpoints, each with its weight and whether it is a backup.
-    pub(crate) fn members(&self) -> impl Iterator<Item = (&Arc<EndpointLive>, f64, bool)> {
-        let backends = self.backends.iter().zip(&self.config.backends);
-        backends.map(|(backend, config)| (&backend.live, f64::from(config.weight.get()), false))
+    pub(crate) fn members(&self) -> impl Iterator<Item = (Arc<EndpointLive>, f64, bool)> + use<> {
+        let targets = self.targets.load();
+        let member = |target: &Target| {
+            let is_backup = self.config.backends[usize::from(target.backend)].backup;
+            (Arc::clone(&target.endpoint), target.weight, is_backup)
+        };
+        targets.all().map(member).collect::<Vec<_>>().into_iter()
     }
 
-    /// All backends.
-    pub(crate) fn backends(&self) -> impl Iterator<Item = &Backend> {
-        self.backends.iter()
+    /// The ids of all its endpoints.
+    pub(crate) fn endpoint_ids(&self) -> Vec<u64> {
+        self.targets.load().all().map(|target| target.endpoint.id).collect()
+    }
+}
+
+/// Tells endpoints that take requests and did not before that they join those that did, if there were any.
+fn note_joining(targets: &Targets, before: &Targets) {
+    let now = Instant::now();
+    let served: std::collections::HashSet<u64> = before.serving().map(|target| target.endpoint.id).collect();
+    if !targets.serving().any(|target| served.contains(&target.endpoint.id)) {
+        return;
+    }
+    for target in targets.serving().filter(|target| !served.contains(&target.endpoint.id)) {
+        target.endpoint.load.joins(now);
     }
 }

@@ -1,7 +1,10 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Breaker, BreakerOverride, HealthCheck, Named, Pool, ProxyProtocolVersion, is_default};
-use crate::value::{BackendAddress, Name};
+use super::{Balance, Breaker, BreakerOverride, HealthCheck, Named, Pool, ProxyProtocolVersion, is_default};
+use crate::{
+    status::AdminState,
+    value::{BackendAddress, Name, Timestamp},
+};
 
 /// A named group of backends that serve the same thing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,26 +49,6 @@ pub enum UpstreamProtocol {
     H2c,
 }
 
-/// How a backend is chosen.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(default, deny_unknown_fields)]
-pub struct Balance {
-    /// The policy.
-    #[serde(skip_serializing_if = "is_default")]
-    pub policy: BalancePolicy,
-}
-
-/// A balancing policy.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum BalancePolicy {
-    /// In turn, by weight: of any Σweights consecutive requests each backend gets exactly its weight.
-    #[default]
-    RoundRobin,
-}
-
 /// A member of an upstream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -78,6 +61,16 @@ pub struct Backend {
     /// Its share of the requests against the weights of the others, 0 to 1000; 0 takes none.
     #[serde(default, skip_serializing_if = "is_default")]
     pub weight: Weight,
+    /// Whether it takes requests.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub state: AdminState,
+    /// Until when a draining backend keeps its sessions, by the data plane's clock; then they move, without a new revision.
+    /// None: as long as it drains.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drain_until: Option<Timestamp>,
+    /// Whether it takes requests only while none of those that are no backups may be used.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub backup: bool,
     /// Connections that may be open to it at the same time, 1 to 100000: busy and idle ones of all workers of a data plane. At
     /// the cap a request waits for one as long as connecting may take, and is then answered 503 `connections_exhausted`.
     /// None: no cap.

@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, fmt};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 use super::{BodyHash, InstanceId, Revision, StoreId};
@@ -238,7 +238,7 @@ pub struct Report {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub upstreams: Vec<UpstreamChange>,
     /// Transitions since the report before, the oldest first; at most [`Self::MAX_EVENTS`].
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "readable")]
     pub events: Vec<Event>,
     /// Transitions that no report told of, since the process began.
     #[serde(default)]
@@ -261,16 +261,20 @@ pub struct UpstreamChange {
     pub upstream: Name,
     /// As in [`UpstreamStatus`](crate::status::UpstreamStatus).
     #[serde(default)]
-    pub panic: bool,
-    /// As in [`UpstreamStatus`](crate::status::UpstreamStatus).
-    #[serde(default)]
     pub retry_budget: BudgetStatus,
     /// Endpoints that changed.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "readable")]
     pub endpoints: Vec<EndpointStatus>,
     /// Endpoints that are no more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gone: Vec<EndpointName>,
+}
+
+/// Those of a list that can be read: a newer data plane may have states that are not known here, and its configuration must get
+/// through all the same.
+fn readable<'de, T: DeserializeOwned, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    let items = Vec::<Box<RawValue>>::deserialize(deserializer)?;
+    Ok(items.iter().filter_map(|item| serde_json::from_str(item.get()).ok()).collect())
 }
 
 /// Which endpoint of an upstream.
@@ -280,4 +284,40 @@ pub struct EndpointName {
     pub backend: Name,
     /// Its address.
     pub address: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_report_with_unknown_states_is_read_without_them() {
+        let since = "2027-01-01T00:00:00Z";
+        let endpoint = |state: &str| {
+            json!({
+                "backend": "b", "address": "127.0.0.1:1", "weight": 1.0, "backup": false, "state": state, "reason": "r",
+                "since": since, "admin": "active", "health": { "state": "unchecked", "since": since },
+                "breaker": {
+                    "state": "closed", "since": since, "calls": 0, "failed": 0, "slow": 0, "permits": 0,
+                    "consecutive_openings": 0,
+                },
+                "load": { "hops": 3 },
+            })
+        };
+        let event = |input: &str| {
+            json!({
+                "upstream": "u", "backend": "b", "address": "127.0.0.1:1", "at": since, "input": input, "from": "a",
+                "to": "b", "reason": "r",
+            })
+        };
+        let report = json!({ "report": {
+            "listeners": [], "dropped": 0, "events": [event("health"), event("weather")],
+            "upstreams": [{ "upstream": "u", "endpoints": [endpoint("serving"), endpoint("dreaming")] }],
+        } });
+        let read = serde_json::from_slice(report.to_string().as_bytes()).unwrap();
+        let ToControl::Report(report) = read else { panic!("a report") };
+        assert_eq!((report.upstreams[0].endpoints.len(), report.events.len()), (1, 1));
+    }
 }

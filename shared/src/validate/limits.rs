@@ -52,6 +52,14 @@ pub const UPSTREAMS: usize = 10_000;
 pub const BACKENDS_PER_UPSTREAM: usize = 1_000;
 /// The sum of the weights of one upstream: the schedule of the round robin has a place for each.
 pub const WEIGHTS_PER_UPSTREAM: usize = 1_000_000;
+/// The longest slow start.
+pub const SLOW_START: TimeSpan = TimeSpan::from_secs(3_600);
+/// The least bound on the load of an endpoint, in per cent of its share: 100 would leave no room for the last request.
+pub const LEAST_LOAD_PERCENT: u16 = 101;
+/// The most that a bound on the load of an endpoint can be, in per cent of its share.
+pub const LOAD_PERCENT: u16 = 10_000;
+/// Bytes of the name of a cookie.
+pub const COOKIE_NAME_BYTES: usize = 128;
 /// Connections that a cap of a backend may allow; more do not fit between two addresses anyway.
 pub const CONNECTIONS_PER_BACKEND: u32 = 100_000;
 /// Idle connections of one worker to one backend.

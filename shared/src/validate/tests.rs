@@ -1,6 +1,7 @@
 //! Each finding once, with its exact pointer.
 
 mod actions;
+mod balance;
 mod cors;
 mod errors;
 mod headers;

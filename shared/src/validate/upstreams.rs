@@ -2,10 +2,11 @@ use std::fmt::Display;
 
 use hashbrown::HashMap;
 
-use super::{References, at_most, breaker, health_check, limits, pool, unique_names};
+use super::{References, at_most, balance, breaker, health_check, limits, pool, unique_names};
 use crate::{
     Findings,
-    config::{Upstream, UpstreamProtocol},
+    config::{Backend, Upstream, UpstreamProtocol},
+    status::AdminState,
 };
 
 pub(super) fn check(upstreams: &[Upstream], references: &References, findings: &mut Findings) {
@@ -26,6 +27,7 @@ pub(super) fn check(upstreams: &[Upstream], references: &References, findings: &
             );
         }
         check_backends(upstream, format_args!("/upstreams/{index}/backends"), findings);
+        balance::check(&upstream.balance, format_args!("/upstreams/{index}/balance"), findings);
         pool::check(&upstream.pool, format_args!("/upstreams/{index}/pool"), findings);
         if let Some(check) = &upstream.health_check {
             let pointer = format_args!("/upstreams/{index}/health_check");
@@ -44,13 +46,18 @@ fn check_backends(upstream: &Upstream, pointer: impl Display + Copy, findings: &
             pointer.to_string(),
             format!("the upstream \"{}\" has no backends: its requests are answered 503 no_backend", upstream.name),
         );
-    } else if backends.iter().all(|backend| backend.weight.get() == 0) {
+    } else if !backends.iter().any(takes_requests) {
         findings.warning(
             pointer.to_string(),
             format!(
-                "all backends of the upstream \"{}\" have weight 0: its requests are answered 503 no_backend",
+                "all backends of the upstream \"{}\" drain, are disabled or have weight 0: its requests are answered 503 no_backend",
                 upstream.name
             ),
+        );
+    } else if backends.iter().all(|backend| backend.backup) {
+        findings.warning(
+            pointer.to_string(),
+            format!("all backends of the upstream \"{}\" are backups: they are used like any others", upstream.name),
         );
     }
     let mut by_address = HashMap::with_capacity(backends.len());
@@ -66,6 +73,12 @@ fn check_backends(upstream: &Upstream, pointer: impl Display + Copy, findings: &
                 ),
             );
         }
+        if backend.drain_until.is_some() && backend.state != AdminState::Draining {
+            findings.warning(
+                format!("{pointer}/{index}/drain_until"),
+                "it says until when sessions are kept while the backend drains, and it does not: write state: draining, or leave it out",
+            );
+        }
         if let Some(first) = by_address.get(&backend.address) {
             findings.warning(
                 format!("{pointer}/{index}/address"),
@@ -78,4 +91,9 @@ fn check_backends(upstream: &Upstream, pointer: impl Display + Copy, findings: &
             by_address.insert(&backend.address, index);
         }
     }
+}
+
+/// Whether new requests may go to `backend`.
+fn takes_requests(backend: &Backend) -> bool {
+    backend.weight.get() > 0 && backend.state == AdminState::Active
 }

@@ -1,3 +1,11 @@
+use std::{io::Write, os::unix::net::UnixStream};
+
+use shared::{
+    config::SCHEMA,
+    protocol::{Hello, InstanceId, Report, ToControl, VERSION},
+    status::Event,
+};
+
 use super::*;
 
 #[test]
@@ -43,4 +51,70 @@ fn the_stream_ends_when_the_control_plane_is_stopped() {
     assert!(control.stop().success());
     assert_eq!(stream.read(), None);
     assert!(!control.process.errors().contains("cut off"), "{}", control.process.errors());
+}
+
+/// A data plane that says what it likes.
+struct Loud(UnixStream);
+
+impl Loud {
+    fn connect(control: &ControlPlane) -> Self {
+        let mut loud = Self(UnixStream::connect(control.control_socket()).unwrap());
+        let hello = Hello {
+            protocol: VERSION,
+            schema: SCHEMA,
+            version: "loud".to_owned(),
+            instance: InstanceId(uuid::Uuid::new_v4()),
+            applied: None,
+            persisted: None,
+        };
+        loud.say(&ToControl::Hello(hello));
+        loud
+    }
+
+    fn say(&mut self, frame: &ToControl) {
+        let bytes = serde_json::to_vec(frame).unwrap();
+        self.0.write_all(&(bytes.len() as u32).to_be_bytes()).unwrap();
+        self.0.write_all(&bytes).unwrap();
+    }
+}
+
+#[test]
+fn a_reader_that_is_too_slow_is_told_and_its_stream_ends() {
+    let directory = tempfile::tempdir().unwrap();
+    let data_dir = directory.path().join("control");
+    let control = ControlPlane::start(&data_dir, &[]);
+    let mut slow = EventStream::open(&control.api_address(), &data_dir, "", &[]);
+    let mut loud = Loud::connect(&control);
+    // More than the ring, and more than the buffers of two sockets.
+    let (rounds, long) = (200, "x".repeat(60));
+    let event: Event = serde_json::from_value(json!({
+        "upstream": long, "backend": long, "address": long.repeat(2), "at": "2027-01-01T00:00:00Z", "input": "health",
+        "from": long, "to": long, "reason": long,
+    }))
+    .unwrap();
+    let report = Report { events: vec![event; Report::MAX_EVENTS], ..Report::default() };
+    let report = ToControl::Report(report);
+    (0..rounds).for_each(|_| loud.say(&report));
+    let all = rounds * Report::MAX_EVENTS as u64;
+    let api = control.api();
+    let number = |name: &str| {
+        let metrics = String::from_utf8(api.get("/metrics").expect(200).bytes).unwrap();
+        metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok()).unwrap_or_default()
+    };
+    wait_for("all of it happened", DEADLINE, || (number("tidegate_controlplane_events ") > all).then_some(()));
+
+    let mut got = 0;
+    let missed = loop {
+        let told = slow.read().expect("it is told before the end");
+        match told.event.as_str() {
+            "transition" => got += 1,
+            "missed" => break told.data["missed"].as_u64().unwrap(),
+            other => assert_eq!(other, "data_plane_connected"),
+        }
+    };
+    assert_eq!(slow.read(), None);
+    // The rest is what is still kept.
+    assert_eq!(got + missed + 4096, all, "{got} came, {missed} were missed");
+    assert_eq!(number("tidegate_controlplane_event_readers_missed_total "), 1);
+    wait_for("its place is free", DEADLINE, || (number("tidegate_controlplane_event_readers ") == 0).then_some(()));
 }

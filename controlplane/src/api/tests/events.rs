@@ -163,6 +163,19 @@ async fn only_so_many_read_at_a_time_and_all_end_with_the_process() {
 }
 
 #[tokio::test]
+async fn a_stream_ends_with_its_token() {
+    let (fixture, mut plane) = fixture().await;
+    let issued = fixture.post("tokens", r#"{"name":"watch","role":"viewer"}"#).await.is(201);
+    let viewer = format!("Bearer {}", issued.json()["token"].as_str().unwrap());
+    let mut body = fixture.open("GET", "events", &[("authorization", &viewer)], "").await.into_body();
+    plane.transitions("shop", 1).await;
+    read(&mut body, |text| text.contains("r0")).await;
+    fixture.delete("tokens/watch").await.is(204);
+    plane.transitions("shop", 1).await;
+    assert_eq!(read(&mut body, |_| false).await, "");
+}
+
+#[tokio::test]
 async fn viewers_may_read_events_and_what_is_no_id_is_refused() {
     let fixture = Fixture::new().await;
     let issued = fixture.post("tokens", r#"{"name":"watch","role":"viewer"}"#).await.is(201);

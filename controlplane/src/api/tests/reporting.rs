@@ -50,7 +50,7 @@ impl Reporting {
 
     /// Reports `endpoints` of `upstream`.
     pub(super) async fn endpoints(&mut self, upstream: &str, endpoints: Vec<EndpointStatus>) {
-        let change = json!({ "upstream": upstream, "panic": false, "endpoints": endpoints });
+        let change = json!({ "upstream": upstream, "endpoints": endpoints });
         self.report(Report { upstreams: vec![serde_json::from_value(change).unwrap()], ..Report::default() }).await;
     }
 

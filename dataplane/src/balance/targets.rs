@@ -1,0 +1,125 @@
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use shared::{config, status::AdminState};
+
+use super::tier::Tier;
+use crate::{
+    attempt::Attempt,
+    gate::Barred,
+    live::{EndpointLive, UpstreamLive},
+};
+
+/// What of an upstream can be chosen.
+#[derive(Debug)]
+pub(crate) struct Targets {
+    /// The primaries, and the backups.
+    tiers: [Tier; 2],
+    /// What takes nothing new: it drains, is disabled, or has no weight.
+    resting: Box<[Target]>,
+}
+
+/// An endpoint that can be chosen.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    /// The endpoint.
+    pub(crate) endpoint: Arc<EndpointLive>,
+    /// Which of the upstream's backends it belongs to.
+    pub(crate) backend: u16,
+    /// Its share of the backend's weight.
+    pub(crate) weight: f64,
+    /// Its share of the connections that the backend may have.
+    pub(crate) cap: Option<u32>,
+    /// A number for it that does not depend on its place: by the backend's name, and by the address if the backend has several.
+    pub(super) number: u64,
+}
+
+/// What a request is chosen for by.
+pub(crate) struct Asking<'a, C> {
+    /// The number of its key, if it has one.
+    pub(crate) key: Option<u64>,
+    /// Endpoints that were tried for it already, by their ids.
+    pub(crate) tried: &'a [u64],
+    /// The present moment.
+    pub(crate) now: Instant,
+    /// Gives random numbers.
+    pub(crate) chance: C,
+}
+
+impl Targets {
+    /// Those of `config`, whose backends have these endpoints.
+    pub(crate) fn new(config: &config::Upstream, endpoints: Vec<Vec<Arc<EndpointLive>>>) -> Self {
+        let (mut primaries, mut backups, mut resting) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, (backend, endpoints)) in config.backends.iter().zip(endpoints).enumerate() {
+            let count = endpoints.len();
+            for (place, endpoint) in endpoints.into_iter().enumerate() {
+                let target = Target::new(backend, index as u16, endpoint, place, count);
+                let is_resting = target.weight == 0.0 || backend.state != AdminState::Active || target.cap == Some(0);
+                match backend.backup {
+                    _ if is_resting => &mut resting,
+                    false => &mut primaries,
+                    true => &mut backups,
+                }
+                .push(target);
+            }
+        }
+        let tier = |targets| Tier::new(&config.balance, &config.backends, targets);
+        Self { tiers: [tier(primaries), tier(backups)], resting: resting.into() }
+    }
+
+    /// Begins a try at the endpoint that the policy chooses: a primary if one may be used, preferably none that was tried. If none
+    /// can be chosen, how long the breaker that opens first keeps its endpoint shut, if a breaker does.
+    pub(crate) fn pick<C: Fn() -> u64>(
+        &self,
+        asking: &Asking<'_, C>,
+        live: &Arc<UpstreamLive>,
+    ) -> Result<(&Target, Attempt), Option<Duration>> {
+        for (tier, turn) in self.tiers.iter().zip(&live.turns) {
+            if let Some(picked) = tier.pick(asking, turn, live) {
+                return Ok(picked);
+            }
+        }
+        let mut shut: Option<Duration> = None;
+        for target in self.tiers.iter().flat_map(Tier::targets) {
+            match Attempt::begin(&target.endpoint, asking.now) {
+                // It was opened meanwhile.
+                Ok(attempt) => return Ok((target, attempt)),
+                Err(Barred::Breaker(wait)) => shut = Some(shut.map_or(wait, |shut| shut.min(wait))),
+                Err(Barred::Unavailable) => {}
+            }
+        }
+        Err(shut)
+    }
+
+    /// All targets, those that take nothing new, too.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Target> {
+        self.serving().chain(&self.resting)
+    }
+
+    /// Those that take new requests if their gates let them.
+    pub(crate) fn serving(&self) -> impl Iterator<Item = &Target> {
+        self.tiers.iter().flat_map(Tier::targets)
+    }
+}
+
+impl Target {
+    /// That of `endpoint`, one of `count` that the backend has.
+    fn new(backend: &config::Backend, index: u16, endpoint: Arc<EndpointLive>, place: usize, count: usize) -> Self {
+        let name = super::hash::of_bytes(backend.name.as_str().as_bytes());
+        let number = match count {
+            1 => name,
+            _ => super::hash::with(name, super::hash::of_bytes(endpoint.address.to_string().as_bytes())),
+        };
+        // What does not divide falls to the first.
+        let share = |cap: u32| cap / count as u32 + u32::from((place as u32) < cap % count as u32);
+        Self {
+            endpoint,
+            backend: index,
+            weight: f64::from(backend.weight.get()) / count as f64,
+            cap: backend.max_connections.map(share),
+            number,
+        }
+    }
+}
