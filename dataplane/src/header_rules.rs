@@ -25,6 +25,17 @@ pub(crate) struct HeaderRules {
     /// If given, the only fields that are passed on.
     allowed: Option<Names>,
     lines: Box<[NewLine]>,
+    /// The same as they are written to HTTP/1.1.
+    written: Box<[Written]>,
+}
+
+/// What is written to HTTP/1.1 at once.
+#[derive(Debug)]
+enum Written {
+    /// Whole lines that do not depend on the message.
+    Lines(Box<[u8]>),
+    /// The line at this place.
+    Line(usize),
 }
 
 /// A line that is written behind those that came.
@@ -125,9 +136,9 @@ impl HeaderRules {
         let set_lines = set.iter().map(|rule| (rule, false));
         let defaults = default.iter().chain(preset.iter().map(|(name, value)| (name, value))).map(|rule| (rule, true));
         let lines = set_lines.chain(defaults).chain(add.iter().map(|rule| (rule, false)));
-        let lines = lines.map(|(rule, is_default)| line(rule, is_default)).collect();
+        let lines: Box<[NewLine]> = lines.map(|(rule, is_default)| line(rule, is_default)).collect();
         let gone: Vec<FieldName> = remove.iter().chain(set.keys()).cloned().collect();
-        Self { gone: Names::new(&gone), allowed, lines }
+        Self { gone: Names::new(&gone), allowed, written: written(&lines), lines }
     }
 
     /// The values that depend on the request.
@@ -158,7 +169,14 @@ impl HeaderRules {
         facts: &Facts<'_>,
         stays: impl Fn(&Line) -> bool,
     ) {
-        for line in &self.lines {
+        for written in &self.written {
+            let line = match written {
+                Written::Lines(lines) => {
+                    out.extend_from_slice(lines);
+                    continue;
+                }
+                Written::Line(index) => &self.lines[*index],
+            };
             let name = line.name.as_str().as_bytes();
             let is_same = |came: &Line| stays(came) && came.name.of(bytes).eq_ignore_ascii_case(name);
             if line.is_default && fields.lines().iter().any(is_same) {
@@ -166,11 +184,7 @@ impl HeaderRules {
             }
             match &line.value {
                 Value::Fixed(value) => line.write(out, value.as_bytes()),
-                Value::Rendered(_, text) => {
-                    let mut value = Vec::new();
-                    text.write(&mut value, facts);
-                    line.write(out, &value);
-                }
+                Value::Rendered(_, text) => line.write_with(out, |out| text.write(out, facts)),
             }
         }
     }
@@ -183,7 +197,14 @@ impl HeaderRules {
     /// Leaves out lines of a response's `head`, which was parsed from `bytes`, and writes the new ones into `out`.
     fn act(&self, values: &[Vec<u8>], head: &mut ResponseHead, bytes: &[u8], out: &mut Vec<u8>) {
         head.fields.remove_where(|line| !self.keeps_response_line(line.name.of(bytes), line.field));
-        for line in &self.lines {
+        for written in &self.written {
+            let line = match written {
+                Written::Lines(lines) => {
+                    out.extend_from_slice(lines);
+                    continue;
+                }
+                Written::Line(index) => &self.lines[*index],
+            };
             let name = line.name.as_str().as_bytes();
             let is_same = |came: &Line| !came.removed && came.name.of(bytes).eq_ignore_ascii_case(name);
             if line.is_default && head.fields.lines().iter().any(is_same) {
@@ -303,6 +324,27 @@ fn remove(fields: &mut HeaderMap, goes: impl Fn(&HeaderName) -> bool) {
     }
 }
 
+/// How `lines` are written to HTTP/1.1: what does not depend on the message in one piece, as far as it stands together.
+fn written(lines: &[NewLine]) -> Box<[Written]> {
+    let mut written = Vec::new();
+    let mut whole = Vec::new();
+    for (index, line) in lines.iter().enumerate() {
+        match &line.value {
+            Value::Fixed(value) if !line.is_default => line.write(&mut whole, value.as_bytes()),
+            _ => {
+                if !whole.is_empty() {
+                    written.push(Written::Lines(std::mem::take(&mut whole).into()));
+                }
+                written.push(Written::Line(index));
+            }
+        }
+    }
+    if !whole.is_empty() {
+        written.push(Written::Lines(whole.into()));
+    }
+    written.into()
+}
+
 impl NewLine {
     /// Writes the line, unless its value is empty.
     fn write(&self, out: &mut Vec<u8>, value: &[u8]) {
@@ -310,6 +352,23 @@ impl NewLine {
         if !value.is_empty() {
             write::line(out, self.wire_name.as_bytes(), value);
         }
+    }
+
+    /// Writes the line with what `write` writes, unless that is empty.
+    fn write_with(&self, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+        let line = out.len();
+        out.extend_from_slice(self.wire_name.as_bytes());
+        out.extend_from_slice(b": ");
+        let start = out.len();
+        write(out);
+        let value = &out[start..];
+        let (blanks, len) = (value.len() - value.trim_ascii_start().len(), value.trim_ascii().len());
+        if len == 0 {
+            return out.truncate(line);
+        }
+        out.drain(start..start + blanks);
+        out.truncate(start + len);
+        out.extend_from_slice(b"\r\n");
     }
 
     /// Gives the value in a response with `status`.

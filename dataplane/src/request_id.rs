@@ -169,9 +169,11 @@ impl Returned {
     pub(crate) fn tell(&self, fields: &mut HeaderMap) {
         let Some(id) = &self.id else { return };
         // A name from the configuration, and an id without control bytes.
-        if let (Ok(name), Ok(id)) =
+        if let (Ok(name), Ok(mut id)) =
             (HeaderName::from_bytes(self.name().as_bytes()), HeaderValue::from_bytes(id.as_bytes()))
         {
+            // Never indexed: each id is a new one, and would push out of HPACK's table what comes again.
+            id.set_sensitive(true);
             fields.insert(name, id);
         }
     }

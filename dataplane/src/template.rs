@@ -161,7 +161,9 @@ impl Place {
     /// Writes `bytes` as they may stand here.
     fn write(self, out: &mut Vec<u8>, bytes: &[u8]) {
         match self {
-            Self::Value => out.extend(bytes.iter().filter(|byte| **byte == b'\t' || !byte.is_ascii_control())),
+            // As mostly: nothing in it has to go.
+            Self::Value if bytes.iter().all(|byte| may_stand_in_value(*byte)) => out.extend_from_slice(bytes),
+            Self::Value => out.extend(bytes.iter().copied().filter(|byte| may_stand_in_value(*byte))),
             Self::Path => encode(out, bytes, is_unreserved),
             // A slash means nothing in a query (RFC 3986 §3.4).
             Self::Parameter => encode(out, bytes, |byte| is_unreserved(byte) || byte == b'/'),
@@ -170,6 +172,10 @@ impl Place {
             }
         }
     }
+}
+
+fn may_stand_in_value(byte: u8) -> bool {
+    byte == b'\t' || !byte.is_ascii_control()
 }
 
 /// Writes `bytes` with those percent-encoded that do not stay.
