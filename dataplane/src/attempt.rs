@@ -70,6 +70,11 @@ impl Attempt {
         self.counted = Some(counted);
     }
 
+    /// Says that it really begins `now`: it was let in before a pause.
+    pub(crate) fn begins(&mut self, now: Instant) {
+        self.started = self.endpoint.load.nanos(now);
+    }
+
     /// Where it is made.
     pub(crate) fn endpoint(&self) -> &Arc<EndpointLive> {
         &self.endpoint

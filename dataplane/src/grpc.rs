@@ -44,6 +44,12 @@ fn timeout(fields: &HeaderMap) -> Option<Duration> {
     })
 }
 
+/// The status in the head of a response, if it says one that is no success.
+pub(crate) fn status(fields: &HeaderMap) -> Option<u8> {
+    let code = fields.get("grpc-status")?.to_str().ok()?.parse().ok()?;
+    (code != 0).then_some(code)
+}
+
 /// The code of the status that stands for `reason`.
 const fn code(reason: Reason) -> u8 {
     const CANCELLED: u8 = 1;

@@ -13,17 +13,18 @@ use std::{
 
 use shared::{
     config,
-    status::Event,
+    status::{BudgetStatus, Event},
     value::{BackendAddress, Name},
 };
 
 use crate::{
+    budget::Budget,
     engine::{Capacity, PoolSettings, Upstream},
     events::Events,
     gate::Gate,
     health::Record,
     load::Load,
-    metrics::{EndpointMetrics, ListenerMetrics, Metrics},
+    metrics::{EndpointMetrics, ListenerMetrics, Metrics, RetryResult, UpstreamMetrics},
 };
 
 /// The registry of live state. Locked while a snapshot is compiled, never on the request path.
@@ -55,12 +56,31 @@ struct EndpointKey {
 }
 
 /// Live state of an upstream.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct UpstreamLive {
     /// Whose turn it is of the primaries, and of the backups: shared by all workers, so that the order is exact.
     pub(crate) turns: [AtomicU64; 2],
     /// Requests under way to all endpoints, where the load of each has a bound; else nobody counts.
     in_flight: AtomicU64,
+    /// How many requests may be tried again.
+    pub(crate) budget: Budget,
+    /// Counters.
+    pub(crate) metrics: UpstreamMetrics,
+}
+
+impl UpstreamLive {
+    fn new(metrics: UpstreamMetrics) -> Self {
+        Self { turns: Default::default(), in_flight: AtomicU64::new(0), budget: Budget::new(Instant::now()), metrics }
+    }
+
+    /// What is left of the retry budget, and what became of it.
+    pub(crate) fn budget_status(&self, now: Instant) -> BudgetStatus {
+        BudgetStatus {
+            available: self.budget.available(now),
+            spent: self.metrics.retries(RetryResult::Made).get(),
+            refused: self.metrics.retries(RetryResult::OverBudget).get(),
+        }
+    }
 }
 
 /// One request under way to an upstream, as long as it lives.
@@ -151,7 +171,8 @@ impl Live {
 
     /// The state of the upstream `name`, made if there is none.
     pub(crate) fn upstream(&self, name: &Name) -> Arc<UpstreamLive> {
-        Arc::clone(self.lock().upstreams.entry(name.clone()).or_default())
+        let new = || Arc::new(UpstreamLive::new(self.metrics.upstream(name)));
+        Arc::clone(self.lock().upstreams.entry(name.clone()).or_insert_with(new))
     }
 
     /// The state of an endpoint, made if there is none.
@@ -218,7 +239,13 @@ impl Live {
     /// State that a request or a compile still holds stays alive until that lets go of it.
     pub(crate) fn retain(&self, is_upstream: impl Fn(&Name) -> bool, is_endpoint: impl Fn(&EndpointLive) -> bool) {
         let mut parts = self.lock();
-        parts.upstreams.retain(|name, _| is_upstream(name));
+        parts.upstreams.retain(|name, _| {
+            let keep = is_upstream(name);
+            if !keep {
+                self.metrics.remove_upstream(name);
+            }
+            keep
+        });
         parts.endpoints.retain(|_, endpoint| {
             let keep = is_endpoint(endpoint);
             if !keep {

@@ -5,6 +5,7 @@ mod histogram;
 mod http2;
 mod sampled;
 mod transitions;
+mod upstreams;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -22,11 +23,13 @@ use shared::{status::Event, value::Name};
 
 pub(crate) use backends::EndpointMetrics;
 
-use crate::{arrival, error::Reason, protocol::Protocol};
+use crate::{arrival, engine::ReplayMemory, error::Reason, protocol::Protocol};
 use backends::Backends;
 use histogram::Histogram;
 pub(crate) use http2::{Http2Metrics, Http2Side};
 use transitions::Transitions;
+use upstreams::Upstreams;
+pub(crate) use upstreams::{RetryResult, UpstreamMetrics};
 
 /// All counters of the process; clones share them.
 #[derive(Clone)]
@@ -36,6 +39,10 @@ pub(crate) struct Metrics {
     durations: Family<RouteLabel, Histogram>,
     generated: Family<ReasonLabel, Counter>,
     backends: Backends,
+    upstreams: Upstreams,
+    fallbacks: Family<RouteLabel, Counter>,
+    /// What is kept of requests that may be sent again.
+    pub(crate) replays: ReplayMemory,
     transitions: Transitions,
     connections: Family<ListenerLabel, Counter>,
     connections_open: Family<ListenerLabel, Gauge>,
@@ -144,6 +151,9 @@ impl Metrics {
             durations: Family::default(),
             generated: Family::default(),
             backends: Backends::default(),
+            upstreams: Upstreams::default(),
+            fallbacks: Family::default(),
+            replays: ReplayMemory::default(),
             transitions: Transitions::default(),
             connections: Family::default(),
             connections_open: Family::default(),
@@ -170,6 +180,13 @@ impl Metrics {
         );
         registry.register("generated_responses", "Answers that no backend gave, by reason", metrics.generated.clone());
         metrics.backends.register(&mut registry);
+        metrics.upstreams.register(&mut registry);
+        registry.register("fallbacks", "Requests for which a route's fallback acted", metrics.fallbacks.clone());
+        registry.register(
+            "replay_buffer_bytes",
+            "Memory for bodies of requests that may be sent again",
+            metrics.replays.0.clone(),
+        );
         metrics.transitions.register(&mut registry);
         registry.register("connections", "Connections accepted", metrics.connections.clone());
         registry.register("connections_open", "Connections open", metrics.connections_open.clone());
@@ -225,17 +242,33 @@ impl Metrics {
         RouteMetrics { by_class, duration: self.durations.get_or_create_owned(&RouteLabel { route: name.to_owned() }) }
     }
 
+    /// The counter of requests for which the fallback of the route `name` acted.
+    pub(crate) fn fallbacks(&self, name: &str) -> Counter {
+        self.fallbacks.get_or_create_owned(&RouteLabel { route: name.to_owned() })
+    }
+
     /// Forgets the route `name`.
     pub(crate) fn remove_route(&self, name: &str) {
         for class in CLASSES {
             self.requests.remove(&RequestLabels { route: name.to_owned(), class });
         }
         self.durations.remove(&RouteLabel { route: name.to_owned() });
+        self.fallbacks.remove(&RouteLabel { route: name.to_owned() });
     }
 
     /// The counter of answers for `reason`.
     pub(crate) fn generated(&self, reason: Reason) -> Counter {
         self.generated.get_or_create_owned(&ReasonLabel { reason: reason.word() })
+    }
+
+    /// Handles of an upstream.
+    pub(crate) fn upstream(&self, name: &Name) -> UpstreamMetrics {
+        self.upstreams.upstream(name)
+    }
+
+    /// Forgets the upstream `name`.
+    pub(crate) fn remove_upstream(&self, name: &Name) {
+        self.upstreams.remove(name);
     }
 
     /// Handles of a backend.

@@ -3,65 +3,39 @@
 //! Steps have the same names here, in the log, in the metrics and in `ARCHITECTURE.md`: parse, client address, global IP rules,
 //! match route, route IP rules, choose backend, rewrite, forward, record.
 
-use std::{
-    rc::Rc,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{rc::Rc, sync::Arc, time::Instant};
 
-use http1::{Asked, Method, RequestBody, ResponseBody, ResponseHead, Upgrade, write};
+use http1::{Asked, Method, RequestBody, Upgrade, write};
 use shared::{config::UpstreamProtocol, value::Timestamp};
 
 use crate::{
     accept::Accept,
     answer::{self, Answer, Audience, Instead},
-    attempt::Attempt,
     client_address,
     connection::Connection,
-    engine::{self, Client, Ended, Exchange, Greeting, Read, Scratch, Span, Terms, Timeouts, Upstream, Wanted},
+    engine::{Client, Read, Scratch, Terms, Timeouts},
     error::Reason,
-    forwarding::{self, Hop},
-    h2::{self, Finished},
+    forward::{self, Next},
+    h2,
     head::{Request, RoutedRequest},
-    header_rules::Edits,
-    live::EndpointLive,
+    matched::{HeadSource, Matched},
     protocol::Protocol,
     record::AccessRecord,
-    request_id::Returned,
-    snapshot::{Action, Listener, Picked, Route, Snapshot, Verdict},
-    template::Facts,
+    snapshot::{Action, Affinity, Listener, Picked, Snapshot, Unavailable, Upstream, Verdict, Way},
+    tries::Tries,
     worker::Worker,
 };
 
 /// Where a request goes and how.
 pub(crate) struct Chosen {
-    /// What it speaks.
+    /// Its tries at endpoints, of which the first has begun.
+    pub(crate) tries: Tries,
+    /// What the endpoints speak.
     pub(crate) protocol: UpstreamProtocol,
     /// Whether a call of gRPC-Web becomes one of gRPC.
     pub(crate) grpc_web: bool,
-    /// How long its parts may take.
-    pub(crate) timeouts: Timeouts,
-    /// Bytes that its body may have.
-    pub(crate) body_limit: u64,
-    /// What becomes of the response's header fields.
-    pub(crate) response_headers: Option<Box<Edits>>,
-    /// Whether an error of the backend is replaced.
-    pub(crate) replaces_errors: bool,
-    /// What the response gets of ours.
-    pub(crate) returned: Returned,
-    /// The header of the PROXY protocol with which its connection begins, if it has one.
-    pub(crate) greeting: Option<Greeting>,
-}
-
-/// What becomes of a client's connection after a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Next {
-    /// It takes another request.
-    Keep,
-    /// It is closed once the client has read what was sent, though it may still be sending.
-    Linger,
-    /// It is closed at once.
-    Close,
+    /// What holds for each try.
+    pub(crate) terms: Terms,
 }
 
 /// Serves one client connection until it ends, or after it is told to stop until the request under way is answered.
@@ -126,8 +100,9 @@ async fn handle(worker: &Rc<Worker>, connection: &Connection, client: &mut Clien
     let keeps = scratch.request.keep_alive && has_more && !client.stop.is_set();
     let failed = match chosen {
         // By reference: a second place for it would make the request's memory larger.
-        Ok((ref chosen, ref mut attempt)) => {
-            match forward(worker, chosen, attempt, client, scratch, keeps, &mut record).await {
+        Ok(ref mut chosen) => {
+            chosen.terms.keeps = keeps;
+            match forward::run(worker, chosen, client, scratch, &mut record).await {
                 Ok(next) => return next,
                 // What the client sent lies where it was written for the backend.
                 Err(reason) => (reason.into(), Accept::of_head(&scratch.out)),
@@ -147,14 +122,14 @@ async fn handle(worker: &Rc<Worker>, connection: &Connection, client: &mut Clien
 
 /// Steps from parsing to the head for the backend, which stands in `scratch.out` afterwards.
 pub(crate) fn choose(
-    snapshot: &Snapshot,
-    listener: &Listener,
+    snapshot: &Arc<Snapshot>,
+    listener: &Arc<Listener>,
     connection: &Connection,
     from: client_address::Client,
     scratch: &mut Scratch,
     bytes: &[u8],
     record: &mut AccessRecord<'_>,
-) -> Result<(Box<Chosen>, Attempt), Instead> {
+) -> Result<Box<Chosen>, Instead> {
     let Scratch { request: head, out, appended, grant, .. } = scratch;
     *grant = None;
     if from.peer_is_trusted
@@ -174,7 +149,8 @@ pub(crate) fn choose(
         return Err(Reason::IpDenied.into());
     }
     let routed = RoutedRequest { request: &request, client: from.address, listener: listener.name.as_str() };
-    let route = snapshot.table.find(&routed).map(|index| &snapshot.routes[index]).ok_or(Reason::NoRoute)?;
+    let index = snapshot.table.find(&routed).ok_or(Reason::NoRoute)?;
+    let route = &snapshot.routes[index];
     record.route = Some(Arc::clone(&route.labels));
     if route.ip_rules.verdict(from.address, Timestamp::now) == Verdict::Denied {
         return Err(Reason::IpDenied.into());
@@ -197,256 +173,81 @@ pub(crate) fn choose(
         answer::reflect(appended, &request);
         return Err(Reason::MaxForwards.into());
     }
+    let matched = Matched {
+        request: &request,
+        route,
+        listener,
+        connection,
+        from,
+        request_id: record.request_id(),
+        protocol: record.protocol,
+    };
     let upstream = match &route.action {
-        Action::Forward(upstream) => upstream,
-        Action::Split(split) => split.choose(&routed, || record.chance()).ok_or(Reason::NoBackend)?,
-        Action::Reply(answering) => {
-            let facts = facts(&request, route, listener, connection, from, record);
-            return Err(Instead::Replied(Box::new(answering.reply(&facts)?)));
-        }
+        Action::Forward(upstream) => Some(upstream),
+        Action::Split(split) => split.choose(&routed, || record.chance()),
+        Action::Reply(answering) => return Err(Instead::Replied(Box::new(answering.reply(&matched.facts())?))),
     };
     let body_limit = listener.body.min(route.body_limit);
     if matches!(head.body, RequestBody::Length(length) if length > body_limit) {
         return Err(Reason::BodyTooLarge.into());
     }
-    let affinity = upstream.affinity(&routed);
-    let Picked { backend, attempt } = upstream.pick(&affinity, &[], record.started(), || record.chance())?;
-    let transforms = route.transforms.as_deref();
-    let facts = transforms.map(|_| Facts {
-        upstream: attempt.endpoint().upstream.as_str(),
-        backend: attempt.endpoint().backend.as_str(),
-        ..facts(&request, route, listener, connection, from, record)
-    });
-    let rewrite = transforms.and_then(|transforms| transforms.rewrite.as_ref()).zip(facts.as_ref());
-    let hop = Hop {
-        peer: &connection.peer_text,
-        peer_is_trusted: from.peer_is_trusted,
-        forwarding: &listener.forwarding,
-        peer_scheme: connection.scheme(),
-        scheme: from.scheme,
-        port: connection.port(listener),
-        protocol: record.protocol,
-        request_id: record.request_id(),
-        request_ids: &listener.request_ids,
-        host: &route.host,
-        backend: &backend.authority,
-        target: match rewrite {
-            Some((rewrite, facts)) => rewrite.target(facts, listener.paths)?,
-            None => None,
-        },
-        rules: transforms.and_then(|transforms| transforms.request_headers.as_ref()).zip(facts.as_ref()),
+    let now = record.started();
+    let pick = |upstream| pick(upstream, &routed, now, || record.chance());
+    let picked = match upstream.ok_or(Unavailable::NoBackend).and_then(pick) {
+        Ok(picked) => picked,
+        Err(unavailable) => {
+            let Some(fallback) = &route.fallback else { return Err(unavailable.into()) };
+            fallback.count.inc();
+            let picked = match &fallback.way {
+                // Once: the other upstream has no fallback of its own.
+                Way::Forward(upstream) => pick(upstream).map_err(Instead::from),
+                Way::Reply(answering) => Err(Instead::Replied(Box::new(answering.reply(&matched.facts())?))),
+            };
+            record.fell_back(unavailable.reason());
+            picked?
+        }
     };
-    forwarding::write(out, &request, &hop);
+    let (upstream, affinity, Picked { backend, attempt }) = picked;
+    let response_headers = matched.write(out, attempt.endpoint(), &backend.authority, grant.as_ref())?;
+    let is_repeatable = route.retries.repeats(head.method, request.method);
+    let mut tries = Tries::new(upstream, affinity, attempt, &route.retries, is_repeatable, now);
+    if matched.depends_on_backend() {
+        tries.keep_source(|| HeadSource {
+            snapshot: Arc::clone(snapshot),
+            route: index,
+            listener: Arc::clone(listener),
+            from,
+            bytes: bytes[..head.len as usize].into(),
+        });
+    }
     let timeouts = Timeouts { half_close_grace: listener.half_close_grace, ..route.timeouts };
-    let chosen = Chosen {
-        protocol: upstream.protocol(),
-        grpc_web: route.grpc_web,
-        timeouts,
+    let terms = Terms {
+        body: head.body,
+        asked: Asked { method: head.method, upgrade: matches!(head.upgrade, Upgrade::To(_)) },
+        expects_continue: head.expects_continue,
+        keeps: true,
         body_limit,
-        response_headers: Edits::new(
-            transforms.and_then(|transforms| transforms.response_headers.as_ref()).zip(facts.as_ref()),
-            grant.as_ref(),
-        )
-        .map(Box::new),
+        response_headers,
         replaces_errors: route.replaces_errors,
         returned: record.returned(),
         greeting: upstream.greets().map(|version| connection.greeting(version, from.address, listener)),
+        total: timeouts.total.map(|total| now + total.duration()),
+        timeouts,
     };
     // Apart from the rest of the request, whose memory must stay a small piece.
-    Ok((Box::new(chosen), attempt))
+    Ok(Box::new(Chosen { tries, protocol: upstream.protocol(), grpc_web: route.grpc_web, terms }))
 }
 
-/// What templates of `route` can say of a request for which no backend is chosen yet.
-fn facts<'a>(
-    request: &'a Request<'a>,
-    route: &'a Route,
-    listener: &'a Listener,
-    connection: &'a Connection,
-    from: client_address::Client,
-    record: &'a AccessRecord<'_>,
-) -> Facts<'a> {
-    Facts {
-        request,
-        client: connection.text_of(from.address),
-        scheme: from.scheme,
-        peer_is_trusted: from.peer_is_trusted,
-        request_id: record.request_id(),
-        listener: listener.name.as_str(),
-        route: &route.labels.name,
-        upstream: "",
-        backend: "",
-        captures: route.path.as_ref().and_then(|path| path.captures(&request.path)),
-    }
-}
-
-/// Sends the request to the chosen endpoint and its response to the client.
-///
-/// A pooled connection may have been closed by the backend meanwhile: then the request is replayed once on a fresh one, if
-/// no byte of a response came, none of its body was read, and either nothing was sent or it may be delivered twice.
-///
-/// # Errors
-/// Why there was no response; nothing was sent to the client then.
-async fn forward(
-    worker: &Rc<Worker>,
-    chosen: &Chosen,
-    attempt: &mut Attempt,
-    client: &mut Client,
-    scratch: &mut Scratch,
-    keeps: bool,
-    record: &mut AccessRecord<'_>,
-) -> Result<Next, Reason> {
-    let Chosen { timeouts, body_limit, .. } = chosen;
-    record.tries_endpoint(attempt.endpoint());
-    let request = &scratch.request;
-    let terms = Terms {
-        body: request.body,
-        asked: Asked { method: request.method, upgrade: matches!(request.upgrade, Upgrade::To(_)) },
-        expects_continue: request.expects_continue,
-        keeps,
-        body_limit: *body_limit,
-        response_headers: chosen.response_headers.as_deref(),
-        replaces_errors: chosen.replaces_errors,
-        returned: &chosen.returned,
-        timeouts,
-        total: timeouts.total.map(|total| record.started() + total.duration()),
-    };
-    if chosen.protocol == UpstreamProtocol::H2c {
-        // Boxed: other requests must not carry its memory along.
-        let finished = Box::pin(h2::from_http1(worker, chosen, attempt, client, scratch, &terms, record)).await?;
-        return Ok(match finished {
-            Finished { keeps: true, .. } => Next::Keep,
-            // Closing with unread bytes would reset the connection under the response.
-            Finished { is_whole: true, was_read, .. } if !was_read || !client.input.is_empty() => Next::Linger,
-            _ => Next::Close,
-        });
-    }
-    let Scratch { request, response, out, appended, upload, download, .. } = scratch;
-    let is_repeatable = request.method.is_idempotent() && request.body == RequestBody::None;
-    let mut wanted = Wanted { is_fresh: false, greeting: chosen.greeting.as_ref() };
-    let (ended, upstream) = loop {
-        let mut upstream = match pooled(worker, attempt.endpoint(), wanted, is_repeatable) {
-            Some(upstream) => upstream,
-            None => {
-                let time = connect_time(timeouts.connect, terms.total)?;
-                // Apart from the rest of the future: few requests need the memory for it.
-                let acquired =
-                    Box::pin(engine::acquire(worker, attempt.endpoint(), client, &terms, wanted, time)).await;
-                acquired.inspect_err(|reason| attempt.failed(*reason, worker.clock.now()))?
-            }
-        };
-        let is_pooled = upstream.requests > 0;
-        let mut exchange =
-            Exchange::new(worker, client, &mut upstream, attempt, out, &terms, response, appended, upload, download);
-        let ended = exchange.run().await;
-        let is_stale = is_pooled && ended.failure == Some(Reason::UpstreamReset) && !ended.response_began;
-        if is_stale && !ended.body_was_read && (request.method.is_idempotent() || !ended.was_sent) {
-            attempt.endpoint().metrics.stale.inc();
-            wanted.is_fresh = true;
-            continue;
-        }
-        break (ended, upstream);
-    };
-    record.bytes_in = ended.bytes_in;
-    record.bytes_out = ended.bytes_out;
-    record.detail = ended.detail;
-    // The time of a whole request is also used up by a client that sends or takes its bytes slowly.
-    let is_of_client = ended.failure == Some(Reason::TotalTimeout) && (!ended.was_read || ended.answered.is_some());
-    if let Some(reason) = ended.failure.filter(|_| !is_of_client) {
-        attempt.failed(reason, worker.clock.now());
-    }
-    match (ended.answered, ended.failure) {
-        (None, Some(reason)) if ended.is_inside_interim => {
-            record.refused(reason.status(), reason);
-            Ok(Next::Close)
-        }
-        (None, failure) => {
-            let reason = failure.unwrap_or(Reason::UpstreamReset);
-            // A request that was found broken before any of it was sent says nothing about the connection.
-            if ended.is_untouched && reason.is_of_client() {
-                worker.pool.put(attempt.endpoint(), upstream, &ResponseHead::default(), worker.clock.recent());
-            } else if ended.keeps_upstream {
-                worker.pool.put(attempt.endpoint(), upstream, response, worker.clock.recent());
-            }
-            if reason == Reason::BackendError {
-                record.answered(response.status, worker.clock.now());
-                if ended.was_read {
-                    request.body = RequestBody::None;
-                }
-            }
-            Err(reason)
-        }
-        (Some((status, at)), Some(reason)) => {
-            record.answered(status, at);
-            record.aborted(reason);
-            let ends_with_connection = matches!(response.body, ResponseBody::Chunked | ResponseBody::UntilClose);
-            if client.version == http1::Version::Http10 && ends_with_connection {
-                // Only a reset tells this client that it does not have all.
-                let _ = client.stream.set_zero_linger();
-            }
-            Ok(Next::Close)
-        }
-        (Some((status, at)), None) => {
-            record.answered(status, at);
-            if ended.is_upgraded {
-                let idle = timeouts.tunnel_idle.duration();
-                let (up, down) = Box::pin(engine::tunnel(client, upstream, ended.rest, idle)).await;
-                record.bytes_in += up;
-                record.bytes_out += down;
-                return Ok(Next::Close);
-            }
-            Ok(finish(worker, attempt, client, upstream, &ended, response))
-        }
-    }
-}
-
-/// What follows a whole response: both connections are kept, if they can be.
-fn finish(
-    worker: &Worker,
-    attempt: &Attempt,
-    client: &Client,
-    upstream: Upstream,
-    ended: &Ended,
-    response: &ResponseHead,
-) -> Next {
-    if ended.keeps_upstream {
-        worker.pool.put(attempt.endpoint(), upstream, response, worker.clock.recent());
-    } else {
-        engine::retire(attempt.endpoint(), upstream);
-    }
-    match ended.keeps_client {
-        true => Next::Keep,
-        // Closing with unread bytes would reset the connection under the response.
-        false if !ended.was_read || !client.input.is_empty() => Next::Linger,
-        false => Next::Close,
-    }
-}
-
-/// How long getting a connection may take now, of `connect` and what is left until `total`.
-pub(crate) fn connect_time(connect: Span, total: Option<Instant>) -> Result<Duration, Reason> {
-    let connect = connect.duration();
-    let Some(total) = total else { return Ok(connect) };
-    let left = total.saturating_duration_since(Instant::now());
-    if left.is_zero() { Err(Reason::TotalTimeout) } else { Ok(connect.min(left)) }
-}
-
-/// An idle connection, if one will do and there is one. For a request that cannot be sent twice the kernel is asked, too.
-pub(crate) fn pooled(
-    worker: &Worker,
-    endpoint: &EndpointLive,
-    wanted: Wanted<'_>,
-    is_repeatable: bool,
-) -> Option<Upstream> {
-    if wanted.is_fresh {
-        return None;
-    }
-    loop {
-        let upstream = worker.pool.take(endpoint, wanted.greeting, worker.clock.recent())?;
-        if is_repeatable || upstream.is_quiet_now() {
-            endpoint.metrics.reused.inc();
-            return Some(upstream);
-        }
-        engine::retire(endpoint, upstream);
-    }
+/// Begins a try at an endpoint of `upstream`.
+fn pick<'a>(
+    upstream: &'a Arc<Upstream>,
+    request: &RoutedRequest<'_>,
+    now: Instant,
+    chance: impl Fn() -> u64,
+) -> Result<(&'a Arc<Upstream>, Affinity, Picked<'a>), Unavailable> {
+    let affinity = upstream.affinity(request);
+    let picked = upstream.pick(&affinity, &[], now, chance)?;
+    Ok((upstream, affinity, picked))
 }
 
 /// Bytes of a refused request's first line that its log line shows.

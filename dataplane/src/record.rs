@@ -1,6 +1,7 @@
 //! What is remembered of one request: its access-log line and its counters, written when the request ends.
 
 use std::{
+    cell::Cell,
     net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
@@ -13,7 +14,7 @@ use crate::{
     live::EndpointLive,
     protocol::Protocol,
     request_id::{RequestId, Returned},
-    snapshot::{RouteLabels, Snapshot},
+    snapshot::{Cause, RouteLabels, Snapshot},
     worker::Worker,
 };
 
@@ -34,6 +35,10 @@ pub(crate) struct AccessRecord<'a> {
     pub(crate) bytes_out: u64,
     /// Tries at backends.
     pub(crate) tries: u32,
+    /// Why the try before the last failed.
+    retried: Option<Cause>,
+    /// Why the route's fallback acted.
+    fallback: Cell<Option<Reason>>,
     /// What exactly was wrong with the bytes of a request or response that was refused: for operators, never for the client.
     pub(crate) detail: Option<&'static str>,
     endpoint: Option<Arc<EndpointLive>>,
@@ -77,6 +82,8 @@ impl<'a> AccessRecord<'a> {
             bytes_in: 0,
             bytes_out: 0,
             tries: 0,
+            retried: None,
+            fallback: Cell::new(None),
             detail: None,
             endpoint: None,
             status: None,
@@ -108,6 +115,11 @@ impl<'a> AccessRecord<'a> {
         Returned::new(&listener.request_ids, &self.request_id, listener.forwarding.response_via)
     }
 
+    /// The connection on which it came.
+    pub(crate) fn connection(&self) -> &'a Connection {
+        self.connection
+    }
+
     /// A random number; no secret.
     pub(crate) fn chance(&self) -> u64 {
         self.worker.clock.next_random()
@@ -129,6 +141,16 @@ impl<'a> AccessRecord<'a> {
         self.tries += 1;
         endpoint.metrics.requests.inc();
         self.endpoint = Some(Arc::clone(endpoint));
+    }
+
+    /// Notes that the request is tried again for `cause`.
+    pub(crate) fn retried(&mut self, cause: Cause) {
+        self.retried = Some(cause);
+    }
+
+    /// Notes that the route's fallback acts for `reason`.
+    pub(crate) fn fell_back(&self, reason: Reason) {
+        self.fallback.set(Some(reason));
     }
 
     /// Notes the status that the backend answered with, and when its answer came.
@@ -188,6 +210,12 @@ impl<'a> AccessRecord<'a> {
         line.millis(r#","duration_ms":"#, duration);
         line.millis_or_null(r#","first_byte_ms":"#, self.first_byte);
         line.number(r#","tries":"#, self.tries.into());
+        if let Some(cause) = self.retried {
+            line.plain(r#","retried_for":"#, &*cause.word());
+        }
+        if let Some(reason) = self.fallback.get() {
+            line.plain(r#","fallback":"#, reason.word());
+        }
     }
 }
 

@@ -2,9 +2,11 @@
 
 mod action;
 mod affinity;
+mod fallback;
 mod ip_rules;
 mod listener;
 mod maintenance;
+mod retries;
 mod route;
 mod split;
 mod transforms;
@@ -15,10 +17,11 @@ use std::{collections::HashMap, sync::Arc, time::Instant};
 use shared::{config::Config, protocol::Revision, routing, value::Name};
 
 pub(crate) use action::Action;
-#[cfg(test)]
 pub(crate) use affinity::Affinity;
+pub(crate) use fallback::{Fallback, Way};
 pub(crate) use ip_rules::{IpRules, Verdict};
 pub(crate) use listener::Listener;
+pub(crate) use retries::{Cause, Policy};
 pub(crate) use route::{Route, RouteLabels};
 pub(crate) use split::Split;
 pub(crate) use upstream::{Picked, Unavailable, Upstream};
@@ -80,7 +83,8 @@ impl Snapshot {
                     |labels| Arc::clone(labels),
                 );
                 let ip_rules = rules.remove(&Some(route.name.clone())).unwrap_or_default();
-                Route::compile(route, labels, ip_rules, &config.settings.server_header, &upstreams)
+                let server = &config.settings.server_header;
+                Route::compile(route, labels, ip_rules, server, &upstreams, live.metrics())
             })
             .collect();
         let mut listeners = Vec::new();

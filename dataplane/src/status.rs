@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde::Serialize;
 use shared::{
     protocol::Revision,
-    status::{BudgetStatus, EffectiveState, EndpointStatus, LoadStatus, UpstreamStatus},
+    status::{EffectiveState, EndpointStatus, LoadStatus, UpstreamStatus},
 };
 
 use crate::{
@@ -40,14 +40,9 @@ fn of_upstream(upstream: &Upstream, now: Instant) -> UpstreamStatus {
     UpstreamStatus {
         upstream: upstream.name().clone(),
         panic: endpoints.iter().any(|endpoint| endpoint.state == EffectiveState::Panic),
-        retry_budget: budget(upstream),
+        retry_budget: upstream.live().budget_status(now),
         endpoints,
     }
-}
-
-/// The retries that an upstream may still spend.
-pub(crate) fn budget(_upstream: &Upstream) -> BudgetStatus {
-    BudgetStatus::default()
 }
 
 /// One endpoint.

@@ -15,7 +15,7 @@ use crate::{
     access_log::{AccessLog, Lines},
     admission::Admission,
     clock::Clock,
-    engine::{Buffers, Deadlines, KEPT_SCRATCH, Pipes, Pool, Scratch},
+    engine::{Buffers, Deadlines, KEPT_SCRATCH, Pipes, Pool, Scratch, Upload},
     h2::{Arena, Links, Tasks},
     listener,
     metrics::Metrics,
@@ -80,6 +80,8 @@ impl Worker {
     pub(crate) fn give_back(&self, mut scratch: Box<Scratch>) {
         // The connection may have ended inside a head.
         scratch.request.forget();
+        // What was kept of a body goes with its request.
+        scratch.upload = Upload::default();
         let mut scratches = self.scratches.borrow_mut();
         if scratches.len() < KEPT_SCRATCH {
             scratches.push(scratch);
@@ -88,7 +90,7 @@ impl Worker {
 
     /// Looks at the snapshot that acts now. Without a clone: workers that count references to one snapshot slow each other
     /// down. `look` must not ask for the snapshot again.
-    pub(crate) fn with_snapshot<T>(&self, look: impl FnOnce(&Snapshot) -> T) -> T {
+    pub(crate) fn with_snapshot<T>(&self, look: impl FnOnce(&Arc<Snapshot>) -> T) -> T {
         look(self.snapshot.borrow_mut().load())
     }
 

@@ -12,6 +12,7 @@ mod ip_rule;
 mod listener;
 mod pool;
 mod proxy_protocol;
+mod retry_budget;
 mod route;
 mod settings;
 mod upstream;
@@ -27,10 +28,11 @@ pub use ip_rule::{IpRule, IpRuleAction};
 pub use listener::{EncodedSlashes, Listener, ListenerLimits, ListenerTimeouts, PathStyle};
 pub use pool::Pool;
 pub use proxy_protocol::{ProxyProtocol, ProxyProtocolMode, ProxyProtocolVersion};
+pub use retry_budget::RetryBudget;
 pub use route::{
-    Action, Cors, Forward, HeaderRules, Maintenance, PathMatch, PathRewrite, QueryRewrite, Redirect, RegexRewrite,
-    ReplacePrefix, Respond, ResponseHeaderRules, Rewrite, Route, RouteLimits, RouteMatch, RouteTimeouts,
-    SecurityHeaders, SplitBy, SplitTarget, SplitWhen, ValueMatch,
+    Action, Backoff, Cors, Fallback, Forward, HeaderRules, Maintenance, PathMatch, PathRewrite, QueryRewrite, Redirect,
+    RegexRewrite, ReplacePrefix, Respond, ResponseHeaderRules, Retries, Rewrite, Route, RouteLimits, RouteMatch,
+    RouteTimeouts, SecurityHeaders, SplitBy, SplitTarget, SplitWhen, ValueMatch,
 };
 pub use settings::{AccessLog, AccessLogFormat, RequestId, Settings};
 pub use upstream::{Backend, Upstream, UpstreamProtocol, Weight};

@@ -80,7 +80,7 @@ impl<'a> References<'a> {
                 .filter(|upstream| upstream.protocol == UpstreamProtocol::H2c)
                 .map(|upstream| &upstream.name)
                 .collect(),
-            used_upstreams: config.routes.iter().flat_map(|route| route.action.upstreams()).collect(),
+            used_upstreams: config.routes.iter().flat_map(|route| route.upstreams()).collect(),
         }
     }
 }

@@ -26,6 +26,7 @@ mod maintenance;
 mod operations;
 mod raw;
 mod refusals;
+mod retries;
 mod site;
 mod slow_peers;
 mod spellings;

@@ -9,9 +9,13 @@ use std::{
         atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
     },
     thread::JoinHandle,
+    time::Duration,
 };
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    net::sockopt::set_socket_linger,
+};
 
 /// What a [`FastOrigin`] does beside answering 200.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +24,10 @@ pub struct Habits {
     pub fields: String,
     /// Closes a connection that served a request and seems idle, one time in so many looks at its sockets; 0 never. A request may just be on its way.
     pub closes_one_in: u32,
+    /// Resets the connection instead of answering one request in so many; 0 never.
+    pub resets_one_in: u32,
+    /// Answers with this status; 200 unless said otherwise.
+    pub status: Option<u16>,
 }
 
 /// An HTTP/1.1 server that ends, with all its connections, when this value is dropped.
@@ -111,14 +119,19 @@ struct Connection {
     input: Vec<u8>,
     has_served: bool,
     is_open: bool,
+    /// Whether it does not answer the next request.
+    resets: bool,
 }
 
 impl Server {
     fn run(mut self) {
-        let response = format!("HTTP/1.1 200 OK\r\n{}Content-Length: 2\r\n\r\nok", self.habits.fields);
+        let (status, fields) = (self.habits.status.unwrap_or(200), &self.habits.fields);
+        let response = format!("HTTP/1.1 {status} OK\r\n{fields}Content-Length: 2\r\n\r\nok");
         while !self.shared.ended.load(SeqCst) {
             let (listener_is_ready, ready) = self.look();
             for index in ready {
+                let resets = self.habits.resets_one_in;
+                self.connections[index].resets = resets > 0 && self.next_random().is_multiple_of(resets);
                 self.connections[index].serve(&self.shared, response.as_bytes());
             }
             if listener_is_ready {
@@ -157,7 +170,13 @@ impl Server {
         if stream.set_nonblocking(true).is_err() || stream.set_nodelay(true).is_err() {
             return;
         }
-        self.connections.push(Connection { stream, input: Vec::new(), has_served: false, is_open: true });
+        self.connections.push(Connection {
+            stream,
+            input: Vec::new(),
+            has_served: false,
+            is_open: true,
+            resets: false,
+        });
         self.shared.accepted.fetch_add(1, SeqCst);
         self.shared.open.store(self.connections.len() as u32, SeqCst);
         self.shared.most_open.fetch_max(self.connections.len() as u32, SeqCst);
@@ -198,6 +217,11 @@ impl Connection {
             self.input.drain(..length);
             shared.requests.fetch_add(1, SeqCst);
             self.has_served = true;
+            if std::mem::take(&mut self.resets) {
+                let _ = set_socket_linger(&self.stream, Some(Duration::ZERO));
+                self.is_open = false;
+                return;
+            }
             if self.stream.write_all(response).is_err() {
                 self.is_open = false;
                 return;

@@ -80,7 +80,7 @@ impl Collection for Upstream {
     }
 
     fn users(config: &Config, name: &str) -> Vec<Key> {
-        routes_where(config, |route| route.action.upstreams().any(|upstream| upstream.as_str() == name))
+        routes_where(config, |route| route.upstreams().any(|upstream| upstream.as_str() == name))
     }
 }
 

@@ -135,7 +135,7 @@ impl Reporter {
         now: Instant,
     ) -> (Option<UpstreamChange>, bool) {
         let told = self.told.entry(upstream.name().clone()).or_default();
-        let retry_budget = status::budget(upstream);
+        let retry_budget = upstream.live().budget_status(now);
         let budget = Some(hash(&retry_budget));
         let mut is_changed = std::mem::replace(&mut told.budget, budget) != budget;
         let mut change =

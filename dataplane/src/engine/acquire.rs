@@ -1,8 +1,13 @@
 //! How a request comes by a connection to its endpoint when the pool has none: a new one, or at the cap whatever is free next.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use super::{capacity::Grant, client::Client, connect::connect, exchange::Terms, stream::Upstream};
+use tokio::time::timeout;
+
+use super::{capacity::Grant, client::Client, connect::connect, stream::Upstream, terms::Terms};
 use crate::{error::Reason, live::EndpointLive, worker::Worker};
 
 /// The header of the PROXY protocol that a connection begins with.
@@ -18,23 +23,53 @@ pub(crate) struct Wanted<'a> {
     pub(crate) greeting: Option<&'a Greeting>,
 }
 
-/// Has a connection to `endpoint` that is not idle now. Waiting at the endpoint's cap and connecting may take `limit` each.
+/// How long getting a connection may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// Waiting at the endpoint's cap, and connecting.
+    pub(crate) each: Duration,
+    /// When both must be over, and what is wrong if they are not.
+    pub(crate) until: Option<(Instant, Reason)>,
+}
+
+impl Patience {
+    /// How long what begins now may take.
+    ///
+    /// # Errors
+    /// Nothing may begin any more.
+    pub(crate) fn left(&self) -> Result<Duration, Reason> {
+        let Some((until, reason)) = self.until else { return Ok(self.each) };
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() { Err(reason) } else { Ok(self.each.min(left)) }
+    }
+
+    /// What is wrong with what took too long by itself or for all of it: `reason` if it was the former.
+    pub(crate) fn blamed(&self, reason: Reason) -> Reason {
+        match self.until {
+            Some((until, all)) if Instant::now() >= until => all,
+            _ => reason,
+        }
+    }
+}
+
+/// Has a connection to `endpoint` that is not idle now.
 ///
 /// A client that goes away meanwhile ends the attempt. Dropping the future does, too.
 ///
 /// # Errors
-/// [`Reason::ConnectFailed`], [`Reason::ConnectTimeout`], [`Reason::ConnectionsExhausted`], [`Reason::ClientGone`].
+/// [`Reason::ConnectFailed`], [`Reason::ConnectTimeout`], [`Reason::ConnectionsExhausted`], [`Reason::ClientGone`], and that of
+/// `patience`.
 pub(crate) async fn acquire(
     worker: &Worker,
     endpoint: &Arc<EndpointLive>,
     client: &mut Client,
-    terms: &Terms<'_>,
+    terms: &Terms,
     wanted: Wanted<'_>,
-    limit: Duration,
+    patience: Patience,
 ) -> Result<Upstream, Reason> {
     tokio::select! {
         biased;
-        obtained = obtain(worker, endpoint, wanted, limit) => obtained,
+        obtained = obtain(worker, endpoint, wanted, patience) => obtained,
         () = client.gone(&worker.buffers, terms) => Err(Reason::ClientGone),
     }
 }
@@ -44,7 +79,7 @@ pub(crate) async fn obtain(
     worker: &Worker,
     endpoint: &Arc<EndpointLive>,
     wanted: Wanted<'_>,
-    limit: Duration,
+    patience: Patience,
 ) -> Result<Upstream, Reason> {
     let capacity = &endpoint.capacity;
     let permit = match capacity.try_open() {
@@ -53,7 +88,7 @@ pub(crate) async fn obtain(
             endpoint.metrics.cap_waits.inc();
             // What falls idle is most likely another client's, where connections are somebody's.
             let bell = (!wanted.is_fresh && wanted.greeting.is_none()).then(|| worker.pool.bell());
-            match tokio::time::timeout(limit, capacity.wait(bell)).await {
+            match timeout(patience.left()?, capacity.wait(bell)).await {
                 Ok(Grant::Open(permit)) => permit,
                 // It was greeted before the upstream's setting changed.
                 Ok(Grant::Use(upstream)) if upstream.greeting.is_some() => upstream.permit,
@@ -63,12 +98,20 @@ pub(crate) async fn obtain(
                 }
                 Err(_) => {
                     endpoint.metrics.cap_timeouts.inc();
-                    return Err(Reason::ConnectionsExhausted);
+                    // A try whose own time is over has failed for want of a connection all the same.
+                    return Err(match patience.blamed(Reason::ConnectionsExhausted) {
+                        Reason::TotalTimeout => Reason::TotalTimeout,
+                        _ => Reason::ConnectionsExhausted,
+                    });
                 }
             }
         }
     };
-    let upstream = connect(&endpoint.address, wanted.greeting, permit, limit).await?;
+    let connected = connect(&endpoint.address, wanted.greeting, permit, patience.left()?).await;
+    let upstream = connected.map_err(|reason| match reason {
+        Reason::ConnectTimeout => patience.blamed(reason),
+        reason => reason,
+    })?;
     endpoint.metrics.connections.inc();
     Ok(upstream)
 }

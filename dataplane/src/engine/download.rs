@@ -106,7 +106,7 @@ impl Default for Download {
 
 impl Download {
     /// What comes next. After [`Step::Head`] the caller either [`begin`](Self::begin)s the response or
-    /// [`pass_interim`](Self::pass_interim)s or [`skip_interim`](Self::skip_interim)s.
+    /// [`pass_interim`](Self::pass_interim)s or [`skip_head`](Self::skip_head)s it.
     ///
     /// # Errors
     /// The head or the framing of the body is broken.
@@ -170,8 +170,8 @@ impl Download {
         self.pass_head(head, b"");
     }
 
-    /// Leaves out the interim response whose head is complete.
-    pub(crate) fn skip_interim(&mut self, head: &ResponseHead) {
+    /// Leaves out the head that is complete.
+    pub(crate) fn skip_head(&mut self, head: &ResponseHead) {
         self.start += head.len as usize;
     }
 

@@ -9,20 +9,28 @@ use std::{
     time::Instant,
 };
 
-use http1::{Asked, ChunkLimits, Fault, RequestBody, ResponseBody, ResponseHead, Version};
+use http1::{Fault, ResponseBody, ResponseHead, Version};
 use tokio::io::AsyncWrite;
 
 use super::{
     buffers::SMALL,
     client::Client,
     download::{self, Download},
-    pace::{Pace, Standing, Timeouts, Waits},
+    pace::{Pace, Standing, Waits},
     response_head,
+    scratch::Scratch,
     splice::{self, Moved, Side, Splice},
     stream::Upstream,
+    terms::Terms,
     upload::{self, Upload},
 };
-use crate::{attempt::Attempt, error::Reason, header_rules::Edits, request_id::Returned, worker::Worker};
+use crate::{
+    error::Reason,
+    retry_after,
+    snapshot::Cause,
+    tries::{Sent, Tries},
+    worker::Worker,
+};
 
 /// The most interim responses before the final one: each keeps the request from its time-out.
 const MAX_INTERIM: u8 = 32;
@@ -47,9 +55,9 @@ pub(crate) struct Exchange<'a> {
     was_reset: bool,
     /// Lines for the response's head.
     appended: &'a mut Vec<u8>,
-    terms: &'a Terms<'a>,
+    terms: &'a Terms,
     /// Judged by the response's head.
-    attempt: &'a mut Attempt,
+    tries: &'a mut Tries,
     /// How many interim responses came.
     interim: u8,
     /// What exactly was wrong, when one side broke its framing.
@@ -67,30 +75,6 @@ pub(crate) struct Exchange<'a> {
     overdue: Reason,
 }
 
-/// What holds for a request besides its bytes.
-pub(crate) struct Terms<'a> {
-    /// How its body is framed.
-    pub(crate) body: RequestBody,
-    /// What of it decides how the response is read.
-    pub(crate) asked: Asked,
-    /// Whether the client waits for 100 before it sends its body.
-    pub(crate) expects_continue: bool,
-    /// Whether the client's connection is to be kept after this request.
-    pub(crate) keeps: bool,
-    /// Bytes that its body may have.
-    pub(crate) body_limit: u64,
-    /// What becomes of the response's header fields.
-    pub(crate) response_headers: Option<&'a Edits>,
-    /// Whether an error of the backend is replaced.
-    pub(crate) replaces_errors: bool,
-    /// What the response gets of ours.
-    pub(crate) returned: &'a Returned,
-    /// How long its parts may take.
-    pub(crate) timeouts: &'a Timeouts,
-    /// When it must be over.
-    pub(crate) total: Option<Instant>,
-}
-
 /// How an exchange ended.
 pub(crate) struct Ended {
     /// The status that the client was told, and when its head was read, once a response began.
@@ -105,18 +89,18 @@ pub(crate) struct Ended {
     pub(crate) keeps_client: bool,
     /// Whether nothing of the request is left to read.
     pub(crate) was_read: bool,
-    /// Whether the backend's connection can take another request.
+    /// Whether there was a response that is not passed on, for the request is tried again.
+    pub(crate) is_tried_again: bool,
+    /// Whether the backend's connection can take another request, behind a response that is tried again once that is read.
     pub(crate) keeps_upstream: bool,
     /// Whether nothing was sent to the backend and nothing came from it.
     pub(crate) is_untouched: bool,
     /// Whether both sides switched to another protocol.
     pub(crate) is_upgraded: bool,
-    /// What the backend sent behind the head of an upgrade.
+    /// What the backend sent behind the head of an upgrade, or of a response that is not passed on.
     pub(crate) rest: Vec<u8>,
-    /// Whether the backend may have seen any of the request.
-    pub(crate) was_sent: bool,
-    /// Whether the client's body was read from, so that the request cannot be sent again.
-    pub(crate) body_was_read: bool,
+    /// How far the request got.
+    pub(crate) sent: Sent,
     /// Whether any byte of a response came.
     pub(crate) response_began: bool,
     /// Bytes of the request's body.
@@ -128,6 +112,7 @@ pub(crate) struct Ended {
 enum Stop {
     Complete,
     Upgraded,
+    TriedAgain,
     /// The client is to get another response; whether all of this one was read.
     Replaced {
         is_whole: bool,
@@ -140,27 +125,22 @@ type Progress = Result<(bool, Waits), Stop>;
 
 impl<'a> Exchange<'a> {
     /// An exchange that has not begun.
-    #[expect(clippy::too_many_arguments, reason = "what a request has in hand; none of it belongs to another")]
     pub(crate) fn new(
         worker: &'a Worker,
         client: &'a mut Client,
         upstream: &'a mut Upstream,
-        attempt: &'a mut Attempt,
-        head: &'a [u8],
-        terms: &'a Terms<'a>,
-        response: &'a mut ResponseHead,
-        appended: &'a mut Vec<u8>,
-        upload: &'a mut Upload,
-        download: &'a mut Download,
+        tries: &'a mut Tries,
+        terms: &'a Terms,
+        scratch: &'a mut Scratch,
     ) -> Self {
+        let Scratch { response, out: head, appended, upload, download, .. } = scratch;
         response.forget();
-        let limits = ChunkLimits { body_bytes: terms.body_limit, ..ChunkLimits::default() };
-        *upload = Upload::new(terms.body, limits);
         Self {
             worker,
             client,
             upstream,
-            attempt,
+            pace: Pace::new(&terms.timeouts, terms.total, tries.until(), worker.clock.recent()),
+            tries,
             head,
             head_written: 0,
             upload,
@@ -173,7 +153,6 @@ impl<'a> Exchange<'a> {
             terms,
             client_keeps: terms.keeps,
             expects_continue: terms.expects_continue,
-            pace: Pace::new(terms.timeouts, terms.total, worker.clock.recent()),
             overdue: Reason::UpstreamTimeout,
             interim: 0,
             detail: None,
@@ -188,13 +167,14 @@ impl<'a> Exchange<'a> {
         self.client.deadline.disarm();
         let ended = self.ended(stop);
         // Whoever has this memory next must find no buffer in it.
-        (*self.upload, *self.download) = Default::default();
+        *self.download = Download::default();
         ended
     }
 
     fn ended(&self, stop: Stop) -> Ended {
         let is_upgraded = matches!(stop, Stop::Upgraded);
         let is_complete = matches!(stop, Stop::Complete);
+        let is_tried_again = matches!(stop, Stop::TriedAgain);
         let is_replaced = matches!(stop, Stop::Replaced { .. });
         let is_whole = is_complete || matches!(stop, Stop::Replaced { is_whole: true });
         let uploaded = self.is_uploaded();
@@ -206,22 +186,28 @@ impl<'a> Exchange<'a> {
             failure: match stop {
                 Stop::Failed(reason) => Some(reason),
                 Stop::Replaced { .. } => Some(Reason::BackendError),
-                Stop::Complete | Stop::Upgraded => None,
+                Stop::Complete | Stop::Upgraded | Stop::TriedAgain => None,
             },
             is_inside_interim: !self.download.is_answered() && self.download.has_waiting(),
             detail: self.detail,
             keeps_client: is_complete && uploaded && self.client_keeps && !self.client.is_over(),
             was_read: uploaded,
-            keeps_upstream: is_whole && uploaded && self.response.keep_alive && self.download.rest().is_empty(),
+            is_tried_again,
+            keeps_upstream: uploaded
+                && self.response.keep_alive
+                && (is_tried_again || (is_whole && self.download.rest().is_empty())),
             is_untouched: self.head_written == 0 && !self.download.has_begun(),
-            rest: if is_upgraded { self.download.rest().to_vec() } else { Vec::new() },
+            rest: if is_upgraded || is_tried_again { self.download.rest().to_vec() } else { Vec::new() },
             is_upgraded,
-            was_sent: self.head_written > 0,
-            body_was_read: self.upload.is_consumed(),
+            sent: self.sent(),
             response_began: self.download.has_begun(),
             bytes_in: self.upload.moved(),
             bytes_out: if is_replaced { 0 } else { self.download.moved() },
         }
+    }
+
+    fn sent(&self) -> Sent {
+        Sent { any: self.head_written > 0, is_whole: self.upload.is_whole() }
     }
 
     /// Whether nothing of the request is left to read or to write.
@@ -299,13 +285,13 @@ impl<'a> Exchange<'a> {
             }
             let step = self.upload.step(self.client.input.bytes());
             match step.map_err(|fault| self.broken(Reason::of_request(fault), fault))? {
-                upload::Step::Write(range) => {
-                    let bytes = &self.client.input.bytes()[range];
+                step @ (upload::Step::Write(_) | upload::Step::WriteAgain) => {
+                    let bytes = match step {
+                        upload::Step::Write(range) => &self.client.input.bytes()[range],
+                        _ => self.upload.again(),
+                    };
                     match Pin::new(&mut self.upstream.stream).poll_write(context, bytes) {
-                        Poll::Ready(Ok(count)) => {
-                            let used = self.upload.written(count);
-                            self.client.input.consume(used);
-                        }
+                        Poll::Ready(Ok(count)) => self.body_written(count),
                         Poll::Ready(Err(error)) => return self.upstream_takes_no_more(&error),
                         Poll::Pending => return Ok((moved, Waits::Upstream)),
                     }
@@ -355,6 +341,7 @@ impl<'a> Exchange<'a> {
         let head = &self.head[self.head_written..];
         let body = match step {
             upload::Step::Write(range) => &self.client.input.bytes()[range],
+            upload::Step::WriteAgain => self.upload.again(),
             _ => &[],
         };
         let stream = Pin::new(&mut self.upstream.stream);
@@ -368,11 +355,15 @@ impl<'a> Exchange<'a> {
             let of_head = count.min(head.len());
             self.head_written += of_head;
             if count > of_head {
-                let used = self.upload.written(count - of_head);
-                self.client.input.consume(used);
+                self.body_written(count - of_head);
             }
             Ok(())
         }))
+    }
+
+    fn body_written(&mut self, count: usize) {
+        let used = self.upload.written(count, self.client.input.bytes());
+        self.client.input.consume(used);
     }
 
     /// The backend does not take the rest of the request. It may have answered all the same.
@@ -474,7 +465,7 @@ impl<'a> Exchange<'a> {
             if self.client.version == Version::Http11 {
                 self.download.pass_interim(self.response);
             } else {
-                self.download.skip_interim(self.response);
+                self.download.skip_head(self.response);
             }
             return Ok(());
         }
@@ -483,13 +474,21 @@ impl<'a> Exchange<'a> {
         // A request that is still coming may never end: what follows it on the connection could not be told from it.
         self.client_keeps &= (is_http11 || is_delimited) && self.is_uploaded() && !self.client.stop.is_set();
         let now = self.worker.clock.now();
+        self.tries.answered(self.response.status, now);
+        let bytes = self.download.head(self.response.len);
+        let retry_after = || retry_after::of_fields(&self.response.fields, bytes);
+        let cause = Cause::Status(self.response.status);
+        if self.tries.retries_answer(self.worker, self.terms, cause, retry_after, self.sent()) {
+            self.download.skip_head(self.response);
+            return Err(Stop::TriedAgain);
+        }
+        self.upload.settle();
         self.answered_at = Some(now);
-        self.attempt.answered(self.response.status, now);
         if self.terms.replaces_errors && self.response.status >= 500 {
             return Err(self.drain(context));
         }
         self.appended.clear();
-        if let Some(edits) = self.terms.response_headers
+        if let Some(edits) = &self.terms.response_headers
             && self.response.status != 101
         {
             let bytes = self.download.head(self.response.len);

@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use http1::RequestBody;
 use tokio::io::Interest;
 
-use super::{buffers::Buffers, client::Client, exchange::Terms};
+use super::{buffers::Buffers, client::Client, terms::Terms};
 
 /// How often a connection is looked at from which nothing can be read.
 const LOOK: Duration = Duration::from_millis(100);
@@ -20,7 +20,7 @@ impl Client {
     ///
     /// A reset counts at once. The end of what it sends counts at once if the body of its request is not whole; else it
     /// may be a half-close, and counts after the grace.
-    pub(crate) async fn gone(&mut self, buffers: &Buffers, terms: &Terms<'_>) {
+    pub(crate) async fn gone(&mut self, buffers: &Buffers, terms: &Terms) {
         if !self.has_ended && !self.reads_ahead(buffers).await {
             return;
         }

@@ -77,6 +77,8 @@ pub(crate) struct Standing {
 pub(crate) struct Pace<'a> {
     timeouts: &'a Timeouts,
     total: Option<Instant>,
+    /// When there must be a response head, if the client is never waited for.
+    try_until: Option<Instant>,
     /// When the request's body last moved.
     up: Instant,
     /// When anything last moved.
@@ -88,9 +90,15 @@ pub(crate) struct Pace<'a> {
 }
 
 impl<'a> Pace<'a> {
-    /// The clock of an exchange that begins `now`, of a request that must be over at `total`.
-    pub(crate) fn new(timeouts: &'a Timeouts, total: Option<Instant>, now: Instant) -> Self {
-        Self { timeouts, total, up: now, moved: now, waits_since: None, waited: Duration::ZERO }
+    /// The clock of an exchange that begins `now`, of a request that must be over at `total` and have a response head at
+    /// `try_until`.
+    pub(crate) fn new(
+        timeouts: &'a Timeouts,
+        total: Option<Instant>,
+        try_until: Option<Instant>,
+        now: Instant,
+    ) -> Self {
+        Self { timeouts, total, try_until, up: now, moved: now, waits_since: None, waited: Duration::ZERO }
     }
 
     /// Notes that something moved, and whether that was the request's body; then it stood as `standing` says.
@@ -128,12 +136,17 @@ impl<'a> Pace<'a> {
             let due = self.up + body_idle.duration();
             (self.rate_due(since, standing.received).map_or(due, |rate| rate.min(due)), Reason::RequestTimeout)
         } else {
-            (self.moved + first_byte.duration(), Reason::UpstreamTimeout)
+            (self.head_due(self.moved + first_byte.duration()), Reason::UpstreamTimeout)
         };
         match self.total {
             Some(total) if total < due.0 => (total, Reason::TotalTimeout),
             _ => due,
         }
+    }
+
+    /// When the response head is due, at `due` at the latest. The time in which the client was waited for is none of the try's.
+    fn head_due(&self, due: Instant) -> Instant {
+        self.try_until.map_or(due, |until| due.min(until + self.waited))
     }
 
     /// When the client, waited for since `since`, falls below the least rate: it is granted a while, and as long as what it sent
@@ -194,7 +207,7 @@ mod tests {
             (Standing { upload: Waits::Client, ..answered }, 40, Reason::RequestTimeout),
         ] {
             let start = Instant::now();
-            let mut pace = Pace::new(&TIMEOUTS, None, start);
+            let mut pace = Pace::new(&TIMEOUTS, None, None, start);
             pace.moved(start, true, &standing);
             assert_eq!(pace.due(&standing), (start + seconds(after), reason), "{standing:?}");
         }
@@ -204,16 +217,29 @@ mod tests {
     fn the_total_comes_first_if_it_is_sooner() {
         let start = Instant::now();
         for (total, expected) in [(10, (10, Reason::TotalTimeout)), (50, (30, Reason::UpstreamTimeout))] {
-            let mut pace = Pace::new(&TIMEOUTS, Some(start + seconds(total)), start);
+            let mut pace = Pace::new(&TIMEOUTS, Some(start + seconds(total)), None, start);
             pace.moved(start, true, &WAITS_FOR_HEAD);
             assert_eq!(pace.due(&WAITS_FOR_HEAD), (start + seconds(expected.0), expected.1));
         }
     }
 
     #[test]
+    fn a_try_has_its_time_for_the_head_and_the_client_takes_none_of_it() {
+        let start = Instant::now();
+        let mut pace = Pace::new(&TIMEOUTS, None, Some(start + seconds(2)), start);
+        pace.moved(start, true, &WAITS_FOR_BODY);
+        assert_eq!(pace.due(&WAITS_FOR_BODY), (start + seconds(5), Reason::RequestTimeout));
+        pace.moved(start + seconds(4), true, &WAITS_FOR_HEAD);
+        assert_eq!(pace.due(&WAITS_FOR_HEAD), (start + seconds(6), Reason::UpstreamTimeout));
+        let answered = Standing { is_answered: true, ..WAITS_FOR_HEAD };
+        pace.moved(start + seconds(5), false, &answered);
+        assert_eq!(pace.due(&answered), (start + seconds(45), Reason::UpstreamTimeout));
+    }
+
+    #[test]
     fn only_time_in_which_the_client_is_waited_for_counts_against_its_rate() {
         let start = Instant::now();
-        let mut pace = Pace::new(&TIMEOUTS, None, start);
+        let mut pace = Pace::new(&TIMEOUTS, None, None, start);
         pace.moved(start, true, &WAITS_FOR_BODY);
         // 4 s for the client, then the backend takes nothing for 20 s, then the client is waited for again.
         let blocked = Standing { upload: Waits::Upstream, received: 300, ..WAITS_FOR_BODY };
@@ -227,7 +253,7 @@ mod tests {
     #[test]
     fn the_body_is_waited_for_from_when_the_client_may_send_it() {
         let start = Instant::now();
-        let mut pace = Pace::new(&TIMEOUTS, None, start);
+        let mut pace = Pace::new(&TIMEOUTS, None, None, start);
         pace.moved(start, true, &Standing { expects_continue: true, ..WAITS_FOR_BODY });
         // 100 came, long after the client would have been called idle.
         let now = start + seconds(100);
@@ -239,7 +265,7 @@ mod tests {
     #[test]
     fn a_trickle_is_overdue_though_it_never_stops() {
         let start = Instant::now();
-        let mut pace = Pace::new(&TIMEOUTS, None, start);
+        let mut pace = Pace::new(&TIMEOUTS, None, None, start);
         let mut now = start;
         for received in 0.. {
             let standing = Standing { received, ..WAITS_FOR_BODY };

@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use http1::{ChunkLimits, ChunkedDecoder, Fault, LengthDecoder, Part, RequestBody, write};
 
+use super::replay::Replay;
+
 /// What of the request's body is still to come, and what of it waits to be written.
 #[derive(Default)]
 pub(crate) struct Upload {
@@ -16,8 +18,10 @@ pub(crate) struct Upload {
     tail: Option<Box<Tail>>,
     /// Bytes of the body, without framing, that were read.
     moved: u64,
-    /// Whether any of the input was used up, so that the request cannot be sent again.
-    consumed: bool,
+    /// What was written, in case that the request is sent again.
+    replay: Replay,
+    /// How much of that was written to the backend that the request is sent to now.
+    replayed: usize,
     stopped: bool,
 }
 
@@ -37,6 +41,8 @@ enum Framing {
 
 /// What to do next for an upload.
 pub(crate) enum Step {
+    /// Write what [`Upload::again`] gives, which an earlier backend got.
+    WriteAgain,
     /// Write this stretch of the input.
     Write(Range<usize>),
     /// Write these bytes, which are not in the input.
@@ -48,14 +54,40 @@ pub(crate) enum Step {
 }
 
 impl Upload {
-    /// The upload of a body that is framed like `body`.
-    pub(crate) fn new(body: RequestBody, limits: ChunkLimits) -> Self {
+    /// The upload of a body that is framed like `body`; what is written is kept in `replay`.
+    pub(crate) fn new(body: RequestBody, limits: ChunkLimits, replay: Replay) -> Self {
         let framing = match body {
             RequestBody::None | RequestBody::Length(0) => Framing::Ended,
             RequestBody::Length(length) => Framing::Length(LengthDecoder::new(length)),
             RequestBody::Chunked => Framing::Chunked(Box::new(ChunkedDecoder::new(limits))),
         };
-        Self { framing, ..Self::default() }
+        Self { framing, replay, ..Self::default() }
+    }
+
+    /// Starts over on another connection; only while [`is_whole`](Self::is_whole).
+    pub(crate) fn rewind(&mut self) {
+        (self.replayed, self.stopped) = (0, false);
+        if let Some(tail) = &mut self.tail {
+            tail.written = 0;
+        }
+    }
+
+    /// Whether all that was written can be written again.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.replay.is_whole()
+    }
+
+    /// The request is not sent again: nothing is kept any more.
+    pub(crate) fn settle(&mut self) {
+        if self.again().is_empty() {
+            self.replay.lose();
+            self.replayed = 0;
+        }
+    }
+
+    /// What an earlier backend got and this one is to get.
+    pub(crate) fn again(&self) -> &[u8] {
+        &self.replay.bytes()[self.replayed..]
     }
 
     /// What comes next, given all of the input.
@@ -65,6 +97,9 @@ impl Upload {
     pub(crate) fn step(&mut self, input: &[u8]) -> Result<Step, Fault> {
         if self.stopped {
             return Ok(Step::Done);
+        }
+        if !self.again().is_empty() {
+            return Ok(Step::WriteAgain);
         }
         if self.pending.is_empty() {
             self.scan(input)?;
@@ -111,8 +146,15 @@ impl Upload {
         Ok(())
     }
 
-    /// `count` bytes of the stretch were written. Answers how many bytes of the input are of no more use.
-    pub(crate) fn written(&mut self, count: usize) -> usize {
+    /// `count` bytes of what was to be written of `input`, or again, were written. Answers how many bytes of the input are of no
+    /// more use.
+    pub(crate) fn written(&mut self, count: usize, input: &[u8]) -> usize {
+        if !self.again().is_empty() {
+            self.replayed += count;
+            return 0;
+        }
+        self.replay.keep(&input[self.pending.start..self.pending.start + count]);
+        self.replayed = self.replay.bytes().len();
         self.pending.start += count;
         self.used()
     }
@@ -122,7 +164,6 @@ impl Upload {
         let used = if self.pending.is_empty() { self.scanned } else { self.pending.start };
         self.pending = self.pending.start.saturating_sub(used)..self.pending.end.saturating_sub(used);
         self.scanned -= used;
-        self.consumed |= used > 0;
         used
     }
 
@@ -139,7 +180,9 @@ impl Upload {
     /// How much of the body may be moved from socket to socket, once all that was read of it is written.
     pub(crate) fn spliceable(&self) -> u64 {
         match &self.framing {
-            Framing::Length(decoder) if self.pending.is_empty() && self.scanned == 0 && !self.stopped => {
+            Framing::Length(decoder)
+                if self.pending.is_empty() && self.scanned == 0 && self.again().is_empty() && !self.stopped =>
+            {
                 decoder.remaining()
             }
             _ => 0,
@@ -150,15 +193,11 @@ impl Upload {
     pub(crate) fn spliced(&mut self, count: usize) {
         let Framing::Length(decoder) = &mut self.framing else { return };
         self.moved += decoder.take(count) as u64;
-        self.consumed = true;
+        self.replay.lose();
+        self.replayed = 0;
         if decoder.is_done() {
             self.framing = Framing::Ended;
         }
-    }
-
-    /// Whether any of the body was used up, so that it cannot be sent again.
-    pub(crate) fn is_consumed(&self) -> bool {
-        self.consumed
     }
 
     /// What of the trailers waits.
@@ -185,17 +224,21 @@ impl Upload {
 
     /// Whether the whole body was read and written.
     pub(crate) fn is_complete(&self) -> bool {
-        matches!(self.framing, Framing::Ended) && self.pending.is_empty() && self.tail().is_empty() && !self.stopped
+        matches!(self.framing, Framing::Ended)
+            && self.pending.is_empty()
+            && self.again().is_empty()
+            && self.tail().is_empty()
+            && !self.stopped
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::replay::ReplayMemory, *};
 
     /// Feeds `pieces` and writes at most `most` bytes at a time; what was written, and what was left in the input.
     fn uploaded(body: RequestBody, pieces: &[&str], most: usize) -> Result<(String, String), Fault> {
-        let mut upload = Upload::new(body, ChunkLimits::default());
+        let mut upload = Upload::new(body, ChunkLimits::default(), Replay::new(None));
         let (mut input, mut written) = (Vec::new(), Vec::new());
         let mut pieces = pieces.iter();
         loop {
@@ -203,8 +246,10 @@ mod tests {
                 Step::Write(range) => {
                     let count = range.len().min(most);
                     written.extend_from_slice(&input[range.start..range.start + count]);
-                    input.drain(..upload.written(count));
+                    let used = upload.written(count, &input);
+                    input.drain(..used);
                 }
+                Step::WriteAgain => panic!("nothing was sent before"),
                 Step::WriteTail => {
                     let tail = upload.tail().to_vec();
                     written.extend_from_slice(&tail);
@@ -243,6 +288,56 @@ mod tests {
     fn trailers_are_passed_on_and_forbidden_ones_are_not() {
         let body = "1\r\na\r\n0\r\nX-Sum: 1\r\nCookie: c\r\n\r\n";
         assert_eq!(uploaded(RequestBody::Chunked, &[body], 100).unwrap().0, "1\r\na\r\n0\r\nX-Sum: 1\r\n\r\n");
+    }
+
+    #[test]
+    fn a_body_is_sent_again_from_its_start_wherever_it_broke_off() {
+        let (body, sent) =
+            ("3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nX-Sum: 1\r\n\r\n", "3\r\nabc\r\n2\r\nde\r\n0\r\nX-Sum: 1\r\n\r\n");
+        for (body, framing, sent) in
+            [(body, RequestBody::Chunked, sent), ("abcdefgh", RequestBody::Length(8), "abcdefgh")]
+        {
+            for breaks_at in 0..=sent.len() {
+                let memory = ReplayMemory::default();
+                let mut upload = Upload::new(framing, ChunkLimits::default(), Replay::new(Some(memory.reserve())));
+                let (mut input, mut written) = (Vec::new(), Vec::new());
+                let mut pieces = body.as_bytes().chunks(3);
+                let mut has_broken = false;
+                loop {
+                    if written.len() >= breaks_at && !std::mem::replace(&mut has_broken, true) {
+                        upload.stop();
+                        assert!(upload.is_whole());
+                        upload.rewind();
+                        written.clear();
+                    }
+                    match upload.step(&input).unwrap() {
+                        Step::Write(range) => {
+                            written.push(input[range.start]);
+                            let used = upload.written(1, &input);
+                            input.drain(..used);
+                        }
+                        Step::WriteAgain => {
+                            written.push(upload.again()[0]);
+                            assert_eq!(upload.written(1, &input), 0);
+                        }
+                        Step::WriteTail => {
+                            written.push(upload.tail()[0]);
+                            upload.tail_written(1);
+                        }
+                        Step::Read => {
+                            input.drain(..upload.used());
+                            input.extend_from_slice(pieces.next().expect("the body ends"));
+                        }
+                        Step::Done if !has_broken => unreachable!("it breaks before"),
+                        Step::Done => break,
+                    }
+                }
+                assert_eq!(String::from_utf8(written).unwrap(), sent, "broken at {breaks_at}");
+                assert!(upload.is_complete());
+                upload.settle();
+                assert_eq!(memory.0.get(), 0);
+            }
+        }
     }
 
     #[test]

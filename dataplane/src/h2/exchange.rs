@@ -16,6 +16,9 @@ use super::{
 use crate::{
     engine::{Standing, Terms, Upstream, Waits},
     error::Reason,
+    retry_after,
+    snapshot::Cause,
+    tries::Tries,
     worker::Worker,
 };
 
@@ -26,14 +29,17 @@ pub(super) struct Exchange<'a, 'b> {
     pub(super) upload: &'a mut Upload<'b>,
     pub(super) client: &'a mut Downstream,
     pub(super) response: &'a mut ResponseHead,
-    pub(super) terms: &'a Terms<'a>,
+    pub(super) tries: &'a mut Tries,
+    pub(super) terms: &'a Terms,
 }
 
 /// How an exchange ended.
 pub(super) struct Ended {
     /// What went wrong.
     pub(super) failure: Option<Reason>,
-    /// Whether the backend's connection can take another request.
+    /// Whether there was a response that is not passed on, for the request is tried again; then what was read behind its head.
+    pub(super) tried_again: Option<Vec<u8>>,
+    /// Whether the backend's connection can take another request, behind a response that is tried again once that is read.
     pub(super) keeps_upstream: bool,
     /// Whether any byte of a response came.
     pub(super) response_began: bool,
@@ -41,21 +47,35 @@ pub(super) struct Ended {
     pub(super) bytes_out: u64,
 }
 
+/// Why there is nothing more to move, though the response is not over.
+enum Stop {
+    TriedAgain,
+    Failed(Reason),
+}
+
+impl From<Reason> for Stop {
+    fn from(reason: Reason) -> Self {
+        Self::Failed(reason)
+    }
+}
+
 impl Exchange<'_, '_> {
     /// Carries the request out; `on_head` is called when the response has begun.
     pub(super) async fn run(mut self, mut on_head: impl FnMut(u16)) -> Ended {
         let mut reader = ResponseReader::new(self.terms.expects_continue);
-        let mut pacer = Pacer::new(self.worker, self.terms);
+        let mut pacer = Pacer::new(self.worker, self.terms, self.tries.until());
         self.response.forget();
         let result = std::future::poll_fn(|context| self.poll(&mut reader, &mut pacer, &mut on_head, context)).await;
-        let is_replaced = result == Err(Reason::BackendError);
-        let keeps = (result.is_ok() || is_replaced)
-            && self.upload.is_complete()
-            && self.response.keep_alive
-            && reader.is_clean();
+        let is_replaced = matches!(result, Err(Stop::Failed(Reason::BackendError)));
+        let tried_again = matches!(result, Err(Stop::TriedAgain)).then(|| reader.rest().to_vec());
+        let is_clean = tried_again.is_some() || ((result.is_ok() || is_replaced) && reader.is_clean());
         Ended {
-            failure: result.err(),
-            keeps_upstream: keeps,
+            keeps_upstream: is_clean && self.upload.is_complete() && self.response.keep_alive,
+            tried_again,
+            failure: match result {
+                Err(Stop::Failed(reason)) => Some(reason),
+                Ok(()) | Err(Stop::TriedAgain) => None,
+            },
             response_began: reader.has_begun(),
             bytes_out: if is_replaced { 0 } else { reader.moved() },
         }
@@ -67,13 +87,13 @@ impl Exchange<'_, '_> {
         pacer: &mut Pacer,
         on_head: &mut impl FnMut(u16),
         context: &mut Context<'_>,
-    ) -> Poll<Result<(), Reason>> {
+    ) -> Poll<Result<(), Stop>> {
         pacer.wakes(context.waker());
         let (mut has_moved, mut has_uploaded) = (false, false);
         let (upload, download) = loop {
             let (up, upload) = self.upload.advance(self.upstream, context)?;
             if self.client.is_gone(context) {
-                return Poll::Ready(Err(Reason::ClientGone));
+                return Poll::Ready(Err(Reason::ClientGone.into()));
             }
             let (down, download) = self.advance_download(reader, on_head, context)?;
             if self.client.is_ended() {
@@ -94,7 +114,7 @@ impl Exchange<'_, '_> {
             received: self.upload.moved(),
         };
         match pacer.settle(has_moved, has_uploaded, &standing) {
-            Some(reason) => Poll::Ready(Err(reason)),
+            Some(reason) => Poll::Ready(Err(reason.into())),
             None => Poll::Pending,
         }
     }
@@ -104,7 +124,7 @@ impl Exchange<'_, '_> {
         reader: &mut ResponseReader,
         on_head: &mut impl FnMut(u16),
         context: &mut Context<'_>,
-    ) -> Result<(bool, Waits), Reason> {
+    ) -> Result<(bool, Waits), Stop> {
         let mut has_moved = false;
         loop {
             match self.client.poll_sent(context) {
@@ -121,7 +141,7 @@ impl Exchange<'_, '_> {
                     let buffers = &self.worker.buffers;
                     match reader.poll_read(self.upstream, || buffers.large(), context) {
                         Poll::Ready(Ok(0)) if !self.upload.was_reset() && reader.closed() => {}
-                        Poll::Ready(Ok(0) | Err(_)) => return Err(Reason::UpstreamReset),
+                        Poll::Ready(Ok(0) | Err(_)) => return Err(Reason::UpstreamReset.into()),
                         Poll::Ready(Ok(_)) => {}
                         Poll::Pending => return Ok((has_moved, Waits::Upstream)),
                     }
@@ -138,7 +158,7 @@ impl Exchange<'_, '_> {
         reader: &mut ResponseReader,
         on_head: &mut impl FnMut(u16),
         context: &mut Context<'_>,
-    ) -> Result<(), Reason> {
+    ) -> Result<(), Stop> {
         let mut response =
             response_head::of(self.response, reader.head(self.response), &self.worker.arena, &self.worker.clock)?;
         if self.response.is_interim() {
@@ -146,18 +166,27 @@ impl Exchange<'_, '_> {
             reader.skip(self.response);
             return Ok(());
         }
-        if self.terms.replaces_errors && self.response.status >= 500 {
-            on_head(self.response.status);
-            reader.drain(self.response, self.terms.asked, self.upstream, self.worker, context);
-            return Err(Reason::BackendError);
+        let status = self.response.status;
+        self.tries.answered(status, self.worker.clock.now());
+        let retry_after = || retry_after::of_map(response.headers());
+        let (cause, sent) = (Cause::Status(status), self.upload.sent());
+        if self.tries.retries_answer(self.worker, self.terms, cause, retry_after, sent) {
+            reader.skip(self.response);
+            return Err(Stop::TriedAgain);
         }
-        if let Some(edits) = self.terms.response_headers {
-            edits.act_on_map(self.response.status, response.headers_mut());
+        self.upload.settle();
+        if self.terms.replaces_errors && status >= 500 {
+            on_head(status);
+            reader.drain(self.response, self.terms.asked, self.upstream, self.worker, context);
+            return Err(Reason::BackendError.into());
+        }
+        if let Some(edits) = &self.terms.response_headers {
+            edits.act_on_map(status, response.headers_mut());
         }
         self.terms.returned.act_on_map(self.response.version.into(), response.headers_mut());
         reader.begin(self.response);
         self.client.begin(response, reader.is_last())?;
-        on_head(self.response.status);
+        on_head(status);
         Ok(())
     }
 }

@@ -5,8 +5,10 @@ use std::{
     pin::pin,
     rc::Rc,
     task::{Context, Poll},
+    time::Duration,
 };
 
+use futures_util::FutureExt;
 use h2::{Reason as Code, RecvStream};
 use http::Request;
 use http1::RequestBody;
@@ -14,18 +16,18 @@ use http1::RequestBody;
 use super::{
     backend_head,
     downstream::Downstream,
-    grpc_web::WebPeer,
+    grpc_web::{self, WebPeer},
     http1_peer::Http1Peer,
     limits,
     peer::{Http2Peer, Peer},
-    relay::{Body, Relay},
+    relay::{Body, Ended, Relay},
 };
 use crate::{
-    attempt::Attempt,
-    engine::{Client, Scratch, Terms},
+    engine::{Client, Replay, Scratch, Terms},
     error::Reason,
-    proxy::{self, Chosen},
+    proxy::Chosen,
     record::AccessRecord,
+    tries::{Sent, Tries},
     worker::Worker,
 };
 
@@ -45,15 +47,13 @@ pub(crate) struct Finished {
 /// Why there was no response; nothing was sent to the client then.
 pub(crate) async fn from_http1(
     worker: &Rc<Worker>,
-    chosen: &Chosen,
-    attempt: &mut Attempt,
+    chosen: &mut Chosen,
     client: &mut Client,
     scratch: &mut Scratch,
-    terms: &Terms<'_>,
     record: &mut AccessRecord<'_>,
 ) -> Result<Finished, Reason> {
-    let mut peer = Http1Peer::new(worker, client, terms);
-    let forwarded = forward(worker, chosen, attempt, &mut peer, scratch, terms, record).await;
+    let mut peer = Http1Peer::new(worker, client, &chosen.terms);
+    let forwarded = forward(worker, chosen, &mut peer, scratch, record).await;
     if forwarded == Err(Reason::BackendError) && peer.was_read() {
         scratch.request.body = RequestBody::None;
     }
@@ -65,97 +65,151 @@ pub(crate) async fn from_http1(
 ///
 /// # Errors
 /// Why there was no response; nothing was sent to the client then.
-#[expect(clippy::too_many_arguments, reason = "what a request has in hand; none of it belongs to another")]
 pub(super) async fn from_http2(
     worker: &Rc<Worker>,
-    chosen: &Chosen,
-    attempt: &mut Attempt,
+    chosen: &mut Chosen,
     client: &mut Downstream,
     body: &mut RecvStream,
     scratch: &mut Scratch,
-    terms: &Terms<'_>,
     record: &mut AccessRecord<'_>,
 ) -> Result<(), Reason> {
-    let mut peer = Http2Peer::new(client, body, terms.body_limit, &worker.arena);
-    forward(worker, chosen, attempt, &mut peer, scratch, terms, record).await.map(drop)
+    let mut peer = Http2Peer::new(client, body, chosen.terms.body_limit, &worker.arena);
+    forward(worker, chosen, &mut peer, scratch, record).await.map(drop)
 }
 
 /// Sends the request; whether all of the response was sent.
-///
-/// A request that the backend says it has not looked at (`REFUSED_STREAM`, or above the last stream that GOAWAY names) is sent
-/// again on another connection, and so is, once, an idempotent one whose connection ended under it without a response. Neither
-/// counts against the backend. Both need the whole of its body so far.
 async fn forward(
     worker: &Rc<Worker>,
-    chosen: &Chosen,
-    attempt: &mut Attempt,
+    chosen: &mut Chosen,
     peer: &mut impl Peer,
     scratch: &mut Scratch,
-    terms: &Terms<'_>,
     record: &mut AccessRecord<'_>,
 ) -> Result<bool, Reason> {
     let mut request = backend_head::request(&scratch.out, &worker.arena)?;
     if !chosen.grpc_web {
-        return send(worker, attempt, peer, &request, terms, record).await;
+        return run(worker, chosen, peer, request, scratch, record).await;
     }
     match WebPeer::of(&mut request, peer) {
-        Ok(mut peer) => send(worker, attempt, &mut peer, &request, terms, record).await,
-        Err(peer) => send(worker, attempt, peer, &request, terms, record).await,
+        Ok(mut peer) => run(worker, chosen, &mut peer, request, scratch, record).await,
+        Err(peer) => run(worker, chosen, peer, request, scratch, record).await,
     }
 }
 
-async fn send(
+/// Makes one try after the other, as [`forward::run`](crate::forward::run) does.
+async fn run(
     worker: &Rc<Worker>,
-    attempt: &mut Attempt,
+    chosen: &mut Chosen,
     peer: &mut impl Peer,
-    request: &Request<()>,
-    terms: &Terms<'_>,
+    mut request: Request<()>,
+    scratch: &mut Scratch,
     record: &mut AccessRecord<'_>,
 ) -> Result<bool, Reason> {
-    let mut body = Body::new(terms.body.is_empty());
+    let Chosen { tries, terms, grpc_web, .. } = chosen;
+    // Whatever its method: what a backend has not looked at may be sent again.
+    let replay = Replay::new((!terms.body.is_empty()).then(|| worker.metrics.replays.reserve()));
+    let mut body = Body::new(terms.body.is_empty(), replay);
+    loop {
+        record.tries_endpoint(tries.endpoint());
+        match attempt(worker, tries, terms, peer, &request, &mut body, record).await {
+            Ok(ended) if ended.is_tried_again => {}
+            Ok(Ended { failure: None, .. }) => return Ok(true),
+            Ok(Ended { failure: Some(reason), was_sent, is_unprocessed, code, .. }) => {
+                if peer.has_begun() {
+                    tries.failed(reason, worker.clock.now());
+                    record.aborted(reason);
+                    peer.settled().await;
+                    peer.abort(code_of(reason, code));
+                    return Ok(false);
+                }
+                let sent = Sent { any: was_sent && !is_unprocessed, is_whole: body.is_whole() };
+                if !tries.retries_failure(worker, terms, reason, sent) {
+                    return Err(reason);
+                }
+            }
+            Err(reason) => {
+                let sent = Sent { any: false, is_whole: body.is_whole() };
+                if !tries.retries_failure(worker, terms, reason, sent) {
+                    return Err(reason);
+                }
+            }
+        }
+        pause(tries.pause(), |context| peer.is_gone(context)).await?;
+        if tries.advance(worker, &mut scratch.request, &mut scratch.out, terms, record)? {
+            request = backend_head::request(&scratch.out, &worker.arena)?;
+            if *grpc_web {
+                grpc_web::translate(&mut request);
+            }
+        }
+        body.rewind();
+    }
+}
+
+/// Makes one try.
+///
+/// A request that the backend says it has not looked at (`REFUSED_STREAM`, or above the last stream that GOAWAY names) is sent
+/// again on another connection, and so is, once, one that may be delivered twice whose connection ended under it without a response.
+/// Neither counts against the backend, nor as a try. Both need the whole of its body so far.
+///
+/// # Errors
+/// Why there was no connection.
+async fn attempt(
+    worker: &Rc<Worker>,
+    tries: &mut Tries,
+    terms: &Terms,
+    peer: &mut impl Peer,
+    request: &Request<()>,
+    body: &mut Body,
+    record: &mut AccessRecord<'_>,
+) -> Result<Ended, Reason> {
     let mut sends = 0;
     let mut was_cut = false;
-    let ended = loop {
-        let time = proxy::connect_time(terms.timeouts.connect, terms.total)?;
-        let place = worker.links.place(worker, attempt.endpoint(), time);
+    loop {
+        let patience = tries.patience(terms);
+        let place = worker.links.place(worker, tries.endpoint(), patience.left()?);
         let placed = unless(|context| peer.is_gone(context), place).await;
-        let mut place = placed.inspect_err(|reason| attempt.failed(*reason, worker.clock.now()))?;
+        let mut place = placed.map_err(|reason| match reason {
+            Reason::ConnectTimeout => patience.blamed(reason),
+            reason => reason,
+        })?;
         sends += 1;
-        let relay = Relay { worker, peer: &mut *peer, body: &mut body, terms };
-        let on_head = |status| {
-            let now = worker.clock.now();
-            record.answered(status, now);
-            attempt.answered(status, now);
-        };
-        let ended = relay.run(&mut place, request.clone(), on_head).await;
+        let is_repeatable = tries.is_repeatable();
+        let relay = Relay { worker, peer: &mut *peer, body: &mut *body, tries: &mut *tries, terms };
+        let ended = relay.run(&mut place, request.clone(), |status| record.answered(status, worker.clock.now())).await;
         record.bytes_in = body.moved;
         record.bytes_out = ended.bytes_out;
         if !matches!(ended.failure, Some(Reason::ClientGone | Reason::ClientTooSlow)) {
             place.served();
         }
-        let is_stale = ended.is_cut && place.is_reused && !was_cut && terms.asked.method.is_idempotent();
+        let is_stale = ended.is_cut && place.is_reused && !was_cut && is_repeatable;
         let goes_again = (ended.is_unprocessed && sends < limits::SENDS) || is_stale;
         if ended.failure.is_none() || peer.has_begun() || !body.is_whole() || !goes_again {
-            break ended;
+            return Ok(ended);
         }
         place.retire();
         was_cut |= !ended.is_unprocessed;
         body.rewind();
-    };
-    let Some(reason) = ended.failure else { return Ok(true) };
-    attempt.failed(reason, worker.clock.now());
-    if !peer.has_begun() {
-        return Err(reason);
     }
-    record.aborted(reason);
-    peer.settled().await;
-    peer.abort(match (reason, ended.code) {
+}
+
+/// With which code a response that had begun ends for `reason`; `code` is what the backend ended its own with.
+fn code_of(reason: Reason, code: Option<Code>) -> Code {
+    match (reason, code) {
         (Reason::ClientGone | Reason::ClientTooSlow, _) => Code::CANCEL,
         // What the backend means by it is for the client; other codes are about the connection between us and the backend.
         (_, Some(code @ (Code::CANCEL | Code::ENHANCE_YOUR_CALM))) => code,
         _ => Code::INTERNAL_ERROR,
-    });
-    Ok(false)
+    }
+}
+
+/// Waits before the next try.
+///
+/// # Errors
+/// The client went away.
+pub(super) async fn pause(pause: Duration, is_gone: impl FnMut(&mut Context<'_>) -> bool) -> Result<(), Reason> {
+    if pause.is_zero() {
+        return Ok(());
+    }
+    unless(is_gone, tokio::time::sleep(pause).map(Ok)).await
 }
 
 /// What `work` gives, unless the client `is_gone` first.

@@ -17,7 +17,8 @@ const TRAILERS: u8 = 0x80;
 
 /// How the client writes the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+pub(super) enum Form {
+    /// As it is.
     Binary,
     /// Base64.
     Text,
@@ -36,20 +37,10 @@ pub(super) struct WebPeer<'a, P> {
 impl<'a, P: Peer> WebPeer<'a, P> {
     /// Makes a gRPC call of `request`, if it is one of gRPC-Web; else there is nothing to translate.
     pub(super) fn of(request: &mut Request<()>, inner: &'a mut P) -> Result<Self, &'a mut P> {
-        let fields = request.headers_mut();
-        let kind = fields.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-        let forms = [(&b"application/grpc-web-text"[..], Form::Text), (b"application/grpc-web", Form::Binary)];
-        let found = forms.iter().find_map(|(name, form)| Some((kind.strip_prefix(*name)?, *form)));
-        let Some((suffix, form)) = found.filter(|(suffix, _)| matches!(suffix.first(), None | Some(b'+' | b';')))
-        else {
-            return Err(inner);
-        };
-        let Ok(kind) = HeaderValue::from_bytes(&[b"application/grpc", suffix].concat()) else { return Err(inner) };
-        fields.insert(header::CONTENT_TYPE, kind);
-        fields.insert(header::TE, HeaderValue::from_static("trailers"));
-        // The body has another one now.
-        fields.remove(header::CONTENT_LENGTH);
-        Ok(Self { inner, form, rest: Vec::new(), is_translated: false })
+        match translate(request) {
+            Some(form) => Ok(Self { inner, form, rest: Vec::new(), is_translated: false }),
+            None => Err(inner),
+        }
     }
 
     /// Decodes all that can be. Each group of four stands for itself: padding may come in the middle.
@@ -72,6 +63,21 @@ impl<'a, P: Peer> WebPeer<'a, P> {
             Form::Text => STANDARD.encode(data).into(),
         }
     }
+}
+
+/// Makes the head of a gRPC call of `request`, if it is one of gRPC-Web; then how its body is written.
+pub(super) fn translate(request: &mut Request<()>) -> Option<Form> {
+    let fields = request.headers_mut();
+    let kind = fields.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let forms = [(&b"application/grpc-web-text"[..], Form::Text), (b"application/grpc-web", Form::Binary)];
+    let found = forms.iter().find_map(|(name, form)| Some((kind.strip_prefix(*name)?, *form)));
+    let (suffix, form) = found.filter(|(suffix, _)| matches!(suffix.first(), None | Some(b'+' | b';')))?;
+    let kind = HeaderValue::from_bytes(&[b"application/grpc", suffix].concat()).ok()?;
+    fields.insert(header::CONTENT_TYPE, kind);
+    fields.insert(header::TE, HeaderValue::from_static("trailers"));
+    // The body has another one now.
+    fields.remove(header::CONTENT_LENGTH);
+    Some(form)
 }
 
 impl<P: Peer> Peer for WebPeer<'_, P> {

@@ -58,7 +58,7 @@ enum Framing {
 
 impl<'a> Http1Peer<'a> {
     /// The client of a request for which `terms` hold.
-    pub(super) fn new(worker: &'a Worker, client: &'a mut Client, terms: &Terms<'_>) -> Self {
+    pub(super) fn new(worker: &'a Worker, client: &'a mut Client, terms: &Terms) -> Self {
         let limits = ChunkLimits { body_bytes: terms.body_limit, ..ChunkLimits::default() };
         let body = match terms.body {
             RequestBody::None | RequestBody::Length(0) => Body::Ended,

@@ -19,7 +19,7 @@ use tracing::debug;
 
 use super::{heartbeat::Heartbeat, limits, links::Group, transport::Transport};
 use crate::{
-    engine::{self, Deadline, Permit, PoolSettings, Stream, Upstream, Wanted},
+    engine::{self, Deadline, Patience, Permit, PoolSettings, Stream, Upstream, Wanted},
     error::Reason,
     live::EndpointLive,
     worker::Worker,
@@ -102,9 +102,10 @@ impl Link {
     /// Opens a connection for `group` within `time`, and waits until its SETTINGS say how many requests it takes.
     pub(super) async fn open(worker: &Rc<Worker>, group: &Rc<Group>, time: Duration) -> Result<Self, Reason> {
         let until = Instant::now() + time;
+        let patience = Patience { each: time, until: Some((until, Reason::ConnectTimeout)) };
         // All clients share it, so it is nobody's.
         let wanted = Wanted { is_fresh: true, greeting: None };
-        let upstream = engine::obtain(worker, group.endpoint(), wanted, time).await?;
+        let upstream = engine::obtain(worker, group.endpoint(), wanted, patience).await?;
         let Upstream { stream, permit, opened, .. } = upstream;
         let metrics = worker.metrics.http2.upstream.clone();
         let transport = Transport::new(stream, Vec::new(), 0, worker.buffers.clone(), metrics);

@@ -19,11 +19,11 @@ pub(super) struct Pacer<'a> {
 }
 
 impl<'a> Pacer<'a> {
-    /// The clock of a request that begins now.
-    pub(super) fn new(worker: &Worker, terms: &'a Terms<'a>) -> Self {
+    /// The clock of a try that begins now and must have a response head at `try_until`.
+    pub(super) fn new(worker: &Worker, terms: &'a Terms, try_until: Option<Instant>) -> Self {
         Self {
             deadline: worker.deadlines.deadline(),
-            pace: Pace::new(terms.timeouts, terms.total, Instant::now()),
+            pace: Pace::new(&terms.timeouts, terms.total, try_until, Instant::now()),
             overdue: Reason::UpstreamTimeout,
             is_new: true,
         }

@@ -21,20 +21,20 @@ use super::{
     peer::{Peer, Piece},
 };
 use crate::{
-    engine::{Standing, Terms, Waits},
+    engine::{Replay, Standing, Terms, Waits},
     error::Reason,
+    grpc,
     protocol::Protocol,
+    retry_after,
+    snapshot::Cause,
+    tries::{Sent, Tries},
     worker::Worker,
 };
-
-/// What of a request's body is kept until there is a response, so that the request can be sent again.
-const KEPT: usize = 64 << 10;
 
 /// The body of a request, as far as it came.
 pub(super) struct Body {
     /// What came, unless that was too much. A copy: a few bytes must not hold the buffer that they were read into.
-    kept: Vec<u8>,
-    is_whole: bool,
+    replay: Replay,
     /// What of it is to be sent (again) before more is taken from the client.
     again: VecDeque<Bytes>,
     trailers: Option<HeaderMap>,
@@ -44,37 +44,27 @@ pub(super) struct Body {
 }
 
 impl Body {
-    /// A body that has `is_ended` before its first byte.
-    pub(super) fn new(is_ended: bool) -> Self {
-        Self { kept: Vec::new(), is_whole: true, again: VecDeque::new(), trailers: None, is_ended, moved: 0 }
+    /// A body that has `is_ended` before its first byte; what comes is kept in `replay`.
+    pub(super) fn new(is_ended: bool, replay: Replay) -> Self {
+        Self { replay, again: VecDeque::new(), trailers: None, is_ended, moved: 0 }
     }
 
     /// Whether all that came is still there.
     pub(super) fn is_whole(&self) -> bool {
-        self.is_whole
+        self.replay.is_whole()
     }
 
     /// Starts over on another connection; only while [`is_whole`](Self::is_whole).
     pub(super) fn rewind(&mut self) {
         self.again.clear();
-        if !self.kept.is_empty() {
-            self.again.push_back(Bytes::copy_from_slice(&self.kept));
+        if !self.replay.bytes().is_empty() {
+            self.again.push_back(Bytes::copy_from_slice(self.replay.bytes()));
         }
     }
 
     fn take(&mut self, data: &Bytes) {
         self.moved += data.len() as u64;
-        if self.is_whole && self.kept.len() + data.len() <= KEPT {
-            self.kept.extend_from_slice(data);
-        } else {
-            self.forget();
-        }
-    }
-
-    /// It will not be sent again.
-    fn forget(&mut self) {
-        self.is_whole = false;
-        self.kept = Vec::new();
+        self.replay.keep(data);
     }
 
     fn is_sent(&self) -> bool {
@@ -86,6 +76,10 @@ impl Body {
 pub(super) struct Ended {
     /// What went wrong.
     pub(super) failure: Option<Reason>,
+    /// Whether there was a response that is not passed on, for the request is tried again.
+    pub(super) is_tried_again: bool,
+    /// Whether the request's head was sent.
+    pub(super) was_sent: bool,
     /// Whether the backend has not looked at the request.
     pub(super) is_unprocessed: bool,
     /// Whether the connection ended under it.
@@ -129,7 +123,8 @@ pub(super) struct Relay<'a, P> {
     pub(super) worker: &'a Worker,
     pub(super) peer: &'a mut P,
     pub(super) body: &'a mut Body,
-    pub(super) terms: &'a Terms<'a>,
+    pub(super) tries: &'a mut Tries,
+    pub(super) terms: &'a Terms,
 }
 
 /// The backend's side of a request under way.
@@ -140,23 +135,27 @@ struct Upstream {
     is_uploaded: bool,
     response: ResponseFuture,
     download: Option<RecvStream>,
+    is_tried_again: bool,
     moved: u64,
 }
 
 impl<P: Peer> Relay<'_, P> {
     /// Carries the request out in `place`; `on_head` is called when the response has begun.
     pub(super) async fn run(mut self, place: &mut Place, request: Request<()>, mut on_head: impl FnMut(u16)) -> Ended {
-        let mut moved = 0;
+        let (mut moved, mut was_sent, mut is_tried_again) = (0, false, false);
         let ended = async {
             let mut upstream = self.start(place, request).await?;
-            let mut pacer = Pacer::new(self.worker, self.terms);
+            was_sent = true;
+            let mut pacer = Pacer::new(self.worker, self.terms, self.tries.until());
             let ended =
                 std::future::poll_fn(|context| self.poll(&mut upstream, &mut pacer, &mut on_head, context)).await;
-            moved = upstream.moved;
+            (moved, is_tried_again) = (upstream.moved, upstream.is_tried_again);
             ended
         };
         let lost = ended.await.err();
         Ended {
+            is_tried_again,
+            was_sent,
             is_unprocessed: lost.as_ref().is_some_and(|lost| lost.is_unprocessed),
             is_cut: lost.as_ref().is_some_and(|lost| lost.is_cut),
             code: lost.as_ref().and_then(|lost| lost.code),
@@ -172,18 +171,26 @@ impl<P: Peer> Relay<'_, P> {
             Poll::Pending if self.peer.is_gone(context) => Poll::Ready(Err(Reason::ClientGone.into())),
             Poll::Pending => Poll::Pending,
         };
+        let patience = self.tries.patience(self.terms);
         // Mostly it is ready at once, and then a timer would be for nothing.
         match std::future::poll_fn(|context| Poll::Ready(poll_ready(context))).await {
             Poll::Ready(ready) => ready?,
             Poll::Pending => {
-                let time = self.terms.timeouts.connect.duration();
-                let ready = tokio::time::timeout(time, std::future::poll_fn(poll_ready));
-                Box::pin(ready).await.map_err(|_| Reason::ConnectTimeout)??;
+                let ready = tokio::time::timeout(patience.left()?, std::future::poll_fn(poll_ready));
+                Box::pin(ready).await.map_err(|_| patience.blamed(Reason::ConnectTimeout))??;
             }
         }
         let is_end = self.body.is_sent() && self.body.trailers.is_none();
         let (response, send) = place.send.send_request(request, is_end).map_err(unsent)?;
-        Ok(Upstream { send, pending: None, is_uploaded: is_end, response, download: None, moved: 0 })
+        Ok(Upstream {
+            send,
+            pending: None,
+            is_uploaded: is_end,
+            response,
+            download: None,
+            is_tried_again: false,
+            moved: 0,
+        })
     }
 
     fn poll(
@@ -301,6 +308,9 @@ impl<P: Peer> Relay<'_, P> {
                 Poll::Ready(moved) => moved?,
                 Poll::Pending => return Ok((has_moved, Waits::Upstream)),
             }
+            if upstream.is_tried_again {
+                return Ok((true, Waits::Nobody));
+            }
             has_moved = true;
         }
     }
@@ -318,15 +328,23 @@ impl<P: Peer> Relay<'_, P> {
         }
         let (head, body) = std::task::ready!(Pin::new(&mut upstream.response).poll(context))?.into_parts();
         let status = head.status.as_u16();
+        let is_end = body.is_end_stream();
+        self.tries.answered(status, self.worker.clock.now());
+        let cause = grpc::status(&head.headers).filter(|_| is_end).map_or(Cause::Status(status), Cause::Grpc);
+        let retry_after = || retry_after::of_map(&head.headers);
+        let sent = Sent { any: true, is_whole: self.body.is_whole() };
+        if self.tries.retries_answer(self.worker, self.terms, cause, retry_after, sent) {
+            upstream.is_tried_again = true;
+            return Poll::Ready(Ok(()));
+        }
+        self.body.replay.lose();
         if self.terms.replaces_errors && status >= 500 {
             on_head(status);
             // The rest of it is not wanted: dropped, the stream is reset.
             return Poll::Ready(Err(Reason::BackendError.into()));
         }
-        let is_end = body.is_end_stream();
-        self.body.forget();
         let mut response = backend_head::response(head, arena, clock);
-        if let Some(edits) = self.terms.response_headers {
+        if let Some(edits) = &self.terms.response_headers {
             edits.act_on_map(status, response.headers_mut());
         }
         self.terms.returned.act_on_map(Protocol::Http2, response.headers_mut());

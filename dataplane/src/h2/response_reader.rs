@@ -180,10 +180,15 @@ impl ResponseReader {
         }
     }
 
-    /// Leaves the interim response whose head is complete; another head follows.
+    /// Leaves out the head that is complete.
     pub(super) fn skip(&mut self, head: &ResponseHead) {
         self.start += head.len as usize;
         self.awaits_continue = false;
+    }
+
+    /// What was read and not looked at.
+    pub(super) fn rest(&self) -> &[u8] {
+        self.buffer.as_ref().map_or(&[], |buffer| &buffer[self.start..self.end])
     }
 
     /// Whether the client may wait for an interim response.

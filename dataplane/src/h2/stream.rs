@@ -5,14 +5,14 @@ use std::{net::IpAddr, rc::Rc};
 use bytes::Bytes;
 use h2::{Reason as Code, RecvStream, server::SendResponse};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, request::Parts};
-use http1::{Asked, HeadLimits, Method, Progress, RequestBody, RequestHead};
+use http1::{HeadLimits, Method, Progress, RequestBody, RequestHead, ResponseHead};
 use shared::config::UpstreamProtocol;
 
 use super::{
     chunk::Chunk,
     connection::Shared,
     downstream::Downstream,
-    exchange::Exchange,
+    exchange::{Ended, Exchange},
     forward::{self, unless},
     limits, request_head,
     upload::Upload,
@@ -20,15 +20,16 @@ use super::{
 use crate::{
     accept::Accept,
     answer::{Answer, Audience, Instead},
-    attempt::Attempt,
     client_address,
-    engine::{self, Scratch, Span, Terms, Wanted},
+    engine::{self, Scratch, Terms, Wanted},
     error::Reason,
+    forward::pooled,
     grpc::{self, Call},
     protocol::Protocol,
     proxy::{self, Chosen},
     record::AccessRecord,
     snapshot::Snapshot,
+    tries::{Sent, Tries},
     worker::Worker,
 };
 
@@ -109,8 +110,8 @@ async fn handle(worker: &Rc<Worker>, shared: &Shared, mut stream: Stream, scratc
     });
 
     let failed = match chosen {
-        Ok((chosen, mut attempt)) => {
-            let forwarded = forward(worker, &chosen, &mut attempt, &mut stream, scratch, &mut record).await;
+        Ok(mut chosen) => {
+            let forwarded = forward(worker, &mut chosen, &mut stream, scratch, &mut record).await;
             forwarded.err().map(|reason| (reason.into(), Accept::of_head(&scratch.out)))
         }
         Err(refused) => Some(refused),
@@ -137,91 +138,70 @@ fn start<'a>(worker: &'a Worker, shared: &'a Shared, snapshot: &Snapshot, client
     AccessRecord::start(worker, &shared.connection, snapshot, client, Protocol::Http2)
 }
 
-/// Sends the request to the chosen endpoint and its response to the client. A stale pooled connection is replaced once, as for HTTP/1.1.
+/// Sends the request to the chosen endpoint and its response to the client: one try after the other, as
+/// [`forward::run`](crate::forward::run) does.
 ///
 /// # Errors
 /// Why there was no response; nothing was sent to the client then.
 async fn forward(
     worker: &Rc<Worker>,
-    chosen: &Chosen,
-    attempt: &mut Attempt,
+    chosen: &mut Chosen,
     stream: &mut Stream,
     scratch: &mut Scratch,
     record: &mut AccessRecord<'_>,
 ) -> Result<(), Reason> {
-    let Chosen { timeouts, body_limit, .. } = chosen;
-    record.tries_endpoint(attempt.endpoint());
     let Stream { client, body, call } = stream;
-    let request = &scratch.request;
+    chosen.terms.asked.upgrade = false;
     // The client of a gRPC call says how long it waits: beyond that nobody wants the answer.
-    let total = timeouts.total.map(Span::duration).into_iter().chain(call.and_then(|call| call.timeout)).min();
-    let terms = Terms {
-        body: request.body,
-        asked: Asked { method: request.method, upgrade: false },
-        expects_continue: request.expects_continue,
-        keeps: true,
-        body_limit: *body_limit,
-        response_headers: chosen.response_headers.as_deref(),
-        replaces_errors: chosen.replaces_errors,
-        returned: &chosen.returned,
-        timeouts,
-        total: total.map(|total| record.started() + total),
-    };
+    let limit = call.and_then(|call| call.timeout).map(|timeout| record.started() + timeout);
+    chosen.terms.total = chosen.terms.total.into_iter().chain(limit).min();
     if chosen.protocol == UpstreamProtocol::H2c {
-        return forward::from_http2(worker, chosen, attempt, client, body, scratch, &terms, record).await;
+        return forward::from_http2(worker, chosen, client, body, scratch, record).await;
     }
+    let Chosen { tries, terms, .. } = chosen;
     let Scratch { request, response, out, .. } = scratch;
-    let mut upload = Upload::new(out, body, terms.body, terms.body_limit);
-    let is_repeatable = request.method.is_idempotent() && request.body == RequestBody::None;
-    let mut wanted = Wanted { is_fresh: false, greeting: chosen.greeting.as_ref() };
+    let is_kept = tries.is_repeatable() && !terms.body.is_empty();
+    let reserved = is_kept.then(|| worker.metrics.replays.reserve());
+    let mut upload = Upload::new(out, body, terms.body, terms.body_limit, reserved);
     let (ended, upstream) = loop {
-        let mut upstream = match proxy::pooled(worker, attempt.endpoint(), wanted, is_repeatable) {
-            Some(upstream) => upstream,
-            None => {
-                let time = proxy::connect_time(timeouts.connect, terms.total)?;
-                let obtained = engine::obtain(worker, attempt.endpoint(), wanted, time);
-                unless(|context| client.is_gone(context), obtained)
-                    .await
-                    .inspect_err(|reason| attempt.failed(*reason, worker.clock.now()))?
+        record.tries_endpoint(tries.endpoint());
+        let tried = attempt(worker, tries, terms, client, response, &mut upload, record).await;
+        record.bytes_in = upload.moved();
+        match tried {
+            Ok((Ended { tried_again: Some(rest), keeps_upstream, .. }, upstream)) => {
+                let drained = keeps_upstream.then(|| (Box::new(std::mem::take(response)), rest));
+                tries.discard(worker, upstream, drained);
             }
-        };
-        let is_pooled = upstream.requests > 0;
-        let exchange = Exchange {
-            worker,
-            upstream: &mut upstream,
-            upload: &mut upload,
-            client: &mut *client,
-            response: &mut *response,
-            terms: &terms,
-        };
-        let on_head = |status| {
-            let now = worker.clock.now();
-            record.answered(status, now);
-            attempt.answered(status, now);
-        };
-        let ended = exchange.run(on_head).await;
-        let is_stale = is_pooled && ended.failure == Some(Reason::UpstreamReset) && !ended.response_began;
-        if is_stale && upload.is_whole() && (request.method.is_idempotent() || !upload.was_sent()) {
-            attempt.endpoint().metrics.stale.inc();
-            wanted.is_fresh = true;
-            upload.rewind();
-            continue;
+            Ok((ended, upstream)) => {
+                let failed = ended.failure.filter(|_| !client.has_begun());
+                if !failed.is_some_and(|reason| tries.retries_failure(worker, terms, reason, upload.sent())) {
+                    break (ended, upstream);
+                }
+            }
+            Err(reason) => {
+                let sent = Sent { any: false, ..upload.sent() };
+                if !tries.retries_failure(worker, terms, reason, sent) {
+                    return Err(reason);
+                }
+            }
         }
-        break (ended, upstream);
+        forward::pause(tries.pause(), |context| client.is_gone(context)).await?;
+        let mut head = Vec::new();
+        let is_new = tries.advance(worker, request, &mut head, terms, record)?;
+        upload.rewind(is_new.then_some(&head));
     };
-    record.bytes_in = upload.moved();
     record.bytes_out = ended.bytes_out;
     match ended.failure {
-        None if ended.keeps_upstream => worker.pool.put(attempt.endpoint(), upstream, response, worker.clock.recent()),
-        None => engine::retire(attempt.endpoint(), upstream),
+        None if ended.keeps_upstream => worker.pool.put(tries.endpoint(), upstream, response, worker.clock.recent()),
+        None => engine::retire(tries.endpoint(), upstream),
         Some(reason) => {
-            attempt.failed(reason, worker.clock.now());
             if ended.keeps_upstream {
-                worker.pool.put(attempt.endpoint(), upstream, response, worker.clock.recent());
+                worker.pool.put(tries.endpoint(), upstream, response, worker.clock.recent());
             }
             if !client.has_begun() {
                 return Err(reason);
             }
+            tries.failed(reason, worker.clock.now());
             record.aborted(reason);
             // What was cut off must not look complete.
             client.settled().await;
@@ -229,6 +209,54 @@ async fn forward(
         }
     }
     Ok(())
+}
+
+/// Makes one try. A stale pooled connection is replaced once, as for HTTP/1.1.
+///
+/// # Errors
+/// Why there was no connection.
+async fn attempt(
+    worker: &Rc<Worker>,
+    tries: &mut Tries,
+    terms: &Terms,
+    client: &mut Downstream,
+    response: &mut ResponseHead,
+    upload: &mut Upload<'_>,
+    record: &mut AccessRecord<'_>,
+) -> Result<(Ended, engine::Upstream), Reason> {
+    let is_repeatable = tries.is_repeatable() && terms.body == RequestBody::None;
+    let mut wanted = Wanted { is_fresh: false, greeting: terms.greeting.as_ref() };
+    loop {
+        let mut upstream = match pooled(worker, tries.endpoint(), wanted, is_repeatable) {
+            Some(upstream) => upstream,
+            None => {
+                let patience = tries.patience(terms);
+                patience.left()?;
+                let obtained = engine::obtain(worker, tries.endpoint(), wanted, patience);
+                unless(|context| client.is_gone(context), obtained).await?
+            }
+        };
+        let is_pooled = upstream.requests > 0;
+        let exchange = Exchange {
+            worker,
+            upstream: &mut upstream,
+            upload: &mut *upload,
+            client: &mut *client,
+            response: &mut *response,
+            tries: &mut *tries,
+            terms,
+        };
+        let ended = exchange.run(|status| record.answered(status, worker.clock.now())).await;
+        let is_stale = is_pooled && ended.failure == Some(Reason::UpstreamReset) && !ended.response_began;
+        let sent = upload.sent();
+        if is_stale && sent.is_whole && (tries.is_repeatable() || !sent.any) {
+            tries.endpoint().metrics.stale.inc();
+            wanted.is_fresh = true;
+            upload.rewind(None);
+            continue;
+        }
+        return Ok((ended, upstream));
+    }
 }
 
 /// Refuses a head that could not be read.

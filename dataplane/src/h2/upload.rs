@@ -12,12 +12,10 @@ use tokio::io::AsyncWrite;
 
 use super::trailers;
 use crate::{
-    engine::{Upstream, Waits},
+    engine::{KEPT_REPLAY as STAGED, Reserved, Upstream, Waits},
     error::Reason,
+    tries::Sent,
 };
-
-/// What is taken from the client before the backend has taken what came before. A request that fits can be sent again.
-const STAGED: usize = 64 << 10;
 
 /// A request on its way to the backend: its head and what of the body is staged behind it.
 pub(super) struct Upload<'a> {
@@ -27,6 +25,8 @@ pub(super) struct Upload<'a> {
     written: usize,
     /// Whether all that was staged is still there.
     is_whole: bool,
+    /// For keeping what was written, if that is to be kept.
+    reserved: Option<Reserved>,
     body: &'a mut RecvStream,
     framing: RequestBody,
     /// Bytes that the body may have.
@@ -38,13 +38,21 @@ pub(super) struct Upload<'a> {
 }
 
 impl<'a> Upload<'a> {
-    /// The upload of the request whose head is `staged` and whose body is framed like `framing`.
-    pub(super) fn new(staged: &'a mut Vec<u8>, body: &'a mut RecvStream, framing: RequestBody, limit: u64) -> Self {
+    /// The upload of the request whose head is `staged` and whose body is framed like `framing`. What was written is kept within
+    /// `reserved`.
+    pub(super) fn new(
+        staged: &'a mut Vec<u8>,
+        body: &'a mut RecvStream,
+        framing: RequestBody,
+        limit: u64,
+        reserved: Option<Reserved>,
+    ) -> Self {
         Self {
             head: staged.len(),
             staged,
             written: 0,
             is_whole: true,
+            reserved,
             is_ended: framing.is_empty() && body.is_end_stream(),
             body,
             framing,
@@ -55,8 +63,12 @@ impl<'a> Upload<'a> {
         }
     }
 
-    /// Starts over on another connection; only while [`is_whole`](Self::is_whole).
-    pub(super) fn rewind(&mut self) {
+    /// Starts over on another connection; only while all of it is there. The head may be another one, which is `head` then.
+    pub(super) fn rewind(&mut self, head: Option<&Vec<u8>>) {
+        if let Some(head) = head {
+            self.staged.splice(..self.head, head.iter().copied());
+            self.head = head.len();
+        }
         self.written = 0;
         (self.is_stopped, self.was_reset) = (false, false);
     }
@@ -145,9 +157,20 @@ impl<'a> Upload<'a> {
         }
     }
 
-    /// Forgets what was written, once that is much.
+    /// The request is not sent again: nothing is kept any more.
+    pub(super) fn settle(&mut self) {
+        self.reserved = None;
+    }
+
+    /// Forgets what was written, once that is much or there is no memory to keep it.
     fn make_room(&mut self) {
-        if self.written == self.staged.len() && self.written >= STAGED {
+        let is_kept = self.written < STAGED
+            && self
+                .reserved
+                .as_mut()
+                .and_then(|reserved| reserved.grow(self.staged.len().saturating_sub(self.head)))
+                .is_some();
+        if self.written == self.staged.len() && !is_kept {
             self.staged.clear();
             self.written = 0;
             self.is_whole = false;
@@ -159,14 +182,9 @@ impl<'a> Upload<'a> {
         self.was_reset
     }
 
-    /// Whether all of the request so far could be sent again.
-    pub(super) fn is_whole(&self) -> bool {
-        self.is_whole
-    }
-
-    /// Whether the backend may have seen any of it.
-    pub(super) fn was_sent(&self) -> bool {
-        self.written > 0 || !self.is_whole
+    /// How far the request got.
+    pub(super) fn sent(&self) -> Sent {
+        Sent { any: self.written > 0 || !self.is_whole, is_whole: self.is_whole }
     }
 
     /// Whether all of the request was written.

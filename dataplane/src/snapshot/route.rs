@@ -7,7 +7,7 @@ use shared::{
 };
 
 use super::{
-    IpRules, Split, Upstream,
+    Fallback, IpRules, Policy, Split, Upstream, Way,
     action::{Action, Answering},
     maintenance::Maintenance,
     transforms::{self, Transforms},
@@ -29,6 +29,12 @@ pub(crate) struct Route {
     pub(crate) host: HostPolicy,
     /// How long each part of a request may take. The grace of half-closed clients is the listener's.
     pub(crate) timeouts: Timeouts,
+    /// When requests are tried again.
+    pub(crate) retries: Policy,
+    /// What happens to requests for which no endpoint may be used.
+    pub(crate) fallback: Option<Box<Fallback>>,
+    /// Whether what a backend gets, or its response becomes, depends on which one it is.
+    pub(crate) depends_on_backend: bool,
     /// Whether calls of gRPC-Web become calls of gRPC.
     pub(crate) grpc_web: bool,
     /// Bytes of a request body. The listener's limit holds, too.
@@ -55,6 +61,7 @@ impl Route {
         ip_rules: IpRules,
         server: &ServerHeader,
         upstreams: &HashMap<Name, Arc<Upstream>>,
+        metrics: &Metrics,
     ) -> Self {
         let path = regex_of_path(route);
         let upstream = |name: &Name| Arc::clone(upstreams.get(name).expect("validation found no dangling reference"));
@@ -68,9 +75,22 @@ impl Route {
             }
             config::Action::Respond(respond) => Action::Reply(Box::new(Answering::of_respond(respond, path.as_ref()))),
         };
+        let fallback = route.fallback.as_ref().map(|fallback| {
+            let way = match fallback {
+                config::Fallback::Forward(forward) => Way::Forward(upstream(&forward.upstream)),
+                config::Fallback::Respond(respond) => {
+                    Way::Reply(Box::new(Answering::of_respond(respond, path.as_ref())))
+                }
+            };
+            Box::new(Fallback { way, count: metrics.fallbacks(route.name.as_str()) })
+        });
+        let names_backend = |template: &Template| template.variables().any(|name| *name == Variable::Backend);
         Self {
             labels,
             action,
+            retries: Policy::compile(&route.retries),
+            fallback,
+            depends_on_backend: route.host == HostPolicy::Backend || transforms::templates(route).any(names_backend),
             host: route.host.clone(),
             timeouts: timeouts(&route.timeouts),
             grpc_web: route.grpc_web,
@@ -95,7 +115,15 @@ fn regex_of_path(route: &config::Route) -> Option<Regex> {
         config::Action::Redirect(redirect) => vec![&redirect.to],
         config::Action::Respond(respond) => respond.headers.values().collect(),
     };
-    let is_wanted = of_action.into_iter().chain(transforms::templates(route)).any(|template| names_group(&template));
+    let of_fallback: Vec<&Template> = match &route.fallback {
+        Some(config::Fallback::Respond(respond)) => respond.headers.values().collect(),
+        _ => Vec::new(),
+    };
+    let is_wanted = of_action
+        .into_iter()
+        .chain(of_fallback)
+        .chain(transforms::templates(route))
+        .any(|template| names_group(&template));
     is_wanted.then(|| pattern.compile_whole())
 }
 

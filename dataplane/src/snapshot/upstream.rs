@@ -14,6 +14,7 @@ use super::affinity::{self, Affinity};
 use crate::{
     attempt::Attempt,
     balance::{Asking, Target, Targets},
+    error::Reason,
     head::RoutedRequest,
     live::{EndpointLive, Live, UpstreamLive},
 };
@@ -50,6 +51,16 @@ pub(crate) enum Unavailable {
 pub(crate) struct Backend {
     /// What a `Host` field that names the backend says.
     pub(crate) authority: Box<str>,
+}
+
+impl Unavailable {
+    /// The same as a reason.
+    pub(crate) fn reason(self) -> Reason {
+        match self {
+            Self::NoBackend => Reason::NoBackend,
+            Self::BreakerOpen(_) => Reason::BreakerOpen,
+        }
+    }
 }
 
 impl Upstream {
@@ -91,6 +102,11 @@ impl Upstream {
         self.config.protocol
     }
 
+    /// What all its backends share.
+    pub(crate) fn live(&self) -> &UpstreamLive {
+        &self.live
+    }
+
     /// What of `request` its backends are chosen by, for every try that is made for it.
     pub(crate) fn affinity(&self, request: &RoutedRequest<'_>) -> Affinity {
         let balance = &self.config.balance;
@@ -119,6 +135,7 @@ impl Upstream {
 
     /// Brings what the configuration says of endpoints to act on their live state.
     pub(crate) fn configure_live(&self, now: Instant) {
+        self.live.budget.configure(self.config.retry_budget);
         for target in self.targets.load().all() {
             let backend = &self.config.backends[usize::from(target.backend)];
             target.endpoint.configure(&self.config, backend, target.cap, now);

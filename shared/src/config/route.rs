@@ -1,7 +1,9 @@
 mod action;
 mod cors;
+mod fallback;
 mod headers;
 mod maintenance;
+mod retries;
 mod rewrite;
 
 use std::collections::BTreeMap;
@@ -13,8 +15,10 @@ use crate::value::{AbsolutePath, ByteSize, Cidr, FieldName, HostPattern, HostPol
 
 pub use action::{Action, Forward, Redirect, Respond, SplitBy, SplitTarget, SplitWhen};
 pub use cors::Cors;
+pub use fallback::Fallback;
 pub use headers::{HeaderRules, ResponseHeaderRules, SecurityHeaders};
 pub use maintenance::Maintenance;
+pub use retries::{Backoff, Retries};
 pub use rewrite::{PathRewrite, QueryRewrite, RegexRewrite, ReplacePrefix, Rewrite};
 
 /// What to do with which request.
@@ -38,6 +42,12 @@ pub struct Route {
     /// How long each part of a request may take.
     #[serde(default, skip_serializing_if = "is_default")]
     pub timeouts: RouteTimeouts,
+    /// When a request is tried again.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub retries: Retries,
+    /// What happens to a request for which no endpoint may be used; else it is answered 503 `no_backend` or `breaker_open`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<Fallback>,
     /// How much a request may bring.
     #[serde(default, skip_serializing_if = "is_default")]
     pub limits: RouteLimits,
@@ -179,6 +189,17 @@ pub enum ValueMatch {
     Regex(Pattern),
     /// `true`: sent, whatever the value; `false`: not sent.
     Present(bool),
+}
+
+impl Route {
+    /// The upstreams that its requests may go to.
+    pub fn upstreams(&self) -> impl Iterator<Item = &Name> {
+        let fallback = self.fallback.as_ref().and_then(|fallback| match fallback {
+            Fallback::Forward(forward) => Some(&forward.upstream),
+            Fallback::Respond(_) => None,
+        });
+        self.action.upstreams().chain(fallback)
+    }
 }
 
 impl Named for Route {

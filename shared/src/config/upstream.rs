@@ -1,6 +1,8 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Balance, Breaker, BreakerOverride, HealthCheck, Named, Pool, ProxyProtocolVersion, is_default};
+use super::{
+    Balance, Breaker, BreakerOverride, HealthCheck, Named, Pool, ProxyProtocolVersion, RetryBudget, is_default,
+};
 use crate::{
     status::AdminState,
     value::{BackendAddress, Name, Timestamp},
@@ -35,6 +37,9 @@ pub struct Upstream {
     /// The circuit breaker of each backend.
     #[serde(default, skip_serializing_if = "is_default")]
     pub breaker: Breaker,
+    /// How many requests may be tried again.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub retry_budget: RetryBudget,
 }
 
 /// What backends speak.

@@ -40,6 +40,18 @@ pub const HEADER_VALUE_BYTES: usize = 4_096;
 pub const QUERY_RULES: usize = 100;
 /// Bytes of the body of a fixed answer.
 pub const RESPOND_BODY_BYTES: usize = 64 << 10;
+/// Further tries of one request.
+pub const RETRIES: u8 = 10;
+/// What one route tries again for; there are 500 statuses.
+pub const RETRY_CONDITIONS: usize = 500;
+/// The most that the wait before the first further try may be.
+pub const BACKOFF_BASE: TimeSpan = TimeSpan::from_secs(10);
+/// The most that the wait before any further try may be.
+pub const BACKOFF: TimeSpan = TimeSpan::from_secs(60);
+/// The most of a retry budget in per cent of the requests: more would let every request be sent twice and again.
+pub const BUDGET_PERCENT: u8 = 100;
+/// The most retries a second that a budget allows besides.
+pub const BUDGET_PER_SECOND: u32 = 10_000;
 /// Pages for errors in the settings, and likewise of one route.
 pub const ERROR_PAGES: usize = 100;
 /// Entries of each list of a route's CORS policy.

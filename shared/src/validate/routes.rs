@@ -3,6 +3,7 @@ mod cors;
 pub(super) mod fields;
 mod headers;
 mod redirect;
+mod retries;
 mod rewrite;
 mod split;
 mod template;
@@ -25,6 +26,7 @@ pub(super) fn check(routes: &[Route], references: &References, findings: &mut Fi
     unique_names(routes.iter().map(|route| &route.name), "/routes", findings);
     for (index, route) in routes.iter().enumerate() {
         action::check(route, &format!("/routes/{index}"), references, findings);
+        retries::check(route, &format!("/routes/{index}"), references, findings);
         rewrite::check(route, &format!("/routes/{index}"), findings);
         headers::check(route, &format!("/routes/{index}"), findings);
         cors::check(route, &format!("/routes/{index}"), findings);

@@ -6,6 +6,7 @@ mod cors;
 mod errors;
 mod headers;
 mod limits;
+mod retries;
 mod rewrites;
 
 use serde_json::{Value, json};

@@ -5,7 +5,7 @@ use hashbrown::HashMap;
 use super::{References, at_most, balance, breaker, health_check, limits, pool, unique_names};
 use crate::{
     Findings,
-    config::{Backend, Upstream, UpstreamProtocol},
+    config::{Backend, RetryBudget, Upstream, UpstreamProtocol},
     status::AdminState,
 };
 
@@ -29,11 +29,25 @@ pub(super) fn check(upstreams: &[Upstream], references: &References, findings: &
         check_backends(upstream, format_args!("/upstreams/{index}/backends"), findings);
         balance::check(&upstream.balance, format_args!("/upstreams/{index}/balance"), findings);
         pool::check(&upstream.pool, format_args!("/upstreams/{index}/pool"), findings);
+        check_budget(&upstream.retry_budget, format_args!("/upstreams/{index}/retry_budget"), findings);
         if let Some(check) = &upstream.health_check {
             let pointer = format_args!("/upstreams/{index}/health_check");
             health_check::check(check, upstream.protocol, pointer, findings);
         }
         breaker::check(&upstream.breaker, format_args!("/upstreams/{index}/breaker"), findings);
+    }
+}
+
+fn check_budget(budget: &RetryBudget, pointer: impl Display + Copy, findings: &mut Findings) {
+    // Every field is named, so that a new one is not forgotten here.
+    let RetryBudget { percent, min_per_second } = budget;
+    for (field, value, most) in [
+        ("percent", u32::from(*percent), u32::from(limits::BUDGET_PERCENT)),
+        ("min_per_second", *min_per_second, limits::BUDGET_PER_SECOND),
+    ] {
+        if value > most {
+            findings.error(format!("{pointer}/{field}"), format!("{value} is out of range: write 0 to {most}"));
+        }
     }
 }
 

@@ -9,7 +9,9 @@ use super::{
 };
 use crate::{
     Findings,
-    config::{Action, Forward, HeaderRules, Respond, ResponseHeaderRules, Rewrite, Route, RouteLimits, SplitBy},
+    config::{
+        Action, Forward, HeaderRules, Respond, ResponseHeaderRules, Retries, Rewrite, Route, RouteLimits, SplitBy,
+    },
     value::Name,
 };
 
@@ -39,6 +41,8 @@ pub(super) fn check(route: &Route, pointer: &str, references: &References, findi
         for (field, is_used) in [
             ("grpc_web", route.grpc_web),
             ("limits", route.limits != RouteLimits::default()),
+            ("retries", route.retries != Retries::default()),
+            ("fallback", route.fallback.is_some()),
             ("rewrite", route.rewrite != Rewrite::default()),
             ("request_headers", route.request_headers != HeaderRules::default()),
             ("response_headers", route.response_headers != ResponseHeaderRules::default()),
@@ -65,7 +69,7 @@ pub(super) fn check_upstream(upstream: &Name, pointer: impl Display, references:
 }
 
 fn check_grpc_web(route: &Route, pointer: &str, references: &References, findings: &mut Findings) {
-    let mut upstreams = route.action.upstreams();
+    let mut upstreams = route.upstreams();
     let speaks_http1 =
         |upstream: &&Name| references.upstreams.contains(*upstream) && !references.h2_upstreams.contains(*upstream);
     if let Some(upstream) = upstreams.find(speaks_http1) {
@@ -79,7 +83,8 @@ fn check_grpc_web(route: &Route, pointer: &str, references: &References, finding
     }
 }
 
-fn check_respond(respond: &Respond, groups: &Groups<'_>, pointer: &str, findings: &mut Findings) {
+/// Reports what is wrong with a fixed answer.
+pub(super) fn check_respond(respond: &Respond, groups: &Groups<'_>, pointer: &str, findings: &mut Findings) {
     let Respond { status, headers, body } = respond;
     if !(200..=599).contains(status) {
         findings.error(

@@ -1,0 +1,247 @@
+//! The way of an HTTP/1 client's request to a backend, of whichever version, and of the response back: one try after the other.
+
+use std::rc::Rc;
+
+use http1::{ChunkLimits, RequestBody, ResponseBody, ResponseHead};
+use shared::config::UpstreamProtocol;
+use tokio::time::sleep;
+
+use crate::{
+    engine::{self, Client, Ended, Exchange, Replay, Scratch, Terms, Upload, Upstream, Wanted},
+    error::Reason,
+    h2::{self, Finished},
+    live::EndpointLive,
+    proxy::Chosen,
+    record::AccessRecord,
+    tries::{Sent, Tries},
+    worker::Worker,
+};
+
+/// What becomes of a client's connection after a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// It takes another request.
+    Keep,
+    /// It is closed once the client has read what was sent, though it may still be sending.
+    Linger,
+    /// It is closed at once.
+    Close,
+}
+
+/// Sends the request, whose head for the backend stands in `scratch.out`, to the chosen endpoint and its response to the client. A try
+/// that fails, or whose response says so, may be followed by another one as long as nothing was sent to the client.
+///
+/// # Errors
+/// Why there was no response; nothing was sent to the client then.
+pub(crate) async fn run(
+    worker: &Rc<Worker>,
+    chosen: &mut Chosen,
+    client: &mut Client,
+    scratch: &mut Scratch,
+    record: &mut AccessRecord<'_>,
+) -> Result<Next, Reason> {
+    if chosen.protocol == UpstreamProtocol::H2c {
+        // Boxed: other requests must not carry its memory along.
+        let finished = Box::pin(h2::from_http1(worker, chosen, client, scratch, record)).await?;
+        return Ok(match finished {
+            Finished { keeps: true, .. } => Next::Keep,
+            // Closing with unread bytes would reset the connection under the response.
+            Finished { is_whole: true, was_read, .. } if !was_read || !client.input.is_empty() => Next::Linger,
+            _ => Next::Close,
+        });
+    }
+    scratch.upload = upload(worker, &chosen.tries, &chosen.terms);
+    let (ended, upstream) = loop {
+        record.tries_endpoint(chosen.tries.endpoint());
+        match attempt(worker, chosen, client, scratch).await {
+            Ok((ended, upstream)) if ended.is_tried_again => {
+                let response = ended.keeps_upstream.then(|| Box::new(std::mem::take(&mut scratch.response)));
+                chosen.tries.discard(worker, upstream, response.map(|response| (response, ended.rest)));
+            }
+            Ok((ended, upstream)) => {
+                record.bytes_in = ended.bytes_in;
+                // The time of a whole request is also used up by a client that sends or takes its bytes slowly.
+                let is_of_client =
+                    ended.failure == Some(Reason::TotalTimeout) && (!ended.was_read || ended.answered.is_some());
+                let Some(reason) = ended.failure.filter(|_| !is_of_client) else { break (ended, upstream) };
+                if ended.answered.is_some() || ended.is_inside_interim {
+                    chosen.tries.failed(reason, worker.clock.now());
+                    break (ended, upstream);
+                }
+                if !chosen.tries.retries_failure(worker, &chosen.terms, reason, ended.sent) {
+                    break (ended, upstream);
+                }
+            }
+            Err(reason) => {
+                record.bytes_in = scratch.upload.moved();
+                let sent = Sent { any: false, is_whole: scratch.upload.is_whole() };
+                if !chosen.tries.retries_failure(worker, &chosen.terms, reason, sent) {
+                    return Err(reason);
+                }
+            }
+        }
+        // Apart from the rest of the future: few requests need the memory for it.
+        Box::pin(again(worker, chosen, client, scratch, record)).await?;
+    };
+    let Chosen { tries, terms, .. } = chosen;
+    record.bytes_out = ended.bytes_out;
+    record.detail = ended.detail;
+    match (ended.answered, ended.failure) {
+        (None, Some(reason)) if ended.is_inside_interim => {
+            record.refused(reason.status(), reason);
+            Ok(Next::Close)
+        }
+        (None, failure) => {
+            let reason = failure.unwrap_or(Reason::UpstreamReset);
+            // A request that was found broken before any of it was sent says nothing about the connection.
+            if ended.is_untouched && reason.is_of_client() {
+                worker.pool.put(tries.endpoint(), upstream, &ResponseHead::default(), worker.clock.recent());
+            } else if ended.keeps_upstream {
+                worker.pool.put(tries.endpoint(), upstream, &scratch.response, worker.clock.recent());
+            }
+            if reason == Reason::BackendError {
+                record.answered(scratch.response.status, worker.clock.now());
+                if ended.was_read {
+                    scratch.request.body = RequestBody::None;
+                }
+            }
+            Err(reason)
+        }
+        (Some((status, at)), Some(reason)) => {
+            record.answered(status, at);
+            record.aborted(reason);
+            let ends_with_connection =
+                matches!(scratch.response.body, ResponseBody::Chunked | ResponseBody::UntilClose);
+            if client.version == http1::Version::Http10 && ends_with_connection {
+                // Only a reset tells this client that it does not have all.
+                let _ = client.stream.set_zero_linger();
+            }
+            Ok(Next::Close)
+        }
+        (Some((status, at)), None) => {
+            record.answered(status, at);
+            if ended.is_upgraded {
+                let idle = terms.timeouts.tunnel_idle.duration();
+                let (up, down) = Box::pin(engine::tunnel(client, upstream, ended.rest, idle)).await;
+                record.bytes_in += up;
+                record.bytes_out += down;
+                return Ok(Next::Close);
+            }
+            Ok(finish(worker, tries, client, upstream, &ended, &scratch.response))
+        }
+    }
+}
+
+/// The upload of a request's body, which is kept if the request may reach backends more than once.
+fn upload(worker: &Worker, tries: &Tries, terms: &Terms) -> Upload {
+    let limits = ChunkLimits { body_bytes: terms.body_limit, ..ChunkLimits::default() };
+    let is_kept = tries.is_repeatable() && !terms.body.is_empty();
+    Upload::new(terms.body, limits, Replay::new(is_kept.then(|| worker.metrics.replays.reserve())))
+}
+
+/// Makes one try.
+///
+/// A pooled connection may have been closed by the backend meanwhile: then the request is replayed once on a fresh one, if
+/// no byte of a response came, all that was sent of it is still there, and either nothing was sent or it may be delivered twice. That
+/// is the same try.
+///
+/// # Errors
+/// Why there was no connection.
+async fn attempt(
+    worker: &Worker,
+    chosen: &mut Chosen,
+    client: &mut Client,
+    scratch: &mut Scratch,
+) -> Result<(Ended, Upstream), Reason> {
+    let Chosen { tries, terms, .. } = chosen;
+    let is_repeatable = tries.is_repeatable() && terms.body == RequestBody::None;
+    let mut wanted = Wanted { is_fresh: false, greeting: terms.greeting.as_ref() };
+    loop {
+        let mut upstream = match pooled(worker, tries.endpoint(), wanted, is_repeatable) {
+            Some(upstream) => upstream,
+            None => {
+                let patience = tries.patience(terms);
+                patience.left()?;
+                // Apart from the rest of the future: few requests need the memory for it.
+                Box::pin(engine::acquire(worker, tries.endpoint(), client, terms, wanted, patience)).await?
+            }
+        };
+        let is_pooled = upstream.requests > 0;
+        let ended = Exchange::new(worker, client, &mut upstream, tries, terms, scratch).run().await;
+        let is_stale = is_pooled && ended.failure == Some(Reason::UpstreamReset) && !ended.response_began;
+        if is_stale && ended.sent.is_whole && (tries.is_repeatable() || !ended.sent.any) {
+            tries.endpoint().metrics.stale.inc();
+            wanted.is_fresh = true;
+            scratch.upload.rewind();
+            continue;
+        }
+        return Ok((ended, upstream));
+    }
+}
+
+/// Waits before the next try, and begins it.
+///
+/// # Errors
+/// The client went away, or there is no head for the backend.
+async fn again(
+    worker: &Worker,
+    chosen: &mut Chosen,
+    client: &mut Client,
+    scratch: &mut Scratch,
+    record: &mut AccessRecord<'_>,
+) -> Result<(), Reason> {
+    let Chosen { tries, terms, .. } = chosen;
+    let pause = tries.pause();
+    if !pause.is_zero() {
+        tokio::select! {
+            biased;
+            () = sleep(pause) => {}
+            () = client.gone(&worker.buffers, terms) => return Err(Reason::ClientGone),
+        }
+    }
+    tries.advance(worker, &mut scratch.request, &mut scratch.out, terms, record)?;
+    scratch.upload.rewind();
+    Ok(())
+}
+
+/// What follows a whole response: both connections are kept, if they can be.
+fn finish(
+    worker: &Worker,
+    tries: &Tries,
+    client: &Client,
+    upstream: Upstream,
+    ended: &Ended,
+    response: &ResponseHead,
+) -> Next {
+    if ended.keeps_upstream {
+        worker.pool.put(tries.endpoint(), upstream, response, worker.clock.recent());
+    } else {
+        engine::retire(tries.endpoint(), upstream);
+    }
+    match ended.keeps_client {
+        true => Next::Keep,
+        // Closing with unread bytes would reset the connection under the response.
+        false if !ended.was_read || !client.input.is_empty() => Next::Linger,
+        false => Next::Close,
+    }
+}
+
+/// An idle connection, if one will do and there is one. For a request that cannot be sent twice the kernel is asked, too.
+pub(crate) fn pooled(
+    worker: &Worker,
+    endpoint: &EndpointLive,
+    wanted: Wanted<'_>,
+    is_repeatable: bool,
+) -> Option<Upstream> {
+    if wanted.is_fresh {
+        return None;
+    }
+    loop {
+        let upstream = worker.pool.take(endpoint, wanted.greeting, worker.clock.recent())?;
+        if is_repeatable || upstream.is_quiet_now() {
+            endpoint.metrics.reused.inc();
+            return Some(upstream);
+        }
+        engine::retire(endpoint, upstream);
+    }
+}

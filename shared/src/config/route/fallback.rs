@@ -1,0 +1,16 @@
+use serde::{Deserialize, Serialize};
+
+use super::{Forward, Respond};
+
+/// What happens to a request for which no endpoint may be used: all breakers are open, all are unhealthy, or there is none.
+///
+/// It is applied once, to a request that was sent nowhere yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Fallback {
+    /// It is sent to a backend of another upstream; if that has none either, it is answered 503.
+    Forward(Forward),
+    /// It is answered.
+    Respond(Respond),
+}
