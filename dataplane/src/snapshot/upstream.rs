@@ -14,6 +14,7 @@ use super::affinity::{self, Affinity};
 use crate::{
     attempt::Attempt,
     balance::{Asking, Target, Targets},
+    connection::version_of,
     error::Reason,
     head::RoutedRequest,
     live::{EndpointLive, Live, UpstreamLive},
@@ -91,10 +92,7 @@ impl Upstream {
 
     /// The version of the PROXY protocol whose header connections to its backends begin with, if they do.
     pub(crate) fn greets(&self) -> Option<Version> {
-        self.config.proxy_protocol.map(|version| match version {
-            config::ProxyProtocolVersion::V1 => Version::V1,
-            config::ProxyProtocolVersion::V2 => Version::V2,
-        })
+        self.config.proxy_protocol.map(version_of)
     }
 
     /// What its backends speak.
