@@ -34,7 +34,7 @@ struct DataPlaneReset {
 }
 
 pub(super) fn routes(router: OpenApiRouter<Api>) -> OpenApiRouter<Api> {
-    let doc = Doc::new("upstreams", "reset_breaker", "Close the breaker of one backend")
+    let doc = Doc::new("upstreams", "reset_backend_breaker", "Close the breaker of one backend")
         .description(
             "On every connected data plane, at once and once: its window is empty and its wait as short as at first. A breaker that \
              `breaker_override` forces open stays so.",

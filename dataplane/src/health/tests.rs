@@ -5,7 +5,7 @@ use shared::{
 };
 
 use super::*;
-use crate::{events::Events, gate::Barred, metrics::Metrics};
+use crate::{events::Events, gate::Barred, live::EndpointAddress, metrics::Metrics};
 
 fn check(change: impl FnOnce(&mut HealthCheck)) -> HealthCheck {
     let mut check = HealthCheck { tcp: Some(TcpCheck {}), jitter: 0, ..HealthCheck::default() };
@@ -28,7 +28,7 @@ impl Bench {
     fn new(count: u16, check: &HealthCheck) -> Self {
         let live = Live::new(Metrics::new(), Events::unheard());
         let endpoints = (0..count).map(|number| {
-            let address: BackendAddress = format!("127.0.0.1:{}", number + 1).parse().unwrap();
+            let address = EndpointAddress::Ip(([127, 0, 0, 1], number + 1).into());
             live.endpoint(&"u".parse().unwrap(), &format!("b{number}").parse().unwrap(), &address)
         });
         let mut bench = Self { endpoints: endpoints.collect(), live, now: Instant::now() };
@@ -39,7 +39,8 @@ impl Bench {
     /// As a change of the configuration does it, and the tick after it.
     fn configure(&mut self, check: Option<&HealthCheck>) {
         for endpoint in &self.endpoints {
-            let check = check.map(|check| configured(check, &endpoint.address));
+            let backend: BackendAddress = endpoint.address.to_string().parse().unwrap();
+            let check = check.map(|check| configured(check, &backend));
             if endpoint.health.configure(check, true, self.now) {
                 let (health, assumes_health, reason) = endpoint.health.state();
                 endpoint.gate.set_health(health, assumes_health, None, reason, self.now);
@@ -113,8 +114,9 @@ fn the_first_check_decides_where_it_is_waited_for() {
     for (passed, state) in [(true, EffectiveState::Serving), (false, EffectiveState::Unhealthy)] {
         let live = Live::new(Metrics::new(), Events::unheard());
         let mut bench = Bench { live, endpoints: Vec::new(), now: Instant::now() };
-        let address = "127.0.0.1:1".parse().unwrap();
-        bench.endpoints = vec![bench.live.endpoint(&"u".parse().unwrap(), &"b".parse().unwrap(), &address)];
+        let address: BackendAddress = "127.0.0.1:1".parse().unwrap();
+        let resolved = EndpointAddress::of(&address).unwrap();
+        bench.endpoints = vec![bench.live.endpoint(&"u".parse().unwrap(), &"b".parse().unwrap(), &resolved)];
         let configured = Some(configured(&first, &address));
         assert!(bench.endpoints[0].health.configure(configured, true, bench.now));
         let (health, assumes_health, reason) = bench.endpoints[0].health.state();
@@ -160,7 +162,7 @@ fn only_what_takes_requests_decides_on_panic() {
         upstream.health_check = Some(check(|check| check.fall = 1));
         let mut bench = Bench::new(2, upstream.health_check.as_ref().unwrap());
         for (endpoint, backend) in bench.endpoints.iter().zip(&upstream.backends) {
-            endpoint.configure(&upstream, backend, None, bench.now);
+            endpoint.configure(&upstream, backend, bench.now);
         }
         bench.now += Duration::from_secs(5);
         let due = bench.tick();
@@ -171,7 +173,7 @@ fn only_what_takes_requests_decides_on_panic() {
         assert_eq!(bench.endpoints[0].gate.status(bench.now).admin.word(), state);
         // It takes requests again: there is one to send them to.
         let active = Backend { state: AdminState::Active, weight: Weight::default(), ..upstream.backends[0].clone() };
-        bench.endpoints[0].configure(&upstream, &active, None, bench.now);
+        bench.endpoints[0].configure(&upstream, &active, bench.now);
         bench.tick();
         assert_eq!(bench.states(), [EffectiveState::Serving, EffectiveState::Unhealthy], "{state} {weight}");
     }
