@@ -80,37 +80,42 @@ impl Attempt {
         &self.endpoint
     }
 
+    /// How long it has taken until `now`.
+    pub(crate) fn took(&self, now: Instant) -> Duration {
+        Duration::from_nanos(self.endpoint.load.nanos(now).saturating_sub(self.started))
+    }
+
     /// Notes the head of the backend's final response: the try is judged by it.
-    pub(crate) fn answered(&mut self, status: u16, at: Instant) {
-        let verdict = if self.endpoint.gate.is_failure(status) { Verdict::Failure } else { Verdict::Success };
-        self.judge(verdict, at);
+    /// The client was waited for as long as it `held` the try up.
+    pub(crate) fn answered(&mut self, status: u16, held: Duration, at: Instant) {
+        let is_failure = self.endpoint.gate.is_failure(status);
+        self.judge(if is_failure { Verdict::Failure } else { Verdict::Success }, held, at);
     }
 
     /// Notes that the try failed for `reason`: counts it, and judges it if the backend is at fault.
-    pub(crate) fn failed(&mut self, reason: Reason, at: Instant) {
+    pub(crate) fn failed(&mut self, reason: Reason, held: Duration, at: Instant) {
         let metrics = &self.endpoint.metrics;
         match reason {
+            // The time of a whole request is also used up by a client that takes its response slowly.
+            Reason::TotalTimeout if !matches!(self.stage, Stage::Let(_)) => return,
             Reason::ConnectFailed | Reason::ConnectTimeout => drop(metrics.connect_failures.inc()),
             Reason::UpstreamTimeout | Reason::TotalTimeout => drop(metrics.timeouts.inc()),
             Reason::UpstreamReset | Reason::BadResponse => drop(metrics.resets.inc()),
             // Not the backend's fault.
             _ => return,
         }
-        self.judge(Verdict::Failure, at);
-        // A response that began and was cut off. The time of a whole request is also used up by a client that takes it slowly.
-        if reason != Reason::TotalTimeout
-            && let Stage::Answered(answered) = std::mem::replace(&mut self.stage, Stage::Over)
-        {
+        self.judge(Verdict::Failure, held, at);
+        // A response that began and was cut off.
+        if let Stage::Answered(answered) = std::mem::replace(&mut self.stage, Stage::Over) {
             self.endpoint.gate.amend(answered, at);
         }
     }
 
-    fn judge(&mut self, verdict: Verdict, at: Instant) {
+    fn judge(&mut self, verdict: Verdict, held: Duration, at: Instant) {
         let stage = std::mem::replace(&mut self.stage, Stage::Over);
         self.stage = match stage {
             Stage::Let(pass) => {
-                let took = self.endpoint.load.nanos(at).saturating_sub(self.started);
-                let took = Duration::from_nanos(took);
+                let took = self.took(at).saturating_sub(held);
                 match verdict {
                     Verdict::Success => self.endpoint.load.answered(took, at),
                     Verdict::Failure => self.endpoint.load.failed(took, at),

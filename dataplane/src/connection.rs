@@ -11,6 +11,7 @@ use std::{
 use http1::HeadLimits;
 use prometheus_client::metrics::gauge::Gauge;
 use proxy_protocol::{Endpoints, Version};
+use shared::config::ProxyProtocolVersion;
 
 use crate::{
     admission::Place,
@@ -20,6 +21,14 @@ use crate::{
     snapshot::{Listener, Snapshot},
     worker::Worker,
 };
+
+/// The version of the PROXY protocol that the configuration means.
+pub(crate) const fn version_of(version: ProxyProtocolVersion) -> Version {
+    match version {
+        ProxyProtocolVersion::V1 => Version::V1,
+        ProxyProtocolVersion::V2 => Version::V2,
+    }
+}
 
 /// What all requests of a client connection share.
 pub(crate) struct Connection {

@@ -35,7 +35,7 @@ pub(crate) use client::{Client, Read};
 pub(crate) use deadlines::{Deadline, Deadlines};
 pub(crate) use drain::drain;
 pub(crate) use exchange::{Ended, Exchange, MAX_DRAINED};
-pub(crate) use pace::{Pace, Span, Standing, Timeouts, Waits};
+pub(crate) use pace::{Held, Pace, Span, Standing, Timeouts, Waits};
 pub(crate) use pool::{Pool, PoolSettings, Silence, retire};
 pub(crate) use replay::{KEPT as KEPT_REPLAY, Replay, ReplayMemory, Reserved};
 pub(crate) use scratch::{KEPT as KEPT_SCRATCH, Scratch};

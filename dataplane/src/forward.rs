@@ -60,10 +60,7 @@ pub(crate) async fn run(
             }
             Ok((ended, upstream)) => {
                 record.bytes_in = ended.bytes_in;
-                // The time of a whole request is also used up by a client that sends or takes its bytes slowly.
-                let is_of_client =
-                    ended.failure == Some(Reason::TotalTimeout) && (!ended.was_read || ended.answered.is_some());
-                let Some(reason) = ended.failure.filter(|_| !is_of_client) else { break (ended, upstream) };
+                let Some(reason) = ended.failure else { break (ended, upstream) };
                 if ended.answered.is_some() || ended.is_inside_interim {
                     chosen.tries.failed(reason, worker.clock.now());
                     break (ended, upstream);

@@ -22,6 +22,7 @@ use tokio::{
     time::MissedTickBehavior,
 };
 
+pub(crate) use probe::Configured;
 pub(crate) use record::Record;
 
 use probe::Plan;

@@ -15,7 +15,7 @@ use std::{
 
 use shared::{
     config,
-    status::{BudgetStatus, Event},
+    status::{AdminState, BudgetStatus, Event},
     value::Name,
 };
 
@@ -26,7 +26,7 @@ use crate::{
     engine::{Capacity, Places, PoolSettings, Upstream},
     events::Events,
     gate::Gate,
-    health::Record,
+    health::{Configured, Record},
     load::Load,
     metrics::{EndpointMetrics, ListenerMetrics, Metrics, RetryResult, UpstreamMetrics},
 };
@@ -155,8 +155,14 @@ impl EndpointLive {
         self.pool.set(&upstream.pool);
         self.capacity.set_cap(backend.max_connections);
         self.gate.configure(&upstream.breaker, backend.breaker_override, backend.state, now);
-        let check = upstream.health_check.as_ref().map(|check| (check, upstream.protocol, &backend.address));
-        if self.health.configure(check, backend.weight.get() > 0, now) {
+        let check = upstream.health_check.as_ref().map(|check| Configured {
+            check,
+            protocol: upstream.protocol,
+            proxy_protocol: upstream.proxy_protocol,
+            backend: &backend.address,
+        });
+        let takes = backend.state == AdminState::Active && backend.weight.get() > 0;
+        if self.health.configure(check, takes, now) {
             let (health, assumes_health, reason) = self.health.state();
             self.gate.set_health(health, assumes_health, None, reason, now);
         }

@@ -10,7 +10,7 @@ use http1::{RequestHead, ResponseHead};
 
 use crate::{
     attempt::Attempt,
-    engine::{self, Patience, Terms},
+    engine::{self, Held, Patience, Terms},
     error::Reason,
     live::EndpointLive,
     matched::HeadSource,
@@ -23,6 +23,9 @@ use crate::{
 /// The longest that a backend's `Retry-After` is waited for.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
+/// Of the time of a whole request that ran out, the client may have used one part in so many, or else the backend is not to blame.
+const HELD_PART: u32 = 10;
+
 /// All tries of one request. Dropping them ends the one under way.
 pub(crate) struct Tries {
     upstream: Arc<Upstream>,
@@ -32,6 +35,10 @@ pub(crate) struct Tries {
     attempt: Attempt,
     /// Whether the request may reach backends more than once.
     is_repeatable: bool,
+    /// Whether the client said when the request must be over.
+    is_limited_by_client: bool,
+    /// How long the client was waited for in the one under way.
+    held: Held,
     /// How many further ones may be made.
     left: u8,
     /// In a box: each request has room for these.
@@ -90,6 +97,8 @@ impl Tries {
             policy: policy.clone(),
             attempt,
             is_repeatable,
+            is_limited_by_client: false,
+            held: Held::default(),
             left,
             more: until.map(|_| Box::new(More { until, ..More::default() })),
         }
@@ -129,9 +138,19 @@ impl Tries {
         self.is_repeatable
     }
 
+    /// Says that the client set the time of the whole request: what it does not leave is no fault of an endpoint.
+    pub(crate) fn limited_by_client(&mut self) {
+        self.is_limited_by_client = true;
+    }
+
+    /// Notes how long the client was waited for in the try under way.
+    pub(crate) fn holds(&mut self, held: Held) {
+        self.held = held;
+    }
+
     /// Notes the head of the backend's final response: the try is judged by it.
     pub(crate) fn answered(&mut self, status: u16, now: Instant) {
-        self.attempt.answered(status, now);
+        self.attempt.answered(status, self.held.until(now), now);
     }
 
     /// Whether a response for `cause` is not passed on, but the request tried again. `retry_after` is when its backend says.
@@ -158,11 +177,17 @@ impl Tries {
 
     /// Notes that the try failed for `reason`.
     pub(crate) fn failed(&mut self, reason: Reason, now: Instant) {
-        // What the tries before and the pauses took is not the fault of this endpoint.
-        let is_first = self.more.as_ref().is_none_or(|more| more.tried.is_empty());
-        if reason != Reason::TotalTimeout || is_first {
-            self.attempt.failed(reason, now);
+        let held = self.held.until(now);
+        if reason != Reason::TotalTimeout || self.used_up_total(held, now) {
+            self.attempt.failed(reason, held, now);
         }
+    }
+
+    /// Whether it was the endpoint that used up the time of the whole request: not the tries before and the pauses, and not the
+    /// client, which may have said how long it waits, or have sent slowly.
+    fn used_up_total(&self, held: Duration, now: Instant) -> bool {
+        let is_first = self.more.as_ref().is_none_or(|more| more.tried.is_empty());
+        is_first && !self.is_limited_by_client && held.saturating_mul(HELD_PART) <= self.attempt.took(now)
     }
 
     /// A request that is not tried again needs nothing for that any more, however long its response takes.
@@ -259,7 +284,7 @@ impl Tries {
         let Some(more) = &mut self.more else { return Ok(false) };
         let Some(Next { attempt, authority, cause, .. }) = more.next.take() else { return Ok(false) };
         let now = worker.clock.now();
-        self.attempt = attempt;
+        (self.attempt, self.held) = (attempt, Held::default());
         self.attempt.begins(now);
         more.until = self.policy.try_until(now);
         record.retried(cause);
@@ -392,6 +417,50 @@ mod tests {
         assert_eq!(second.schedule(&terms(None), RESET, None, WHOLE, now, || 0), RetryResult::Made);
         second.more().next = None;
         assert_eq!(second.schedule(&terms(None), RESET, None, WHOLE, now, || 0), RetryResult::OverBudget);
+    }
+
+    #[test]
+    fn time_that_the_client_used_up_is_no_fault_of_the_endpoint() {
+        let now = Instant::now();
+        let ends = now + SECOND * 10;
+        // For how many milliseconds the client was waited for, whether it set the limit, and calls and failures after it.
+        for (held, is_limited_by_client, reason, expected) in [
+            (0, false, Reason::TotalTimeout, (1, 1)),
+            (900, false, Reason::TotalTimeout, (1, 1)),
+            (1_100, false, Reason::TotalTimeout, (0, 0)),
+            (10_000, false, Reason::TotalTimeout, (0, 0)),
+            (0, true, Reason::TotalTimeout, (0, 0)),
+            (0, true, Reason::UpstreamTimeout, (1, 1)),
+            (9_000, false, Reason::UpstreamTimeout, (1, 1)),
+            (10_000, false, Reason::RequestTimeout, (0, 0)),
+        ] {
+            let upstream = upstream(1, serde_json::json!({}));
+            let mut tries = tries(&upstream, serde_json::json!({}), now);
+            if is_limited_by_client {
+                tries.limited_by_client();
+            }
+            tries.holds(Held::since(ends - Duration::from_millis(held)));
+            tries.failed(reason, ends);
+            let shown = tries.endpoint().gate.status(ends).breaker;
+            assert_eq!((shown.calls, shown.failed), expected, "{held} {is_limited_by_client} {reason:?}");
+            let timeouts = tries.endpoint().metrics.timeouts.get();
+            assert_eq!(timeouts, u64::from(expected.1), "{held} {is_limited_by_client} {reason:?}");
+        }
+    }
+
+    #[test]
+    fn a_slow_upload_makes_no_slow_call() {
+        let now = Instant::now();
+        let slow = serde_json::json!({ "breaker": { "slow_call_duration_threshold": "2s" } });
+        for (held, took, expected) in [(0, 3, 1), (2, 3, 0), (2, 5, 1)] {
+            let upstream = upstream(1, slow.clone());
+            let mut tries = tries(&upstream, serde_json::json!({}), now);
+            let ends = now + SECOND * took;
+            tries.holds(Held::since(ends - SECOND * held));
+            tries.answered(200, ends);
+            let shown = tries.endpoint().gate.status(ends).breaker;
+            assert_eq!((shown.calls, shown.slow), (1, expected), "{held} {took}");
+        }
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! Active health checks.
 
 use std::{
+    io::{Read, Write},
     net::TcpListener,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
+    thread,
 };
 
 use harness::{DEADLINE, Origin, Reply, get, h2::H2Origin, wait_for};
@@ -230,4 +232,70 @@ fn an_endpoint_is_checked_once_for_all_workers_and_not_at_all_once_it_is_gone() 
     wait_for("the other is checked on", DEADLINE, || (ended("b1") >= others + 10).then_some(()));
     assert!(origins[0].received().len() <= before + 1);
     assert!(!site.plane.metrics().contains(r#"backend="b0""#));
+}
+
+/// A backend that answers what begins with `header`, and closes every other connection; how many connections there were of the former.
+fn greeted(header: &'static [u8]) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut first = vec![0; header.len()];
+            if stream.read_exact(&mut first).is_err() || first != header {
+                continue;
+            }
+            counted.fetch_add(1, SeqCst);
+            let mut asked = [0; 4];
+            if stream.read_exact(&mut asked).is_ok() && &asked == b"GET " {
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+                // Until the other side has closed: unread bytes would reset the connection.
+                let _ = stream.read_to_end(&mut Vec::new());
+            }
+        }
+    });
+    (address, count)
+}
+
+#[test]
+fn a_check_begins_with_the_header_that_the_backend_expects() {
+    let (v1, v2) = (b"PROXY UNKNOWN\r\n", b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0");
+    for check in [json!({ "http": {} }), json!({ "tcp": {} })] {
+        let [(first, of_first), (second, of_second)] = [greeted(v1), greeted(v2)];
+        let upstream = |name: &str, address: &str| {
+            let backends = json!([{ "name": "b", "address": address }]);
+            json!({ "name": name, "backends": backends, "proxy_protocol": name, "health_check": every(&check) })
+        };
+        let site = Site::start(json!({ "upstreams": [upstream("v1", &first), upstream("v2", &second)] }));
+        for (name, count) in [("v1", of_first), ("v2", of_second)] {
+            wait_for(&format!("{name} is healthy"), DEADLINE, || {
+                let shown = site.endpoint(name, "b");
+                (shown["health"]["state"] == "healthy" && count.load(SeqCst) >= 2).then_some(())
+            });
+        }
+    }
+}
+
+#[test]
+fn backends_that_take_no_requests_are_shown_so_and_decide_on_no_panic() {
+    let (well, ill) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(false)));
+    let origins = [backend(&well), backend(&ill)];
+    let addresses: Vec<&str> = origins.iter().map(Origin::address).collect();
+    let site = site(&addresses, &json!({ "http": { "path": "/healthz" } }));
+    wait_for_state(&site, "b1", "unhealthy");
+    for state in ["draining", "disabled"] {
+        site.reconfigure(|config| config["upstreams"][0]["backends"][0]["state"] = json!(state));
+        let shown = wait_for_state(&site, "b0", state);
+        assert_eq!((&shown["admin"], &shown["health"]["state"]), (&json!(state), &json!("healthy")), "{shown}");
+        // All that take requests fail.
+        wait_for_state(&site, "b1", "panic");
+        let before = requests(&origins[0]);
+        assert_eq!(get(&site.address, "h", "/").unwrap().status, 200);
+        assert_eq!(requests(&origins[0]), before);
+        site.reconfigure(|config| config["upstreams"][0]["backends"][0]["state"] = json!("active"));
+        wait_for_state(&site, "b0", "serving");
+        wait_for_state(&site, "b1", "unhealthy");
+    }
 }

@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 
 pub use fault::Fault;
 pub use tlv::{Ssl, Tlv, Tlvs, kind};
-pub use write::{Version, write};
+pub use write::{Version, write, write_local};
 
 /// Bytes of a header of version 1, with its line break (§2.1).
 pub const MAX_V1: usize = 107;

@@ -11,11 +11,11 @@ pub(crate) const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
 pub(crate) const FIXED: usize = 16;
 
 /// Version and command.
-const LOCAL: u8 = 0x20;
+pub(crate) const LOCAL: u8 = 0x20;
 pub(crate) const PROXY: u8 = 0x21;
 
 /// Families with streams and datagrams (§2.2).
-const UNSPEC: u8 = 0x00;
+pub(crate) const UNSPEC: u8 = 0x00;
 pub(crate) const INET: u8 = 0x11;
 const INET_DATAGRAM: u8 = 0x12;
 pub(crate) const INET6: u8 = 0x21;

@@ -34,6 +34,18 @@ pub fn write(out: &mut Vec<u8>, version: Version, endpoints: &Endpoints, tlvs: T
     }
 }
 
+/// Appends the header of a connection that the sender makes for itself, as a health check is, to `out`: `LOCAL` in version 2,
+/// `UNKNOWN` in version 1, which has no other word for it.
+pub fn write_local(out: &mut Vec<u8>, version: Version) {
+    match version {
+        Version::V1 => out.extend_from_slice(b"PROXY UNKNOWN\r\n"),
+        Version::V2 => {
+            out.extend_from_slice(&v2::SIGNATURE);
+            out.extend_from_slice(&[v2::LOCAL, v2::UNSPEC, 0, 0]);
+        }
+    }
+}
+
 fn write_v2(out: &mut Vec<u8>, source: &SocketAddr, destination: &SocketAddr, tlvs: Tlvs<'_>) {
     let start = out.len();
     out.extend_from_slice(&v2::SIGNATURE);
@@ -72,6 +84,19 @@ fn mapped(address: IpAddr) -> std::net::Ipv6Addr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Header, Start, read};
+
+    #[test]
+    fn a_sender_that_speaks_for_itself_names_nobody() {
+        for (version, expected) in
+            [(Version::V1, &b"PROXY UNKNOWN\r\n"[..]), (Version::V2, b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0")]
+        {
+            let mut out = Vec::new();
+            write_local(&mut out, version);
+            assert_eq!(out, expected);
+            assert_eq!(read(&out), Ok(Start::Header(Header::default(), expected.len())));
+        }
+    }
 
     #[test]
     fn mixed_families_are_written_as_ipv6() {

@@ -79,7 +79,7 @@ fn shares(subject: &Subject, count: usize, open: usize) -> Vec<f64> {
         counts[index(&attempt)] += 1;
         under_way.push_back(attempt);
         if under_way.len() > open {
-            under_way.pop_front().unwrap().answered(200, subject.began + now);
+            under_way.pop_front().unwrap().answered(200, Duration::ZERO, subject.began + now);
         }
     }
     counts.into_iter().map(|count| count as f64 / PICKS as f64).collect()
@@ -148,7 +148,7 @@ fn slow_endpoints_get_little() {
                     let std::cmp::Reverse((at, first)) = under_way.pop().unwrap();
                     now = at;
                     let mut attempt: Attempt = open.remove(&first).unwrap();
-                    attempt.answered(200, subject.began + now);
+                    attempt.answered(200, Duration::ZERO, subject.began + now);
                 }
                 let attempt = subject.pick(None, now);
                 counts[index(&attempt)] += 1;
@@ -176,7 +176,7 @@ fn a_slow_endpoint_that_recovers_is_found_again() {
         let mut attempt = subject.pick(None, now);
         counts[index(&attempt)] += u32::from(number >= 60_000);
         let took = if index(&attempt) == 0 && number < 10_000 { 500 } else { 5 };
-        attempt.answered(200, subject.began + now + Duration::from_millis(took));
+        attempt.answered(200, Duration::ZERO, subject.began + now + Duration::from_millis(took));
     }
     assert!(counts[0] > 15_000, "{counts:?}");
 }
@@ -277,7 +277,7 @@ fn who_joins_starts_slowly() {
                 count += u32::from(index(&attempt) == 3);
                 under_way.push_back(attempt);
                 if under_way.len() > 30 {
-                    under_way.pop_front().unwrap().answered(200, subject.began + now);
+                    under_way.pop_front().unwrap().answered(200, Duration::ZERO, subject.began + now);
                 }
             }
             f64::from(count) / 2e4

@@ -236,6 +236,7 @@ impl<'a> Exchange<'a> {
         let now = self.worker.clock.now();
         self.is_armed = true;
         self.pace.moved(now, has_uploaded, &standing);
+        self.tries.holds(self.pace.held());
         let (due, reason) = self.pace.due(&standing);
         // What moves all the time, but too slowly, never lets a deadline pass.
         if due <= now {

@@ -83,10 +83,29 @@ pub(crate) struct Pace<'a> {
     up: Instant,
     /// When anything last moved.
     moved: Instant,
-    /// When waiting for the client's body began, if it is waited for.
-    waits_since: Option<Instant>,
-    /// How long the client's body was waited for before that.
-    waited: Duration,
+    held: Held,
+}
+
+/// How long the client's body was waited for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Held {
+    /// When that began, if it is waited for.
+    since: Option<Instant>,
+    /// How long it was waited for before that.
+    before: Duration,
+}
+
+impl Held {
+    /// It has been waited for since `since`.
+    #[cfg(test)]
+    pub(crate) fn since(since: Instant) -> Self {
+        Self { since: Some(since), before: Duration::ZERO }
+    }
+
+    /// In all until `now`.
+    pub(crate) fn until(&self, now: Instant) -> Duration {
+        self.before + self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
+    }
 }
 
 impl<'a> Pace<'a> {
@@ -98,7 +117,7 @@ impl<'a> Pace<'a> {
         try_until: Option<Instant>,
         now: Instant,
     ) -> Self {
-        Self { timeouts, total, try_until, up: now, moved: now, waits_since: None, waited: Duration::ZERO }
+        Self { timeouts, total, try_until, up: now, moved: now, held: Held::default() }
     }
 
     /// Notes that something moved, and whether that was the request's body; then it stood as `standing` says.
@@ -107,14 +126,19 @@ impl<'a> Pace<'a> {
         let is_waited_for = standing.upload == Waits::Client && !standing.expects_continue;
         if upload || !is_waited_for {
             self.up = now;
-            if let Some(since) = self.waits_since.take() {
-                self.waited += now - since;
+            if let Some(since) = self.held.since.take() {
+                self.held.before += now - since;
             }
         }
-        if is_waited_for && self.waits_since.is_none() {
+        if is_waited_for && self.held.since.is_none() {
             // Until now the client was not to send: for one, it waited for 100.
-            (self.up, self.waits_since) = (now, Some(now));
+            (self.up, self.held.since) = (now, Some(now));
         }
+    }
+
+    /// How long the client was waited for: that is no time of the backend's.
+    pub(crate) fn held(&self) -> Held {
+        self.held
     }
 
     /// When the exchange is overdue if nothing moves until then, and why.
@@ -132,7 +156,7 @@ impl<'a> Pace<'a> {
             (self.moved + idle.duration(), Reason::ClientTooSlow)
         } else if standing.is_half_closed {
             (self.moved + half_close_grace.duration(), Reason::ClientGone)
-        } else if let Some(since) = self.waits_since {
+        } else if let Some(since) = self.held.since {
             let due = self.up + body_idle.duration();
             (self.rate_due(since, standing.received).map_or(due, |rate| rate.min(due)), Reason::RequestTimeout)
         } else {
@@ -146,7 +170,7 @@ impl<'a> Pace<'a> {
 
     /// When the response head is due, at `due` at the latest. The time in which the client was waited for is none of the try's.
     fn head_due(&self, due: Instant) -> Instant {
-        self.try_until.map_or(due, |until| due.min(until + self.waited))
+        self.try_until.map_or(due, |until| due.min(until + self.held.before))
     }
 
     /// When the client, waited for since `since`, falls below the least rate: it is granted a while, and as long as what it sent
@@ -155,7 +179,7 @@ impl<'a> Pace<'a> {
         let seconds = received.checked_div(self.timeouts.body_min_rate)?;
         // A hundred years; more would overflow the clock.
         let granted = RATE_GRACE + Duration::from_secs(seconds.min(3_000_000_000));
-        Some(since + granted.saturating_sub(self.waited))
+        Some(since + granted.saturating_sub(self.held.before))
     }
 }
 

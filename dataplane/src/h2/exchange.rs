@@ -113,7 +113,7 @@ impl Exchange<'_, '_> {
             expects_continue: reader.awaits_continue() && self.upload.moved() == 0,
             received: self.upload.moved(),
         };
-        match pacer.settle(has_moved, has_uploaded, &standing) {
+        match pacer.settle(has_moved, has_uploaded, &standing, self.tries) {
             Some(reason) => Poll::Ready(Err(reason.into())),
             None => Poll::Pending,
         }

@@ -5,6 +5,7 @@ use std::{task::Waker, time::Instant};
 use crate::{
     engine::{Deadline, Pace, Standing, Terms},
     error::Reason,
+    tries::Tries,
     worker::Worker,
 };
 
@@ -35,13 +36,20 @@ impl<'a> Pacer<'a> {
     }
 
     /// To be called when nothing can be moved any more, with what was moved since the last call. Why the request ends here, if it
-    /// is overdue.
-    pub(super) fn settle(&mut self, has_moved: bool, has_uploaded: bool, standing: &Standing) -> Option<Reason> {
+    /// is overdue. `tries` learn how long the client was waited for.
+    pub(super) fn settle(
+        &mut self,
+        has_moved: bool,
+        has_uploaded: bool,
+        standing: &Standing,
+        tries: &mut Tries,
+    ) -> Option<Reason> {
         if !has_moved && !std::mem::take(&mut self.is_new) {
             return self.deadline.has_passed().then_some(self.overdue);
         }
         let now = Instant::now();
         self.pace.moved(now, has_uploaded, standing);
+        tries.holds(self.pace.held());
         let (due, reason) = self.pace.due(standing);
         // What moves all the time, but too slowly, never lets a deadline pass.
         if due <= now {

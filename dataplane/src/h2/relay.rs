@@ -225,7 +225,7 @@ impl<P: Peer> Relay<'_, P> {
             expects_continue: self.terms.expects_continue && self.body.moved == 0,
             received: self.body.moved,
         };
-        match pacer.settle(has_moved, has_uploaded, &standing) {
+        match pacer.settle(has_moved, has_uploaded, &standing, self.tries) {
             Some(reason) => Poll::Ready(Err(reason.into())),
             None => Poll::Pending,
         }

@@ -155,7 +155,10 @@ async fn forward(
     chosen.terms.asked.upgrade = false;
     // The client of a gRPC call says how long it waits: beyond that nobody wants the answer.
     let limit = call.and_then(|call| call.timeout).map(|timeout| record.started() + timeout);
-    chosen.terms.total = chosen.terms.total.into_iter().chain(limit).min();
+    if let Some(limit) = limit.filter(|limit| chosen.terms.total.is_none_or(|total| *limit < total)) {
+        chosen.terms.total = Some(limit);
+        chosen.tries.limited_by_client();
+    }
     if chosen.protocol == UpstreamProtocol::H2c {
         return forward::from_http2(worker, chosen, client, body, scratch, record).await;
     }

@@ -1,17 +1,17 @@
 use std::{io, pin::Pin, time::Duration};
 
 use shared::{
-    config::{HealthCheck, UpstreamProtocol},
+    config::{HealthCheck, ProxyProtocolVersion, UpstreamProtocol},
     value::BackendAddress,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     net::{TcpStream, UnixStream},
     time::timeout,
 };
 
 use super::{grpc, http};
-use crate::live::EndpointAddress;
+use crate::{connection::version_of, live::EndpointAddress};
 
 /// How an endpoint is checked.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub(crate) struct Plan {
     pub(super) config: HealthCheck,
     /// What the backend speaks.
     pub(super) protocol: UpstreamProtocol,
+    /// Whose header its connections begin with, if they do: that of the proxy itself.
+    proxy_protocol: Option<ProxyProtocolVersion>,
     /// The backend's address as it is configured.
     backend: BackendAddress,
     /// What a `Host` field that names the backend says.
@@ -27,7 +29,17 @@ pub(crate) struct Plan {
 }
 
 /// What the configuration says of how an endpoint is checked.
-pub(crate) type Configured<'a> = (&'a HealthCheck, UpstreamProtocol, &'a BackendAddress);
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Configured<'a> {
+    /// What a check is.
+    pub(crate) check: &'a HealthCheck,
+    /// What the backend speaks.
+    pub(crate) protocol: UpstreamProtocol,
+    /// The version of the PROXY protocol whose header it expects first, if it does.
+    pub(crate) proxy_protocol: Option<ProxyProtocolVersion>,
+    /// The backend's address.
+    pub(crate) backend: &'a BackendAddress,
+}
 
 /// How a check ended: what was seen, in a few words; an error if it did not pass.
 pub(super) type Outcome = Result<String, String>;
@@ -42,20 +54,27 @@ pub(super) type Connection = Pin<Box<dyn Socket>>;
 
 impl Plan {
     /// Ready to act.
-    pub(super) fn new((config, protocol, backend): Configured<'_>) -> Self {
-        Self { config: config.clone(), protocol, backend: backend.clone(), authority: backend.authority() }
+    pub(super) fn new(Configured { check, protocol, proxy_protocol, backend }: Configured<'_>) -> Self {
+        let authority = backend.authority();
+        Self { config: check.clone(), protocol, proxy_protocol, backend: backend.clone(), authority }
     }
 
     /// Whether this was made from `configured`.
-    pub(super) fn is_of(&self, (config, protocol, backend): Configured<'_>) -> bool {
-        self.config == *config && self.protocol == protocol && self.backend == *backend
+    pub(super) fn is_of(&self, Configured { check, protocol, proxy_protocol, backend }: Configured<'_>) -> bool {
+        self.config == *check
+            && self.protocol == protocol
+            && self.proxy_protocol == proxy_protocol
+            && self.backend == *backend
     }
 
     /// Whether a check by `other` tells of the same as one by this.
     pub(super) fn checks_as(&self, other: &Self) -> bool {
         let (config, others) = (&self.config, &other.config);
         let is_same_kind = config.http == others.http && config.tcp == others.tcp && config.grpc == others.grpc;
-        is_same_kind && self.protocol == other.protocol && self.backend == other.backend
+        is_same_kind
+            && self.protocol == other.protocol
+            && self.proxy_protocol == other.proxy_protocol
+            && self.backend == other.backend
     }
 
     /// Makes one check at `address`.
@@ -65,7 +84,12 @@ impl Plan {
     }
 
     async fn unlimited(&self, address: &EndpointAddress) -> Outcome {
-        let connection = connect(address).await.map_err(|error| told(&error))?;
+        let mut connection = connect(address).await.map_err(|error| told(&error))?;
+        if let Some(version) = self.proxy_protocol {
+            let mut header = Vec::new();
+            proxy_protocol::write_local(&mut header, version_of(version));
+            connection.write_all(&header).await.map_err(|error| told(&error))?;
+        }
         match (&self.config.http, &self.config.grpc) {
             (Some(check), _) => http::probe(connection, check, self).await,
             (None, Some(check)) => grpc::probe(connection, check, self).await,

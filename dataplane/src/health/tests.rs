@@ -1,6 +1,6 @@
 use shared::{
-    config::{FirstState, HealthCheck, TcpCheck, UpstreamProtocol},
-    status::{EffectiveState, Health},
+    config::{Backend, FirstState, HealthCheck, TcpCheck, Upstream, UpstreamProtocol, Weight},
+    status::{AdminState, EffectiveState, Health},
     value::{BackendAddress, TimeSpan},
 };
 
@@ -11,6 +11,10 @@ fn check(change: impl FnOnce(&mut HealthCheck)) -> HealthCheck {
     let mut check = HealthCheck { tcp: Some(TcpCheck {}), jitter: 0, ..HealthCheck::default() };
     change(&mut check);
     check
+}
+
+fn configured<'a>(check: &'a HealthCheck, backend: &'a BackendAddress) -> Configured<'a> {
+    Configured { check, protocol: UpstreamProtocol::H1, proxy_protocol: None, backend }
 }
 
 /// Endpoints of one upstream, and a clock that only the test moves.
@@ -36,7 +40,7 @@ impl Bench {
     fn configure(&mut self, check: Option<&HealthCheck>) {
         for endpoint in &self.endpoints {
             let backend: BackendAddress = endpoint.address.to_string().parse().unwrap();
-            let check = check.map(|check| (check, UpstreamProtocol::H1, &backend));
+            let check = check.map(|check| configured(check, &backend));
             if endpoint.health.configure(check, true, self.now) {
                 let (health, assumes_health, reason) = endpoint.health.state();
                 endpoint.gate.set_health(health, assumes_health, None, reason, self.now);
@@ -113,7 +117,7 @@ fn the_first_check_decides_where_it_is_waited_for() {
         let address: BackendAddress = "127.0.0.1:1".parse().unwrap();
         let resolved = EndpointAddress::of(&address).unwrap();
         bench.endpoints = vec![bench.live.endpoint(&"u".parse().unwrap(), &"b".parse().unwrap(), &resolved)];
-        let configured = Some((&first, UpstreamProtocol::H1, &address));
+        let configured = Some(configured(&first, &address));
         assert!(bench.endpoints[0].health.configure(configured, true, bench.now));
         let (health, assumes_health, reason) = bench.endpoints[0].health.state();
         bench.endpoints[0].gate.set_health(health, assumes_health, None, reason, bench.now);
@@ -146,6 +150,33 @@ fn panic_keeps_the_last_one_serving_and_ends_with_the_first_that_recovers() {
     let due = bench.tick();
     bench.end(due[0], true);
     assert_eq!(bench.states(), [Serving, Unhealthy, Unhealthy]);
+}
+
+#[test]
+fn only_what_takes_requests_decides_on_panic() {
+    for (state, weight) in [("draining", 1), ("disabled", 1), ("active", 0)] {
+        let well = serde_json::json!({ "name": "b0", "address": "127.0.0.1:1", "state": state, "weight": weight });
+        let failing = serde_json::json!({ "name": "b1", "address": "127.0.0.1:2" });
+        let upstream = serde_json::json!({ "name": "u", "backends": [well, failing] });
+        let mut upstream: Upstream = serde_json::from_value(upstream).unwrap();
+        upstream.health_check = Some(check(|check| check.fall = 1));
+        let mut bench = Bench::new(2, upstream.health_check.as_ref().unwrap());
+        for (endpoint, backend) in bench.endpoints.iter().zip(&upstream.backends) {
+            endpoint.configure(&upstream, backend, bench.now);
+        }
+        bench.now += Duration::from_secs(5);
+        let due = bench.tick();
+        assert_eq!(due.len(), 2, "it is checked all the same");
+        bench.end(due[0], true);
+        bench.end(due[1], false);
+        assert_eq!(bench.states()[1], EffectiveState::Panic, "{state} {weight}");
+        assert_eq!(bench.endpoints[0].gate.status(bench.now).admin.word(), state);
+        // It takes requests again: there is one to send them to.
+        let active = Backend { state: AdminState::Active, weight: Weight::default(), ..upstream.backends[0].clone() };
+        bench.endpoints[0].configure(&upstream, &active, bench.now);
+        bench.tick();
+        assert_eq!(bench.states(), [EffectiveState::Serving, EffectiveState::Unhealthy], "{state} {weight}");
+    }
 }
 
 #[test]
@@ -217,7 +248,7 @@ fn an_endpoint_that_no_snapshot_names_is_not_checked() {
 #[test]
 fn intervals_differ_by_their_jitter() {
     let config = check(|check| check.jitter = 20);
-    let plan = Plan::new((&config, UpstreamProtocol::H1, &"127.0.0.1:1".parse().unwrap()));
+    let plan = Plan::new(configured(&config, &"127.0.0.1:1".parse().unwrap()));
     let drawn: Vec<Duration> = (0..200).map(|_| plan.interval(Health::Healthy)).collect();
     let (least, most) = (drawn.iter().min().unwrap(), drawn.iter().max().unwrap());
     assert!(*least >= Duration::from_secs(4) && *most <= Duration::from_secs(6) && least < most, "{least:?} {most:?}");

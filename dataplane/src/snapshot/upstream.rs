@@ -15,6 +15,7 @@ use super::affinity::{self, Affinity};
 use crate::{
     attempt::Attempt,
     balance::{Asking, Member, Target, Targets},
+    connection::version_of,
     dns::{Resolved, Source},
     error::Reason,
     head::RoutedRequest,
@@ -100,10 +101,7 @@ impl Upstream {
 
     /// The version of the PROXY protocol whose header connections to its backends begin with, if they do.
     pub(crate) fn greets(&self) -> Option<Version> {
-        self.config.proxy_protocol.map(|version| match version {
-            config::ProxyProtocolVersion::V1 => Version::V1,
-            config::ProxyProtocolVersion::V2 => Version::V2,
-        })
+        self.config.proxy_protocol.map(version_of)
     }
 
     /// What its backends speak.
