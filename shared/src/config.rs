@@ -15,6 +15,7 @@ mod proxy_protocol;
 mod retry_budget;
 mod route;
 mod settings;
+mod sticky;
 mod upstream;
 
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,7 @@ pub use route::{
     RouteTimeouts, SecurityHeaders, SplitBy, SplitTarget, SplitWhen, ValueMatch,
 };
 pub use settings::{AccessLog, AccessLogFormat, RequestId, Settings};
+pub use sticky::{CookieSecure, SameSite, Sticky};
 pub use upstream::{Backend, Upstream, UpstreamProtocol, Weight};
 
 use crate::value::{ByteSize, Name, TimeSpan};

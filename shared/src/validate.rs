@@ -15,6 +15,7 @@ mod pool;
 mod routes;
 mod settings;
 mod shadow;
+mod sticky;
 mod upstreams;
 
 #[cfg(test)]

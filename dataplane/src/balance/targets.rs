@@ -1,15 +1,20 @@
 use std::{
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use shared::{config, status::AdminState};
+use shared::{
+    config::{self, BalancePolicy},
+    status::AdminState,
+    value::Timestamp,
+};
 
 use super::tier::Tier;
 use crate::{
     attempt::Attempt,
     gate::Barred,
-    live::{EndpointLive, UpstreamLive},
+    live::{Counted, EndpointLive, UpstreamLive},
 };
 
 /// What of an upstream can be chosen.
@@ -19,6 +24,18 @@ pub(crate) struct Targets {
     tiers: [Tier; 2],
     /// What takes nothing new: it drains, is disabled, or has no weight.
     resting: Box<[Target]>,
+    /// Where clients stay with their backends, what keeps its sessions, by token.
+    keeping: HashMap<u64, Keeping>,
+    /// Whether the load of an endpoint has a bound, so that all requests to the upstream are counted.
+    counts: bool,
+}
+
+/// An endpoint that keeps its sessions.
+#[derive(Debug)]
+struct Keeping {
+    target: Target,
+    /// Until when, if its backend drains until then.
+    until: Option<Timestamp>,
 }
 
 /// An endpoint that can be chosen.
@@ -34,6 +51,8 @@ pub(crate) struct Target {
     pub(crate) cap: Option<u32>,
     /// A number for it that does not depend on its place: by the backend's name, and by the address if the backend has several.
     pub(super) number: u64,
+    /// What stands for it in the cookies of sessions: the same on every data plane and in every process.
+    pub(crate) token: u64,
 }
 
 /// What a request is chosen for by.
@@ -52,11 +71,18 @@ impl Targets {
     /// Those of `config`, whose backends have these endpoints.
     pub(crate) fn new(config: &config::Upstream, endpoints: Vec<Vec<Arc<EndpointLive>>>) -> Self {
         let (mut primaries, mut backups, mut resting) = (Vec::new(), Vec::new(), Vec::new());
+        let counts = config.balance.policy == BalancePolicy::ConsistentHash && config.balance.hash.max_load_percent > 0;
+        let mut keeping = HashMap::new();
+        let upstream = super::hash::of_bytes(config.name.as_str().as_bytes());
         for (index, (backend, endpoints)) in config.backends.iter().zip(endpoints).enumerate() {
             let count = endpoints.len();
             for (place, endpoint) in endpoints.into_iter().enumerate() {
-                let target = Target::new(backend, index as u16, endpoint, place, count);
+                let target = Target::new(upstream, backend, index as u16, endpoint, place, count);
                 let is_resting = target.weight == 0.0 || backend.state != AdminState::Active || target.cap == Some(0);
+                if config.sticky.is_some() && backend.state != AdminState::Disabled && target.cap != Some(0) {
+                    let until = backend.drain_until.filter(|_| backend.state == AdminState::Draining);
+                    keeping.insert(target.token, Keeping { target: target.clone(), until });
+                }
                 match backend.backup {
                     _ if is_resting => &mut resting,
                     false => &mut primaries,
@@ -66,7 +92,7 @@ impl Targets {
             }
         }
         let tier = |targets| Tier::new(&config.balance, &config.backends, targets);
-        Self { tiers: [tier(primaries), tier(backups)], resting: resting.into() }
+        Self { tiers: [tier(primaries), tier(backups)], resting: resting.into(), keeping, counts }
     }
 
     /// Begins a try at the endpoint that the policy chooses: a primary if one may be used, preferably none that was tried. If none
@@ -93,6 +119,25 @@ impl Targets {
         Err(shut)
     }
 
+    /// Begins a try at the endpoint that keeps the session with `token`; none if it keeps it no more, its gate is shut, or it was tried.
+    pub(crate) fn pick_kept<C>(
+        &self,
+        token: u64,
+        asking: &Asking<'_, C>,
+        live: &Arc<UpstreamLive>,
+    ) -> Option<(&Target, Attempt)> {
+        let Keeping { target, until } = self.keeping.get(&token)?;
+        let is_over = until.is_some_and(|until| Timestamp::now() >= until);
+        if is_over || asking.tried.contains(&target.endpoint.id) {
+            return None;
+        }
+        let mut attempt = Attempt::begin(&target.endpoint, asking.now).ok()?;
+        if self.counts {
+            attempt.counts(Counted::new(live).0);
+        }
+        Some((target, attempt))
+    }
+
     /// All targets, those that take nothing new, too.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Target> {
         self.serving().chain(&self.resting)
@@ -105,8 +150,15 @@ impl Targets {
 }
 
 impl Target {
-    /// That of `endpoint`, one of `count` that the backend has.
-    fn new(backend: &config::Backend, index: u16, endpoint: Arc<EndpointLive>, place: usize, count: usize) -> Self {
+    /// That of `endpoint`, one of `count` that the backend of the upstream with the number `upstream` has.
+    fn new(
+        upstream: u64,
+        backend: &config::Backend,
+        index: u16,
+        endpoint: Arc<EndpointLive>,
+        place: usize,
+        count: usize,
+    ) -> Self {
         let name = super::hash::of_bytes(backend.name.as_str().as_bytes());
         let number = match count {
             1 => name,
@@ -120,6 +172,7 @@ impl Target {
             weight: f64::from(backend.weight.get()) / count as f64,
             cap: backend.max_connections.map(share),
             number,
+            token: super::hash::with(upstream, number),
         }
     }
 }
