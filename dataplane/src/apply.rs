@@ -21,6 +21,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     access_log::{AccessLog, Destination},
+    dns::Dns,
     listener_set::ListenerSet,
     live::Live,
     metrics::Metrics,
@@ -38,6 +39,7 @@ const OPEN_LOG: Duration = Duration::from_secs(5);
 pub(crate) struct Applier {
     origin: Origin,
     live: Arc<Live>,
+    dns: Dns,
     snapshots: Arc<ArcSwap<Snapshot>>,
     workers: Vec<WorkerHandle>,
     listeners: ListenerSet,
@@ -81,6 +83,7 @@ impl Applier {
         let workers = (0..workers).map(|index| WorkerHandle::start(index, common.clone()));
         Ok(Self {
             origin,
+            dns: Dns::start(&live),
             live,
             snapshots,
             workers: workers.collect::<std::io::Result<_>>()?,
@@ -135,10 +138,13 @@ impl Applier {
         self.log_missing = Some(self.log_destination(&config));
         self.switch_access_log().await;
 
-        snapshot.configure_live();
-        self.snapshots.store(Arc::clone(&snapshot));
-        self.live.metrics().revision.set(revision.0);
-        snapshot.forget_replaced(&previous, &self.live);
+        self.dns.prepare(&config.settings.dns, &snapshot).await;
+        self.dns.swap(&snapshot, || {
+            snapshot.configure_live();
+            self.snapshots.store(Arc::clone(&snapshot));
+            self.live.metrics().revision.set(revision.0);
+            snapshot.forget_replaced(&previous, &self.live);
+        });
         self.wanted = config.listeners;
         self.listeners.open(&self.wanted, &snapshot, &self.live, &self.workers);
         // They were held for this change, or for one that did not come.

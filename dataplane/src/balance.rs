@@ -12,7 +12,7 @@ mod targets;
 mod tier;
 mod weighted;
 
-pub(crate) use targets::{Asking, Target, Targets};
+pub(crate) use targets::{Asking, Member, Target, Targets};
 
 #[cfg(test)]
 mod tests;

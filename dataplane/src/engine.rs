@@ -30,7 +30,7 @@ mod upload;
 
 pub(crate) use acquire::{Greeting, Patience, Wanted, acquire, obtain};
 pub(crate) use buffers::{Buffer, Buffers, LARGE};
-pub(crate) use capacity::{Capacity, IdleCount, Permit};
+pub(crate) use capacity::{Capacity, IdleCount, Permit, Places};
 pub(crate) use client::{Client, Read};
 pub(crate) use deadlines::{Deadline, Deadlines};
 pub(crate) use drain::drain;

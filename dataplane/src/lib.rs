@@ -23,6 +23,7 @@ mod clock;
 mod connection;
 mod control;
 mod cors;
+mod dns;
 mod engine;
 mod error;
 mod events;

@@ -1,11 +1,13 @@
 //! Live state: what outlives a snapshot, kept by identity so that an unrelated change resets nothing.
 
+mod address;
+
 use std::{
     collections::HashMap,
     fmt,
     net::SocketAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Instant,
@@ -14,12 +16,14 @@ use std::{
 use shared::{
     config,
     status::{BudgetStatus, Event},
-    value::{BackendAddress, Name},
+    value::Name,
 };
+
+pub(crate) use address::EndpointAddress;
 
 use crate::{
     budget::Budget,
-    engine::{Capacity, PoolSettings, Upstream},
+    engine::{Capacity, Places, PoolSettings, Upstream},
     events::Events,
     gate::Gate,
     health::Record,
@@ -38,6 +42,8 @@ pub(crate) struct Live {
 struct Parts {
     upstreams: HashMap<Name, Arc<UpstreamLive>>,
     endpoints: HashMap<EndpointKey, Arc<EndpointLive>>,
+    /// Places for connections by backend: there as long as an endpoint or a connection is.
+    places: HashMap<(Name, Name), Weak<Places<Upstream>>>,
     /// The same by upstream.
     members: HashMap<Name, Vec<Arc<EndpointLive>>>,
     next_endpoint: u64,
@@ -52,7 +58,7 @@ struct Parts {
 struct EndpointKey {
     upstream: Name,
     backend: Name,
-    address: BackendAddress,
+    address: EndpointAddress,
 }
 
 /// Live state of an upstream.
@@ -110,7 +116,7 @@ pub(crate) struct EndpointLive {
     /// The backend's name.
     pub(crate) backend: Name,
     /// Where it is.
-    pub(crate) address: BackendAddress,
+    pub(crate) address: EndpointAddress,
     /// Counters.
     pub(crate) metrics: EndpointMetrics,
     /// What it has to do.
@@ -138,17 +144,16 @@ impl EndpointLive {
         self.removed.load(Ordering::Relaxed)
     }
 
+    fn remove(&self) {
+        if !self.removed.swap(true, Ordering::Relaxed) {
+            self.metrics.addresses.dec();
+        }
+    }
+
     /// Brings changed settings to act, on connections that are open, too.
-    /// `cap` is its share of the connections that the backend may have.
-    pub(crate) fn configure(
-        &self,
-        upstream: &config::Upstream,
-        backend: &config::Backend,
-        cap: Option<u32>,
-        now: Instant,
-    ) {
+    pub(crate) fn configure(&self, upstream: &config::Upstream, backend: &config::Backend, now: Instant) {
         self.pool.set(&upstream.pool);
-        self.capacity.set_cap(cap);
+        self.capacity.set_cap(backend.max_connections);
         self.gate.configure(&upstream.breaker, backend.breaker_override, backend.state, now);
         let check = upstream.health_check.as_ref().map(|check| (check, upstream.protocol, &backend.address));
         if self.health.configure(check, backend.weight.get() > 0, now) {
@@ -176,7 +181,7 @@ impl Live {
     }
 
     /// The state of an endpoint, made if there is none.
-    pub(crate) fn endpoint(&self, upstream: &Name, backend: &Name, address: &BackendAddress) -> Arc<EndpointLive> {
+    pub(crate) fn endpoint(&self, upstream: &Name, backend: &Name, address: &EndpointAddress) -> Arc<EndpointLive> {
         let mut parts = self.lock();
         let key = EndpointKey { upstream: upstream.clone(), backend: backend.clone(), address: address.clone() };
         if let Some(endpoint) = parts.endpoints.get(&key) {
@@ -184,9 +189,14 @@ impl Live {
         }
         parts.next_endpoint += 1;
         let id = parts.next_endpoint;
-        let (metrics, capacity) = (self.metrics.endpoint(upstream, backend), Arc::new(Capacity::new(id)));
+        let metrics = self.metrics.endpoint(upstream, backend);
+        let places = parts.places.entry((upstream.clone(), backend.clone())).or_default();
+        let shared = places.upgrade().unwrap_or_default();
+        *places = Arc::downgrade(&shared);
+        let capacity = Arc::new(Capacity::new(id, &shared));
         let load = Arc::new(Load::new(Instant::now()));
         metrics.watch(&capacity, &load);
+        metrics.addresses.inc();
         let (events, text) = (self.events.clone(), address.to_string());
         let (of_upstream, of_backend) = (upstream.clone(), backend.clone());
         let tell = Box::new(move |transition| {
@@ -210,6 +220,21 @@ impl Live {
         parts.members.entry(upstream.clone()).or_default().push(Arc::clone(&endpoint));
         parts.endpoints.insert(key, Arc::clone(&endpoint));
         endpoint
+    }
+
+    /// Forgets an endpoint at whose address its backend is no more. Its idle connections are closed, requests under way go on.
+    pub(crate) fn retire(&self, endpoint: &EndpointLive) {
+        endpoint.remove();
+        let EndpointLive { upstream, backend, address, .. } = endpoint;
+        let key = EndpointKey { upstream: upstream.clone(), backend: backend.clone(), address: address.clone() };
+        let mut parts = self.lock();
+        // It may be back, as another one.
+        if parts.endpoints.get(&key).is_some_and(|known| known.id == endpoint.id) {
+            parts.endpoints.remove(&key);
+        }
+        if let Some(members) = parts.members.get_mut(upstream) {
+            members.retain(|member| member.id != endpoint.id);
+        }
     }
 
     /// Shows all endpoints to `look`, which must not ask for them again.
@@ -249,10 +274,11 @@ impl Live {
         parts.endpoints.retain(|_, endpoint| {
             let keep = is_endpoint(endpoint);
             if !keep {
-                endpoint.removed.store(true, Ordering::Relaxed);
+                endpoint.remove();
             }
             keep
         });
+        parts.places.retain(|_, places| places.strong_count() > 0);
         parts.members.retain(|_, members| {
             members.retain(|endpoint| !endpoint.is_removed());
             !members.is_empty()
@@ -276,7 +302,7 @@ mod tests {
     fn state_is_the_same_until_no_snapshot_names_it() {
         let live = Live::new(Metrics::new(), Events::unheard());
         let [u, a, b] = ["u", "a", "b"].map(|name| name.parse::<Name>().unwrap());
-        let address: BackendAddress = "127.0.0.1:1".parse().unwrap();
+        let address = EndpointAddress::Ip("127.0.0.1:1".parse().unwrap());
         let (first, second) = (live.endpoint(&u, &a, &address), live.endpoint(&u, &b, &address));
         assert_ne!(first.id, second.id);
         live.upstream(&u).turns[0].fetch_add(1, Ordering::Relaxed);

@@ -1,6 +1,7 @@
 //! Counters. Handles are made when a snapshot is compiled and live in it; a request touches no label map.
 
 mod backends;
+mod dns;
 mod histogram;
 mod http2;
 mod sampled;
@@ -22,6 +23,7 @@ use prometheus_client::{
 use shared::{status::Event, value::Name};
 
 pub(crate) use backends::EndpointMetrics;
+pub(crate) use dns::{DnsMetrics, LookupMetrics, ShownName};
 
 use crate::{arrival, engine::ReplayMemory, error::Reason, protocol::Protocol};
 use backends::Backends;
@@ -51,6 +53,8 @@ pub(crate) struct Metrics {
     proxy_protocol_refused: Family<RefusalLabels, Counter>,
     /// HTTP/2 connections.
     pub(crate) http2: Http2Metrics,
+    /// Resolving of backends' names.
+    pub(crate) dns: DnsMetrics,
     /// Open connections of each listener that has counters.
     listeners: Arc<Mutex<HashMap<Name, Gauge>>>,
     /// The revision that acts.
@@ -159,6 +163,7 @@ impl Metrics {
             connections_open: Family::default(),
             listener_requests: Family::default(),
             http2: Http2Metrics::new(&mut registry),
+            dns: DnsMetrics::default(),
             connections_refused: Family::default(),
             proxy_protocol_refused: Family::default(),
             listeners: Arc::default(),
@@ -180,6 +185,7 @@ impl Metrics {
         );
         registry.register("generated_responses", "Answers that no backend gave, by reason", metrics.generated.clone());
         metrics.backends.register(&mut registry);
+        metrics.dns.register(&mut registry);
         metrics.upstreams.register(&mut registry);
         registry.register("fallbacks", "Requests for which a route's fallback acted", metrics.fallbacks.clone());
         registry.register(

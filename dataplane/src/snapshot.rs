@@ -27,7 +27,7 @@ pub(crate) use route::{Route, RouteLabels};
 pub(crate) use split::Split;
 pub(crate) use upstream::{Picked, Unavailable, Upstream};
 
-use crate::{answer::AnswerStyle, error::Reason, live::Live};
+use crate::{answer::AnswerStyle, dns::Source, error::Reason, live::Live};
 
 /// One revision, ready for traffic.
 pub(crate) struct Snapshot {
@@ -129,6 +129,13 @@ impl Snapshot {
     /// All upstreams, in no order.
     pub(crate) fn upstreams(&self) -> impl Iterator<Item = &Arc<Upstream>> {
         self.upstreams.values()
+    }
+
+    /// Where endpoints come from that are named by DNS: of which upstream, and which of its backends.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = (&Arc<Upstream>, usize, &Source)> {
+        self.upstreams
+            .values()
+            .flat_map(|upstream| upstream.sources().iter().map(move |(backend, source)| (upstream, *backend, source)))
     }
 
     /// The upstream `name`.

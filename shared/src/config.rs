@@ -5,6 +5,7 @@
 
 mod balance;
 mod breaker;
+mod dns;
 mod errors;
 mod forwarding;
 mod health_check;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use balance::{Balance, BalancePolicy, Hash, HashFallback, HashKey};
 pub use breaker::{Breaker, BreakerOverride, SlidingWindowType};
+pub use dns::Dns;
 pub use errors::{ErrorFormat, ErrorPage, ErrorPages, RouteErrors};
 pub use forwarding::{ClientField, Forwarding, ForwardingMode};
 pub use health_check::{FirstState, GrpcCheck, HealthCheck, HttpCheck, TcpCheck};

@@ -6,6 +6,7 @@
 
 mod balance;
 mod breaker;
+mod dns;
 mod errors;
 mod health_check;
 mod ip_rules;

@@ -20,7 +20,7 @@ mod template;
 mod time;
 mod token;
 
-pub use address::{BackendAddress, ListenAddress};
+pub use address::{BackendAddress, ListenAddress, NameServer};
 pub use body_template::{BodyPart, BodyTemplate};
 pub use cidr::Cidr;
 pub use error_selector::{ErrorSelector, REASONS};

@@ -7,6 +7,7 @@ mod breaker;
 mod cli;
 mod cors;
 mod descriptors;
+mod dns;
 mod errors;
 mod floods;
 mod forwarding;

@@ -54,7 +54,15 @@ impl FastOrigin {
     /// # Panics
     /// When no port can be bound.
     pub fn start(habits: Habits) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        Self::at(Ipv4Addr::LOCALHOST, habits)
+    }
+
+    /// The same on a free port of `ip`; 0.0.0.0 is every address of this host, 127.0.0.0/8 with them.
+    ///
+    /// # Panics
+    /// When no port can be bound.
+    pub fn at(ip: Ipv4Addr, habits: Habits) -> Self {
+        let listener = TcpListener::bind((ip, 0)).expect("a free port");
         listener.set_nonblocking(true).expect("a socket can be made nonblocking");
         let address = listener.local_addr().expect("a bound listener has an address").to_string();
         let shared = Arc::new(Shared::default());

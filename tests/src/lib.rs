@@ -2,13 +2,14 @@
 //!
 //! Everything here is synchronous and on threads, so a test reads from top to bottom. Start with [`Up`], which runs
 //! `tidegate up` in a directory of its own, [`Api`] for the REST API and [`RawClient`] for bytes on the wire. [`Origin`] is a
-//! scripted backend, [`FastOrigin`] one for very many requests, [`h2`] has both sides for HTTP/2, [`Nginx`] is a real one, [`Load`] sends
+//! scripted backend, [`FastOrigin`] one for very many requests, [`h2`] has both sides for HTTP/2, [`DnsServer`] answers for names, [`Nginx`] is a real one, [`Load`] sends
 //! requests all the time while a test changes something. Whatever a
 //! test starts ends with the value that stands for it.
 
 mod api;
 mod binary;
 mod connect_from;
+mod dns;
 mod event_stream;
 mod fast_client;
 mod fast_origin;
@@ -27,6 +28,7 @@ mod wait;
 pub use api::{Answer, Api};
 pub use binary::binary;
 pub use connect_from::connect_from;
+pub use dns::{Data, DnsQuery, DnsServer, Mood};
 pub use event_stream::{EventStream, Told};
 pub use fast_client::FastClient;
 pub use fast_origin::{FastOrigin, Habits};

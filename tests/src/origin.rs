@@ -5,7 +5,7 @@ mod stream;
 use std::{
     fs,
     io::{self, BufReader, Write},
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     os::unix::net::{UnixListener, UnixStream},
     path::{Path, PathBuf},
     sync::{
@@ -107,7 +107,15 @@ impl Origin {
     /// # Panics
     /// When no port can be bound.
     pub fn start(handler: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        Self::at((Ipv4Addr::LOCALHOST, 0).into(), handler)
+    }
+
+    /// The same at `address`; port 0 is a free one.
+    ///
+    /// # Panics
+    /// When it cannot be bound.
+    pub fn at(address: SocketAddr, handler: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(address).unwrap_or_else(|error| panic!("{address}: {error}"));
         let address = listener.local_addr().expect("a bound listener has an address").to_string();
         Self::serve(address, None, handler, move || {
             let (stream, _) = listener.accept()?;

@@ -10,7 +10,7 @@ use crate::attempt::Attempt;
 /// Turns that are taken before all targets are looked at.
 const TURNS: usize = 16;
 
-/// Targets in turn: backends by their weights, and within a backend its endpoints one after the other.
+/// Targets in turn: backends by their weights, and within a backend its endpoints by their shares, which mostly are the same.
 ///
 /// The turns of who may not be used fall to the others as if it were not there: the next turn is taken instead of choosing its
 /// neighbour, who would get twice its share.
@@ -25,6 +25,8 @@ pub(super) struct RoundRobin {
 struct Group {
     first: usize,
     count: usize,
+    /// If their shares differ.
+    schedule: Option<Schedule>,
     next: AtomicU32,
 }
 
@@ -33,7 +35,11 @@ impl RoundRobin {
     pub(super) fn new(backends: &[config::Backend], targets: &[Target]) -> Self {
         let mut first = 0;
         let groups = targets.chunk_by(|a, b| a.backend == b.backend).map(|targets| {
-            let group = Group { first, count: targets.len(), next: AtomicU32::new(0) };
+            let shares: Vec<u16> = targets.iter().map(|target| target.share).collect();
+            let schedule = (shares.iter().any(|share| *share != shares[0])).then(|| Schedule::new(&shares));
+            // Anywhere: who is made anew again and again, as addresses change, must not always begin with the same one.
+            let next = AtomicU32::new(u32::from_le_bytes(shared::seal::random()));
+            let group = Group { first, count: targets.len(), schedule, next };
             first += targets.len();
             (group, backends[usize::from(targets[0].backend)].weight.get())
         });
@@ -56,7 +62,11 @@ impl RoundRobin {
             let targets = &targets[group.first..group.first + group.count];
             let (behind, first) = match group.count {
                 1 => targets.split_at(0),
-                count => targets.split_at(group.next.fetch_add(1, Ordering::Relaxed) as usize % count),
+                count => {
+                    let next = group.next.fetch_add(1, Ordering::Relaxed);
+                    let scheduled = group.schedule.as_ref().and_then(|schedule| schedule.at(next.into()));
+                    targets.split_at(scheduled.unwrap_or(next as usize % count))
+                }
             };
             first.iter().chain(behind).filter(|target| takes(target)).find_map(&enter)
         })

@@ -47,12 +47,28 @@ pub(crate) struct Target {
     pub(crate) backend: u16,
     /// Its share of the backend's weight.
     pub(crate) weight: f64,
-    /// Its share of the connections that the backend may have.
-    pub(crate) cap: Option<u32>,
+    /// Its share against the backend's other endpoints.
+    pub(super) share: u16,
     /// A number for it that does not depend on its place: by the backend's name, and by the address if the backend has several.
     pub(super) number: u64,
     /// What stands for it in the cookies of sessions: the same on every data plane and in every process.
     pub(crate) token: u64,
+}
+
+/// An endpoint of a backend.
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    /// The endpoint.
+    pub(crate) endpoint: Arc<EndpointLive>,
+    /// Its share against the backend's other endpoints, at least 1.
+    pub(crate) share: u16,
+}
+
+impl Member {
+    /// What makes two of them the same.
+    pub(crate) fn identity(&self) -> (u64, u16) {
+        (self.endpoint.id, self.share)
+    }
 }
 
 /// What a request is chosen for by.
@@ -69,8 +85,9 @@ pub(crate) struct Asking<'a, C> {
 
 impl Targets {
     /// Those of `config`, whose backends have these endpoints.
-    pub(crate) fn new(config: &config::Upstream, endpoints: Vec<Vec<Arc<EndpointLive>>>) -> Self {
+    pub(crate) fn new(config: &config::Upstream, members: Vec<Vec<Member>>) -> Self {
         let (mut primaries, mut backups, mut resting) = (Vec::new(), Vec::new(), Vec::new());
+<<<<<<< HEAD
         let counts = config.balance.policy == BalancePolicy::ConsistentHash && config.balance.hash.max_load_percent > 0;
         let mut keeping = HashMap::new();
         let upstream = super::hash::of_bytes(config.name.as_str().as_bytes());
@@ -83,6 +100,14 @@ impl Targets {
                     let until = backend.drain_until.filter(|_| backend.state == AdminState::Draining);
                     keeping.insert(target.token, Keeping { target: target.clone(), until });
                 }
+=======
+        for (index, (backend, members)) in config.backends.iter().zip(members).enumerate() {
+            let shares = members.iter().map(|member| u32::from(member.share)).sum();
+            let is_alone = members.len() == 1;
+            for member in members {
+                let target = Target::new(backend, index as u16, member, shares, is_alone);
+                let is_resting = target.weight == 0.0 || backend.state != AdminState::Active;
+>>>>>>> main
                 match backend.backup {
                     _ if is_resting => &mut resting,
                     false => &mut primaries,
@@ -143,6 +168,16 @@ impl Targets {
         self.serving().chain(&self.resting)
     }
 
+    /// All endpoints, by the number of the backend, of which there are `backends`.
+    pub(crate) fn members(&self, backends: usize) -> Vec<Vec<Member>> {
+        let mut members = vec![Vec::new(); backends];
+        for target in self.all() {
+            let member = Member { endpoint: Arc::clone(&target.endpoint), share: target.share };
+            members[usize::from(target.backend)].push(member);
+        }
+        members
+    }
+
     /// Those that take new requests if their gates let them.
     pub(crate) fn serving(&self) -> impl Iterator<Item = &Target> {
         self.tiers.iter().flat_map(Tier::targets)
@@ -150,6 +185,7 @@ impl Targets {
 }
 
 impl Target {
+<<<<<<< HEAD
     /// That of `endpoint`, one of `count` that the backend of the upstream with the number `upstream` has.
     fn new(
         upstream: u64,
@@ -159,18 +195,21 @@ impl Target {
         place: usize,
         count: usize,
     ) -> Self {
+=======
+    /// That of `member`; the shares of all of its backend are `shares` together.
+    fn new(backend: &config::Backend, index: u16, member: Member, shares: u32, is_alone: bool) -> Self {
+        let Member { endpoint, share } = member;
+>>>>>>> main
         let name = super::hash::of_bytes(backend.name.as_str().as_bytes());
-        let number = match count {
-            1 => name,
-            _ => super::hash::with(name, super::hash::of_bytes(endpoint.address.to_string().as_bytes())),
+        let number = match is_alone {
+            true => name,
+            false => super::hash::with(name, super::hash::of_bytes(endpoint.address.to_string().as_bytes())),
         };
-        // What does not divide falls to the first.
-        let share = |cap: u32| cap / count as u32 + u32::from((place as u32) < cap % count as u32);
         Self {
             endpoint,
             backend: index,
-            weight: f64::from(backend.weight.get()) / count as f64,
-            cap: backend.max_connections.map(share),
+            weight: f64::from(backend.weight.get()) * f64::from(share) / f64::from(shares),
+            share,
             number,
             token: super::hash::with(upstream, number),
         }

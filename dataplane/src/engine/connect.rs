@@ -3,7 +3,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use shared::value::BackendAddress;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::AsyncWriteExt,
@@ -16,29 +15,25 @@ use super::{
     capacity::Permit,
     stream::{Stream, Upstream},
 };
-use crate::error::Reason;
+use crate::{error::Reason, live::EndpointAddress};
 
 /// A backend that vanished without a word is noticed after 90 s: the first probe after 60 s of silence, then every 10 s, and the
 /// third without an answer ends the connection.
 const KEEPALIVE: TcpKeepalive =
     TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(10)).with_retries(3);
 
-/// Opens a connection to `address` within `limit`, resolving included, which begins with `greeting`; it takes the place of `permit`.
-///
-/// A DNS name is resolved by the system for each new connection. Dropping the future gives the attempt up.
+/// Opens a connection to `address` within `limit`, which begins with `greeting`; it takes the place of `permit`. Dropping the future
+/// gives the attempt up.
 pub(crate) async fn connect(
-    address: &BackendAddress,
+    address: &EndpointAddress,
     greeting: Option<&Greeting>,
     permit: Permit<Upstream>,
     limit: Duration,
 ) -> Result<Upstream, Reason> {
     let connected = timeout(limit, async {
         let mut stream = match address {
-            BackendAddress::Ip(address) => Stream::Tcp(prepared(TcpStream::connect(address).await?)?),
-            BackendAddress::Dns(host, port) => {
-                Stream::Tcp(prepared(TcpStream::connect((host.as_str(), *port)).await?)?)
-            }
-            BackendAddress::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
+            EndpointAddress::Ip(address) => Stream::Tcp(prepared(TcpStream::connect(address).await?)?),
+            EndpointAddress::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
         };
         if let Some(greeting) = greeting {
             stream.write_all(&greeting.0).await?;

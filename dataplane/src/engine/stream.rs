@@ -156,7 +156,7 @@ mod tests {
             (&[Some(u32::MAX), None], usize::MAX),
         ];
         for (said, expected) in cases {
-            let capacity = Arc::new(Capacity::new(1));
+            let capacity = Arc::new(Capacity::new(1, &Arc::default()));
             let (stream, _other) = UnixStream::pair().unwrap();
             let permit = capacity.try_open().unwrap();
             let mut upstream = Upstream::new(Stream::Unix(stream), permit, Instant::now());
@@ -170,7 +170,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_kernel_is_asked_when_it_matters() {
-        let capacity = Arc::new(Capacity::new(1));
+        let capacity = Arc::new(Capacity::new(1, &Arc::default()));
         let (stream, other) = UnixStream::pair().unwrap();
         let mut upstream = Upstream::new(Stream::Unix(stream), capacity.try_open().unwrap(), Instant::now());
         assert!(upstream.is_quiet() && upstream.is_quiet_now());

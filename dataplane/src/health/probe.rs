@@ -11,6 +11,7 @@ use tokio::{
 };
 
 use super::{grpc, http};
+use crate::live::EndpointAddress;
 
 /// How an endpoint is checked.
 #[derive(Debug)]
@@ -58,12 +59,12 @@ impl Plan {
     }
 
     /// Makes one check at `address`.
-    pub(super) async fn probe(&self, address: &BackendAddress) -> Outcome {
+    pub(super) async fn probe(&self, address: &EndpointAddress) -> Outcome {
         let limit = self.config.timeout.duration();
         timeout(limit, self.unlimited(address)).await.unwrap_or_else(|_| Err(timed_out(limit)))
     }
 
-    async fn unlimited(&self, address: &BackendAddress) -> Outcome {
+    async fn unlimited(&self, address: &EndpointAddress) -> Outcome {
         let connection = connect(address).await.map_err(|error| told(&error))?;
         match (&self.config.http, &self.config.grpc) {
             (Some(check), _) => http::probe(connection, check, self).await,
@@ -73,11 +74,10 @@ impl Plan {
     }
 }
 
-async fn connect(address: &BackendAddress) -> io::Result<Connection> {
+async fn connect(address: &EndpointAddress) -> io::Result<Connection> {
     Ok(match address {
-        BackendAddress::Ip(address) => Box::pin(TcpStream::connect(address).await?),
-        BackendAddress::Dns(host, port) => Box::pin(TcpStream::connect((host.as_str(), *port)).await?),
-        BackendAddress::Unix(path) => Box::pin(UnixStream::connect(path).await?),
+        EndpointAddress::Ip(address) => Box::pin(TcpStream::connect(address).await?),
+        EndpointAddress::Unix(path) => Box::pin(UnixStream::connect(path).await?),
     })
 }
 

@@ -5,7 +5,7 @@ use shared::{
 };
 
 use super::*;
-use crate::{events::Events, gate::Barred, metrics::Metrics};
+use crate::{events::Events, gate::Barred, live::EndpointAddress, metrics::Metrics};
 
 fn check(change: impl FnOnce(&mut HealthCheck)) -> HealthCheck {
     let mut check = HealthCheck { tcp: Some(TcpCheck {}), jitter: 0, ..HealthCheck::default() };
@@ -24,7 +24,7 @@ impl Bench {
     fn new(count: u16, check: &HealthCheck) -> Self {
         let live = Live::new(Metrics::new(), Events::unheard());
         let endpoints = (0..count).map(|number| {
-            let address: BackendAddress = format!("127.0.0.1:{}", number + 1).parse().unwrap();
+            let address = EndpointAddress::Ip(([127, 0, 0, 1], number + 1).into());
             live.endpoint(&"u".parse().unwrap(), &format!("b{number}").parse().unwrap(), &address)
         });
         let mut bench = Self { endpoints: endpoints.collect(), live, now: Instant::now() };
@@ -35,7 +35,8 @@ impl Bench {
     /// As a change of the configuration does it, and the tick after it.
     fn configure(&mut self, check: Option<&HealthCheck>) {
         for endpoint in &self.endpoints {
-            let check = check.map(|check| (check, UpstreamProtocol::H1, &endpoint.address));
+            let backend: BackendAddress = endpoint.address.to_string().parse().unwrap();
+            let check = check.map(|check| (check, UpstreamProtocol::H1, &backend));
             if endpoint.health.configure(check, true, self.now) {
                 let (health, assumes_health, reason) = endpoint.health.state();
                 endpoint.gate.set_health(health, assumes_health, None, reason, self.now);
@@ -109,8 +110,9 @@ fn the_first_check_decides_where_it_is_waited_for() {
     for (passed, state) in [(true, EffectiveState::Serving), (false, EffectiveState::Unhealthy)] {
         let live = Live::new(Metrics::new(), Events::unheard());
         let mut bench = Bench { live, endpoints: Vec::new(), now: Instant::now() };
-        let address = "127.0.0.1:1".parse().unwrap();
-        bench.endpoints = vec![bench.live.endpoint(&"u".parse().unwrap(), &"b".parse().unwrap(), &address)];
+        let address: BackendAddress = "127.0.0.1:1".parse().unwrap();
+        let resolved = EndpointAddress::of(&address).unwrap();
+        bench.endpoints = vec![bench.live.endpoint(&"u".parse().unwrap(), &"b".parse().unwrap(), &resolved)];
         let configured = Some((&first, UpstreamProtocol::H1, &address));
         assert!(bench.endpoints[0].health.configure(configured, true, bench.now));
         let (health, assumes_health, reason) = bench.endpoints[0].health.state();

@@ -5,7 +5,7 @@ use std::{
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
 use shared::{status::EffectiveState, value::Name};
@@ -23,6 +23,7 @@ pub(super) struct Backends {
     requests: Family<BackendLabels, Counter>,
     failures: Family<FailureLabels, Counter>,
     in_flight: Family<BackendLabels, SampledGauge>,
+    addresses: Family<BackendLabels, Gauge>,
     connections: Family<BackendLabels, Counter>,
     connections_open: Family<StateLabels, SampledGauge>,
     reused: Family<BackendLabels, Counter>,
@@ -45,6 +46,8 @@ pub(crate) struct EndpointMetrics {
     pub(crate) timeouts: Counter,
     /// Tries whose connection ended before a response head.
     pub(crate) resets: Counter,
+    /// Addresses that it has now.
+    pub(crate) addresses: Gauge,
     /// Connections that were made.
     pub(crate) connections: Counter,
     /// Tries on a connection that served another request before.
@@ -130,6 +133,7 @@ impl Backends {
         registry.register("backend_requests", "Tries sent to a backend", self.requests.clone());
         registry.register("backend_failures", "Tries that got no response head, by kind", self.failures.clone());
         registry.register("backend_in_flight", "Requests on their way to or from a backend", self.in_flight.clone());
+        registry.register("backend_addresses", "Addresses that a backend has", self.addresses.clone());
         registry.register("backend_connections", "Connections made to a backend", self.connections.clone());
         registry.register(
             "backend_connections_open",
@@ -173,6 +177,7 @@ impl Backends {
             timeouts,
             resets,
             in_flight: self.in_flight.get_or_create_owned(&labels),
+            addresses: self.addresses.get_or_create_owned(&labels),
             connections: self.connections.get_or_create_owned(&labels),
             reused: self.reused.get_or_create_owned(&labels),
             stale: self.stale.get_or_create_owned(&labels),
@@ -199,6 +204,7 @@ impl Backends {
                 family.remove(&labels);
             }
             self.in_flight.remove(&labels);
+            self.addresses.remove(&labels);
             for kind in FAILURES {
                 self.failures.remove(&labels.failure(kind));
             }

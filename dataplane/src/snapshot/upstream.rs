@@ -1,4 +1,5 @@
 use std::{
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -16,10 +17,11 @@ use super::{
 };
 use crate::{
     attempt::Attempt,
-    balance::{Asking, Target, Targets},
+    balance::{Asking, Member, Target, Targets},
+    dns::{Resolved, Source},
     error::Reason,
     head::RoutedRequest,
-    live::{EndpointLive, Live, UpstreamLive},
+    live::{EndpointAddress, EndpointLive, Live, UpstreamLive},
 };
 
 /// An upstream, ready to be picked from.
@@ -27,8 +29,12 @@ pub(crate) struct Upstream {
     config: config::Upstream,
     live: Arc<UpstreamLive>,
     backends: Vec<Backend>,
+<<<<<<< HEAD
     /// By which clients stay with their backends.
     sticky: Option<SessionCookie>,
+=======
+    sources: Box<[(usize, Source)]>,
+>>>>>>> main
     /// What can be picked, as the addresses of the backends are now.
     targets: ArcSwap<Targets>,
     /// Held while they are changed.
@@ -73,19 +79,28 @@ impl Unavailable {
 impl Upstream {
     /// Compiles `upstream`; `previous` is what acts under its name until then.
     pub(crate) fn compile(upstream: &config::Upstream, live: &Live, previous: Option<&Arc<Self>>) -> Self {
-        let endpoints = upstream
-            .backends
-            .iter()
-            .map(|backend| vec![live.endpoint(&upstream.name, &backend.name, &backend.address)]);
-        let targets = Targets::new(upstream, endpoints.collect());
+        let mut resolved = previous.map_or_else(HashMap::new, |previous| previous.resolved());
+        let members = upstream.backends.iter().map(|backend| match EndpointAddress::of(&backend.address) {
+            Some(address) => {
+                vec![Member { endpoint: live.endpoint(&upstream.name, &backend.name, &address), share: 1 }]
+            }
+            // What it has already; the rest comes before the snapshot acts.
+            None => resolved.remove(&(&backend.name, &backend.address)).unwrap_or_default(),
+        });
+        let targets = Targets::new(upstream, members.collect());
         if let Some(previous) = previous {
             note_joining(&targets, &previous.targets.load());
         }
         let backends = upstream.backends.iter();
+        let sources = upstream.backends.iter().enumerate();
         Self {
             live: live.upstream(&upstream.name),
             backends: backends.map(|backend| Backend { authority: backend.address.authority().into() }).collect(),
+<<<<<<< HEAD
             sticky: upstream.sticky.as_ref().map(SessionCookie::compile),
+=======
+            sources: sources.filter_map(|(index, backend)| Some((index, Source::of(&backend.address)?))).collect(),
+>>>>>>> main
             targets: ArcSwap::from_pointee(targets),
             changing: Mutex::default(),
             config: upstream.clone(),
@@ -151,28 +166,70 @@ impl Upstream {
     /// Brings what the configuration says of endpoints to act on their live state.
     pub(crate) fn configure_live(&self, now: Instant) {
         self.live.budget.configure(self.config.retry_budget);
-        for target in self.targets.load().all() {
+        self.configure(&self.targets.load(), now);
+    }
+
+    fn configure(&self, targets: &Targets, now: Instant) {
+        for target in targets.all() {
             let backend = &self.config.backends[usize::from(target.backend)];
-            target.endpoint.configure(&self.config, backend, target.cap, now);
+            target.endpoint.configure(&self.config, backend, now);
         }
     }
 
-    /// From now on the backend number `backend` is at these addresses. Requests under way to others go on; new ones find the new
-    /// addresses. What is not named any more is for the caller to [retire](Live::retain).
-    #[expect(dead_code, reason = "names are resolved by the system yet")]
-    pub(crate) fn set_addresses(&self, backend: usize, addresses: &[BackendAddress], live: &Live) {
+    /// Where the endpoints of backends come from that are named by DNS, by the number of the backend.
+    pub(crate) fn sources(&self) -> &[(usize, Source)] {
+        &self.sources
+    }
+
+    /// From now on these backends, by number, are at these addresses. Requests under way to others go on, new ones find the new
+    /// addresses; what stays keeps its state.
+    pub(crate) fn set_addresses(&self, resolved: impl IntoIterator<Item = (usize, Arc<[Resolved]>)>, live: &Live) {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.targets.load_full();
-        let mut endpoints: Vec<Vec<Arc<EndpointLive>>> = self.backends.iter().map(|_| Vec::new()).collect();
-        for target in before.all() {
-            endpoints[usize::from(target.backend)].push(Arc::clone(&target.endpoint));
+        let mut members = before.members(self.backends.len());
+        let (mut left, mut is_changed) = (Vec::new(), false);
+        for (backend, addresses) in resolved {
+            let name = &self.config.backends[backend].name;
+            let next = addresses.iter().map(|resolved| {
+                let endpoint = live.endpoint(&self.config.name, name, &resolved.address.into());
+                Member { endpoint, share: resolved.weight }
+            });
+            let previous = std::mem::replace(&mut members[backend], next.collect());
+            let next = &members[backend];
+            is_changed |= previous.iter().map(Member::identity).ne(next.iter().map(Member::identity));
+            left.extend(previous);
         }
-        let name = &self.config.backends[backend].name;
-        endpoints[backend] = addresses.iter().map(|address| live.endpoint(&self.config.name, name, address)).collect();
-        let targets = Targets::new(&self.config, endpoints);
+        if !is_changed {
+            return;
+        }
+        let stays: HashSet<u64> = members.iter().flatten().map(|member| member.endpoint.id).collect();
+        let targets = Targets::new(&self.config, members);
+        self.configure(&targets, Instant::now());
         note_joining(&targets, &before);
         self.targets.store(Arc::new(targets));
-        self.configure_live(Instant::now());
+        for member in left.iter().filter(|member| !stays.contains(&member.endpoint.id)) {
+            live.retire(&member.endpoint);
+        }
+    }
+
+    /// Connections to the backend number `backend` that could not be made.
+    pub(crate) fn failed_connections(&self, backend: usize) -> u64 {
+        let targets = self.targets.load();
+        let endpoint = targets.all().find(|target| usize::from(target.backend) == backend);
+        endpoint.map_or(0, |target| target.endpoint.metrics.connect_failures.get())
+    }
+
+    /// The endpoints of backends that are named by DNS, by name and address of the backend.
+    fn resolved(&self) -> HashMap<(&Name, &BackendAddress), Vec<Member>> {
+        if self.sources.is_empty() {
+            return HashMap::new();
+        }
+        let mut members = self.targets.load().members(self.backends.len());
+        let backends = self.sources.iter().map(|(index, _)| {
+            let backend = &self.config.backends[*index];
+            ((&backend.name, &backend.address), std::mem::take(&mut members[*index]))
+        });
+        backends.collect()
     }
 
     /// Its name.
@@ -199,11 +256,82 @@ impl Upstream {
 /// Tells endpoints that take requests and did not before that they join those that did, if there were any.
 fn note_joining(targets: &Targets, before: &Targets) {
     let now = Instant::now();
-    let served: std::collections::HashSet<u64> = before.serving().map(|target| target.endpoint.id).collect();
+    let served: HashSet<u64> = before.serving().map(|target| target.endpoint.id).collect();
     if !targets.serving().any(|target| served.contains(&target.endpoint.id)) {
         return;
     }
     for target in targets.serving().filter(|target| !served.contains(&target.endpoint.id)) {
         target.endpoint.load.joins(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{events::Events, metrics::Metrics};
+
+    fn compiled(live: &Live, weight: u16, previous: Option<&Arc<Upstream>>) -> Arc<Upstream> {
+        let text = format!(
+            "upstreams: [{{name: u, backends: [{{name: a, address: 10.0.0.9:1, weight: 1}}, \
+             {{name: dns, address: a.test:1, weight: {weight}}}]}}]"
+        );
+        let config = shared::document::read_config(&text).unwrap();
+        Arc::new(Upstream::compile(&config.upstreams[0], live, previous))
+    }
+
+    fn resolved(addresses: &[(&str, u16)]) -> Arc<[Resolved]> {
+        let one =
+            |(ip, weight): &(&str, u16)| Resolved { address: format!("{ip}:1").parse().unwrap(), weight: *weight };
+        addresses.iter().map(one).collect()
+    }
+
+    /// The endpoints of the backend that is named by DNS.
+    fn endpoints(upstream: &Upstream) -> Vec<Arc<EndpointLive>> {
+        let members = upstream.members().map(|(endpoint, _, _)| endpoint);
+        let mut endpoints: Vec<_> = members.filter(|endpoint| endpoint.backend.as_str() == "dns").collect();
+        endpoints.sort_by(|a, b| a.address.cmp(&b.address));
+        endpoints
+    }
+
+    #[test]
+    fn an_address_that_stays_keeps_its_state_and_one_that_goes_is_retired() {
+        let live = Live::new(Metrics::new(), Events::unheard());
+        let upstream = compiled(&live, 1, None);
+        assert!(endpoints(&upstream).is_empty());
+        upstream.set_addresses([(1, resolved(&[("10.0.0.1", 1), ("10.0.0.2", 1)]))], &live);
+        let first = endpoints(&upstream);
+        let targets = upstream.targets.load_full();
+        upstream.set_addresses([(1, resolved(&[("10.0.0.1", 1), ("10.0.0.2", 1)]))], &live);
+        assert!(Arc::ptr_eq(&targets, &upstream.targets.load_full()), "the same answer changes nothing");
+
+        upstream.set_addresses([(1, resolved(&[("10.0.0.2", 1), ("10.0.0.3", 1)]))], &live);
+        let second = endpoints(&upstream);
+        assert_eq!(first[1].id, second[0].id);
+        assert!(first[0].is_removed() && !first[1].is_removed());
+        upstream.set_addresses([(1, resolved(&[("10.0.0.1", 1)]))], &live);
+        assert_ne!(endpoints(&upstream)[0].id, first[0].id, "who comes back begins anew");
+    }
+
+    #[test]
+    fn a_changed_upstream_goes_on_with_the_addresses_that_it_has() {
+        let live = Live::new(Metrics::new(), Events::unheard());
+        let before = compiled(&live, 1, None);
+        before.set_addresses([(1, resolved(&[("10.0.0.1", 1)]))], &live);
+        let after = compiled(&live, 2, Some(&before));
+        assert_eq!(endpoints(&after)[0].id, endpoints(&before)[0].id);
+    }
+
+    #[test]
+    fn the_weight_of_a_backend_is_shared_out_by_the_weights_of_its_addresses() {
+        let live = Live::new(Metrics::new(), Events::unheard());
+        let upstream = compiled(&live, 4, None);
+        upstream.set_addresses([(1, resolved(&[("10.0.0.1", 3), ("10.0.0.2", 1)]))], &live);
+        let mut counts = HashMap::new();
+        for _ in 0..50 {
+            let picked = upstream.pick(&Affinity { key: None }, &[], Instant::now(), || 0).unwrap();
+            *counts.entry(picked.attempt.endpoint().address.to_string()).or_insert(0) += 1;
+        }
+        let expected = [("10.0.0.9:1", 10), ("10.0.0.1:1", 30), ("10.0.0.2:1", 10)];
+        assert_eq!(counts, expected.map(|(address, count)| (address.to_owned(), count)).into());
     }
 }

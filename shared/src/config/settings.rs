@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{ErrorPages, is_default, is_true, yes};
+use super::{Dns, ErrorPages, is_default, is_true, yes};
 use crate::value::{FieldName, ServerHeader};
 
 /// What holds for everything: a singleton.
@@ -11,6 +11,9 @@ pub struct Settings {
     /// One line per request.
     #[serde(skip_serializing_if = "is_default")]
     pub access_log: AccessLog,
+    /// Resolving of backends that are named by DNS.
+    #[serde(skip_serializing_if = "is_default")]
+    pub dns: Dns,
     /// What the answers look like that the proxy makes because something is wrong.
     #[serde(skip_serializing_if = "is_default")]
     pub errors: ErrorPages,

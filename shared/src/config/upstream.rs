@@ -64,7 +64,7 @@ pub enum UpstreamProtocol {
 pub struct Backend {
     /// Unique within the upstream.
     pub name: Name,
-    /// Where it is.
+    /// Where it is. All addresses of a name are endpoints of the backend; they are resolved in the background as `settings.dns` says.
     pub address: BackendAddress,
     /// Its share of the requests against the weights of the others, 0 to 1000; 0 takes none.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -79,7 +79,7 @@ pub struct Backend {
     /// Whether it takes requests only while none of those that are no backups may be used.
     #[serde(default, skip_serializing_if = "is_default")]
     pub backup: bool,
-    /// Connections that may be open to it at the same time, 1 to 100000: busy and idle ones of all workers of a data plane. At
+    /// Connections that may be open to it at the same time, 1 to 100000: busy and idle ones of all workers of a data plane, to all its addresses. At
     /// the cap a request waits for one as long as connecting may take, and is then answered 503 `connections_exhausted`.
     /// None: no cap.
     #[serde(default, skip_serializing_if = "is_default")]

@@ -86,6 +86,18 @@ pub const CONNECTION_AGE: TimeSpan = TimeSpan::from_secs(30 * 86_400);
 pub const REQUESTS_PER_CONNECTION: u32 = 1_000_000;
 /// Statuses or ranges of them that a breaker counts as failures; there are 500 statuses.
 pub const FAILURE_STATUSES: usize = 500;
+/// DNS servers that are asked.
+pub const NAME_SERVERS: usize = 8;
+/// What a floor of DNS's times to live may be: below it servers would be asked all the time.
+pub const DNS_MIN_TTL: (TimeSpan, TimeSpan) = (TimeSpan::from_secs(1), TimeSpan::from_secs(3_600));
+/// The longest time for which a name is not asked for again.
+pub const DNS_LONGEST_TTL: TimeSpan = TimeSpan::from_secs(86_400);
+/// What a DNS server may be given for an answer.
+pub const DNS_TIMEOUT: (TimeSpan, TimeSpan) = (TimeSpan::from_millis(100), TimeSpan::from_secs(30));
+/// Questions again to DNS servers that did not answer.
+pub const DNS_RETRIES: u32 = 5;
+/// Addresses of one backend: what an answer has beyond is not used.
+pub const ADDRESSES_PER_BACKEND: usize = 256;
 /// By how much a breaker's wait may grow each time.
 pub const WAIT_BACKOFF: std::ops::RangeInclusive<f64> = 1.0..=10.0;
 /// From one health check to the next.

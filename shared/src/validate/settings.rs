@@ -1,7 +1,7 @@
 use std::path::{Component, Path};
 
 use super::{
-    Origin, errors, limits,
+    Origin, dns, errors, limits,
     routes::fields::{Message, check_name},
 };
 use crate::{
@@ -16,6 +16,7 @@ pub(super) fn check(settings: &Settings, origin: Origin, findings: &mut Findings
     {
         findings.error("/settings/access_log/file", fault);
     }
+    dns::check(&settings.dns, "/settings/dns", findings);
     errors::check(&settings.errors.pages, "/settings/errors/pages", findings);
     check_request_id_header(&settings.request_id.header, findings);
 }

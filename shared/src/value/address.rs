@@ -48,13 +48,52 @@ impl fmt::Display for ListenAddress {
 
 string_value!(ListenAddress, "IP address and port to bind, e.g. 0.0.0.0:8080 or [::]:8080", "0.0.0.0:8080");
 
-/// Where a backend is: `IP:port`, `name:port` or `unix:/absolute/path`.
+/// A DNS server: `IP` or `IP:port`, port 53 unless said otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NameServer(SocketAddr);
+
+impl NameServer {
+    /// The port of DNS.
+    pub const PORT: u16 = 53;
+
+    /// Where to ask, over UDP and TCP.
+    pub fn socket_addr(self) -> SocketAddr {
+        self.0
+    }
+}
+
+impl FromStr for NameServer {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let bare = || text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, Self::PORT));
+        let parsed = text.parse::<SocketAddr>().or_else(|_| bare()).ok().filter(|address| address.port() != 0);
+        parsed.map(Self).ok_or_else(|| {
+            ParseError::new(format!(
+                "{} is not a DNS server: write IP or IP:port, e.g. \"10.0.0.2\" or \"[fd00::2]:5353\"",
+                quoted(text)
+            ))
+        })
+    }
+}
+
+impl fmt::Display for NameServer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+string_value!(NameServer, "IP address of a DNS server, with a port unless that is 53", "10.0.0.2");
+
+/// Where a backend is: `IP:port`, `name:port`, `srv:name` or `unix:/absolute/path`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum BackendAddress {
     /// An address that needs no resolving.
     Ip(SocketAddr),
-    /// A DNS name and a port.
+    /// A DNS name, whose addresses (A, AAAA) are resolved, and a port.
     Dns(Hostname, u16),
+    /// A DNS name whose SRV records say names and ports.
+    Srv(Hostname),
     /// A Unix stream socket.
     Unix(PathBuf),
 }
@@ -63,10 +102,12 @@ impl BackendAddress {
     /// Longest path of a Unix socket: `sun_path` has 108 bytes, one of them for the final NUL.
     pub const MAX_UNIX_PATH: usize = 107;
 
-    /// What stands in a `Host` field that names this backend; `localhost` for a Unix socket.
+    /// What stands in a `Host` field that names this backend; `localhost` for a Unix socket, the domain without the labels of
+    /// service and protocol (`_http._tcp`) for SRV.
     pub fn authority(&self) -> String {
         match self {
             Self::Unix(_) => "localhost".to_owned(),
+            Self::Srv(name) => domain(name).to_owned(),
             other => other.to_string(),
         }
     }
@@ -78,6 +119,9 @@ impl FromStr for BackendAddress {
     fn from_str(text: &str) -> Result<Self, ParseError> {
         if let Some(path) = text.strip_prefix("unix:") {
             return unix(path);
+        }
+        if let Some(name) = text.strip_prefix("srv:") {
+            return srv(name);
         }
         if let Ok(address) = text.parse::<SocketAddr>() {
             return if address.port() == 0 { Err(bad(text)) } else { Ok(Self::Ip(address)) };
@@ -104,9 +148,28 @@ fn unix(path: &str) -> Result<BackendAddress, ParseError> {
     Ok(BackendAddress::Unix(PathBuf::from(path)))
 }
 
+fn srv(name: &str) -> Result<BackendAddress, ParseError> {
+    let service = name.parse::<Hostname>().ok().filter(|name| !name.is_ip() && !domain(name).is_empty());
+    service.map(BackendAddress::Srv).ok_or_else(|| {
+        ParseError::new(format!(
+            "{} is not the name of a service: write srv: and a DNS name without a port, e.g. srv:_http._tcp.example.com",
+            quoted(name)
+        ))
+    })
+}
+
+/// The name without the labels in front that begin with an underscore (RFC 2782).
+fn domain(name: &Hostname) -> &str {
+    let mut rest = name.as_str();
+    while rest.starts_with('_') {
+        rest = rest.split_once('.').map_or("", |(_, rest)| rest);
+    }
+    rest
+}
+
 fn bad(text: &str) -> ParseError {
     ParseError::new(format!(
-        "{} is not a backend address: write IP:port, name:port or unix:/path, the port from 1 to 65535",
+        "{} is not a backend address: write IP:port, name:port, srv:name or unix:/path, the port from 1 to 65535",
         quoted(text)
     ))
 }
@@ -116,12 +179,13 @@ impl fmt::Display for BackendAddress {
         match self {
             Self::Ip(address) => address.fmt(formatter),
             Self::Dns(host, port) => write!(formatter, "{host}:{port}"),
+            Self::Srv(name) => write!(formatter, "srv:{name}"),
             Self::Unix(path) => write!(formatter, "unix:{}", path.display()),
         }
     }
 }
 
-string_value!(BackendAddress, "where a backend is: IP:port, name:port or unix:/path", "127.0.0.1:9001");
+string_value!(BackendAddress, "where a backend is: IP:port, name:port, srv:name or unix:/path", "127.0.0.1:9001");
 
 #[cfg(test)]
 mod tests {
@@ -135,6 +199,12 @@ mod tests {
             ("App.Example.com.:8080", Some("app.example.com:8080")),
             ("localhost:9", Some("localhost:9")),
             ("unix:/run/app.sock", Some("unix:/run/app.sock")),
+            ("srv:_HTTP._tcp.example.com.", Some("srv:_http._tcp.example.com")),
+            ("srv:web.service.consul", Some("srv:web.service.consul")),
+            ("srv:_http._tcp", None),
+            ("srv:_http._tcp.example.com:80", None),
+            ("srv:127.0.0.1", None),
+            ("srv:", None),
             ("unix:run/app.sock", None),
             ("unix:", None),
             ("127.0.0.1", None),
@@ -148,6 +218,34 @@ mod tests {
             ("a b:80", None),
         ] {
             let parsed = text.parse::<BackendAddress>().ok().map(|address| address.to_string());
+            assert_eq!(parsed.as_deref(), canonical, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_authority_of_a_service_is_its_domain() {
+        for (text, authority) in [
+            ("srv:_http._tcp.example.com", "example.com"),
+            ("srv:web.service.consul", "web.service.consul"),
+            ("app.example:80", "app.example:80"),
+            ("unix:/run/app.sock", "localhost"),
+        ] {
+            assert_eq!(text.parse::<BackendAddress>().unwrap().authority(), authority);
+        }
+    }
+
+    #[test]
+    fn name_servers() {
+        for (text, canonical) in [
+            ("10.0.0.2", Some("10.0.0.2:53")),
+            ("10.0.0.2:5353", Some("10.0.0.2:5353")),
+            ("fd00::2", Some("[fd00::2]:53")),
+            ("[fd00::2]:5353", Some("[fd00::2]:5353")),
+            ("10.0.0.2:0", None),
+            ("dns.example:53", None),
+            ("", None),
+        ] {
+            let parsed = text.parse::<NameServer>().ok().map(|server| server.to_string());
             assert_eq!(parsed.as_deref(), canonical, "{text}");
         }
     }

@@ -1,17 +1,19 @@
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering::SeqCst};
 
 use super::Capacity;
 
 /// The place of one connection among those that may be open; lives as long as the connection.
 pub(crate) struct Permit<C> {
-    capacity: Option<Arc<Capacity<C>>>,
+    /// Until the place is given back.
+    endpoint: Option<Arc<Capacity<C>>>,
     is_closing: bool,
 }
 
 impl<C> Permit<C> {
-    /// A place that is counted already.
-    pub(super) fn new(capacity: &Arc<Capacity<C>>) -> Self {
-        Self { capacity: Some(Arc::clone(capacity)), is_closing: false }
+    /// A place of the backend that is counted already, for a connection to `endpoint`, which is counted now.
+    pub(super) fn new(endpoint: &Arc<Capacity<C>>) -> Self {
+        endpoint.open.fetch_add(1, SeqCst);
+        Self { endpoint: Some(Arc::clone(endpoint)), is_closing: false }
     }
 
     /// [`Turn::Close`](super::Turn::Close) was said of its connection.
@@ -19,16 +21,19 @@ impl<C> Permit<C> {
         self.is_closing = true;
     }
 
-    /// Lets go of the place without counting it.
+    /// Lets go of the place, which the backend's count still has.
     pub(super) fn defuse(mut self) {
-        self.capacity = None;
+        if let Some(endpoint) = self.endpoint.take() {
+            endpoint.open.fetch_sub(1, SeqCst);
+        }
     }
 }
 
 impl<C> Drop for Permit<C> {
     fn drop(&mut self) {
-        if let Some(capacity) = self.capacity.take() {
-            capacity.closed(self.is_closing);
+        if let Some(endpoint) = self.endpoint.take() {
+            endpoint.open.fetch_sub(1, SeqCst);
+            endpoint.places.closed(self.is_closing);
         }
     }
 }

@@ -8,7 +8,7 @@ use super::*;
 struct Connection(Permit<Self>);
 
 fn capacity(cap: Option<u32>) -> Arc<Capacity<Connection>> {
-    let capacity = Arc::new(Capacity::new(1));
+    let capacity = Arc::new(Capacity::new(1, &Arc::default()));
     capacity.set_cap(cap);
     capacity
 }
@@ -42,7 +42,7 @@ fn places_go_to_who_came_first_and_past_who_left() {
     drop(permit);
     let Some(Grant::Open(last)) = granted(&mut waiting[1]) else { panic!("the fourth is next") };
     drop((waiting, last));
-    assert_eq!((capacity.open(), capacity.waiting.load(SeqCst)), (0, 0));
+    assert_eq!((capacity.open(), capacity.is_waited_for()), (0, false));
 }
 
 #[test]
@@ -114,4 +114,29 @@ fn a_changed_cap_acts_at_once_and_surplus_goes_as_it_falls_idle() {
     assert!(capacity.try_open().is_none());
     capacity.set_cap(None);
     assert!(capacity.try_open().is_some());
+}
+
+#[tokio::test]
+async fn endpoints_of_a_backend_share_its_places() {
+    let places = Arc::default();
+    let [one, two] = [1, 2].map(|endpoint| Arc::new(Capacity::<Connection>::new(endpoint, &places)));
+    one.set_cap(Some(2));
+    let [first, second] = [&one, &two].map(|endpoint| Connection(endpoint.try_open().unwrap()));
+    assert_eq!((one.open(), two.open()), (1, 1));
+    assert!(one.try_open().is_none() && two.try_open().is_none());
+
+    let bell = Arc::new(Bell::default());
+    let shelf = one.count_idle_of(&bell);
+    shelf.set(1, true);
+    assert_eq!((one.idle(), two.idle()), (1, 0));
+    let mut waiting = two.wait(Some(&bell));
+    assert_eq!(bell.heard().now_or_never(), Some(vec![1]), "the connection to the other endpoint goes");
+    let Turn::Close = one.turn_of_idle(&bell) else { panic!("it leads to the wrong endpoint") };
+    let mut closing = first.0;
+    closing.closes();
+    drop(closing);
+    let Some(Grant::Open(third)) = granted(&mut waiting) else { panic!("there is a place") };
+    assert_eq!((one.open(), two.open()), (0, 2));
+    drop((second, third));
+    assert_eq!((one.open(), two.open()), (0, 0));
 }

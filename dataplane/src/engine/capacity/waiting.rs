@@ -7,19 +7,19 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{Capacity, Grant};
+use super::{Grant, Places};
 
 /// Somebody in the queue. Dropping it leaves the queue; what it was granted meanwhile goes to the next.
 pub(crate) struct Waiting<C> {
-    capacity: Arc<Capacity<C>>,
+    places: Arc<Places<C>>,
     id: u64,
     receiver: oneshot::Receiver<Grant<C>>,
     is_granted: bool,
 }
 
 impl<C> Waiting<C> {
-    pub(super) fn new(capacity: &Arc<Capacity<C>>, id: u64, receiver: oneshot::Receiver<Grant<C>>) -> Self {
-        Self { capacity: Arc::clone(capacity), id, receiver, is_granted: false }
+    pub(super) fn new(places: &Arc<Places<C>>, id: u64, receiver: oneshot::Receiver<Grant<C>>) -> Self {
+        Self { places: Arc::clone(places), id, receiver, is_granted: false }
     }
 }
 
@@ -36,7 +36,7 @@ impl<C> Future for Waiting<C> {
 impl<C> Drop for Waiting<C> {
     fn drop(&mut self) {
         if !self.is_granted {
-            self.capacity.leave(self.id);
+            self.places.leave(self.id);
         }
     }
 }

@@ -62,6 +62,28 @@ fn lists_and_texts_have_limits() {
     }
 }
 
+#[test]
+fn dns_settings_stay_within_their_ranges() {
+    let dns = |dns: Value| sound_but(json!({"settings": {"dns": dns}}));
+    let servers = many(limits::NAME_SERVERS + 1, |n| format!("10.0.0.{n}"));
+    for (config, pointer) in [
+        (dns(json!({"servers": servers})), "/settings/dns/servers"),
+        (dns(json!({"min_ttl": "999ms"})), "/settings/dns/min_ttl"),
+        (dns(json!({"min_ttl": "61m", "max_ttl": "2h"})), "/settings/dns/min_ttl"),
+        (dns(json!({"max_ttl": "4s"})), "/settings/dns/max_ttl"),
+        (dns(json!({"max_ttl": "25h"})), "/settings/dns/max_ttl"),
+        (dns(json!({"timeout": "0s"})), "/settings/dns/timeout"),
+        (dns(json!({"timeout": "31s"})), "/settings/dns/timeout"),
+        (dns(json!({"retries": 6})), "/settings/dns/retries"),
+    ] {
+        expect_error(&check(&config, Origin::Store), pointer);
+    }
+    let sound = dns(json!({"servers": ["10.0.0.1", "[fd00::1]:5353"], "min_ttl": "1s", "max_ttl": "1s", "retries": 0}));
+    assert!(!check(&sound, Origin::Store).has_errors());
+    let twice = check(&dns(json!({"servers": ["10.0.0.1", "10.0.0.1:53"]})), Origin::Store);
+    assert!(twice.iter().any(|finding| finding.pointer == "/settings/dns/servers/1"), "{twice}");
+}
+
 /// A list of one resource, repeated one time too often by `vary`.
 fn repeated<T: Clone>(list: &mut Vec<T>, limit: usize, vary: impl Fn(&mut T, usize)) {
     let item = list[0].clone();

@@ -21,7 +21,7 @@ use crate::{
         stream::{Stream, Upstream},
     },
     events::Events,
-    live::{EndpointLive, Live},
+    live::{EndpointAddress, EndpointLive, Live},
     metrics::Metrics,
 };
 
@@ -115,7 +115,8 @@ async fn backend(mut accepted: mpsc::UnboundedReceiver<UnixStream>, seen: Arc<Se
 
 fn stress(cap: u32, manners: Manners) {
     let live = Live::new(Metrics::new(), Events::unheard());
-    let endpoint = live.endpoint(&"u".parse().unwrap(), &"b".parse().unwrap(), &"127.0.0.1:1".parse().unwrap());
+    let address = EndpointAddress::Ip("127.0.0.1:1".parse().unwrap());
+    let endpoint = live.endpoint(&"u".parse().unwrap(), &"b".parse().unwrap(), &address);
     endpoint.capacity.set_cap(Some(cap));
     let seen = Arc::new(Seen::default());
     thread::scope(|scope| {

@@ -1,0 +1,187 @@
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering::SeqCst},
+    },
+};
+
+use tokio::sync::oneshot;
+
+use super::{Bell, Capacity, Grant, IdleCount, Permit, Turn};
+
+/// The places for connections to one backend, shared by its endpoints; `C` is a connection.
+pub(crate) struct Places<C> {
+    /// Connections that are open or being opened.
+    open: AtomicU32,
+    /// How many may be; `u32::MAX` if any number.
+    cap: AtomicU32,
+    /// The length of the queue: written with it, read without its lock.
+    waiting: AtomicU32,
+    parts: Mutex<Parts<C>>,
+}
+
+struct Parts<C> {
+    queue: VecDeque<Waiter<C>>,
+    next_waiter: u64,
+    /// Open connections that are being closed: their places will be free in a moment.
+    closing: u32,
+    shelves: Vec<Arc<IdleCount>>,
+}
+
+struct Waiter<C> {
+    id: u64,
+    /// The endpoint that a connection is wanted to.
+    endpoint: Arc<Capacity<C>>,
+    /// The worker whose idle connections would do; none if only a new connection does.
+    worker: Option<Arc<Bell>>,
+    grant: oneshot::Sender<Grant<C>>,
+}
+
+impl<C> Default for Places<C> {
+    /// No connections, and no cap.
+    fn default() -> Self {
+        let parts = Parts { queue: VecDeque::new(), next_waiter: 0, closing: 0, shelves: Vec::new() };
+        Self {
+            open: AtomicU32::new(0),
+            cap: AtomicU32::new(u32::MAX),
+            waiting: AtomicU32::new(0),
+            parts: Mutex::new(parts),
+        }
+    }
+}
+
+impl<C> Places<C> {
+    pub(super) fn set_cap(&self, cap: Option<u32>) {
+        self.cap.store(cap.unwrap_or(u32::MAX), SeqCst);
+        self.grant(&mut self.lock());
+    }
+
+    pub(super) fn is_capped(&self) -> bool {
+        self.cap.load(SeqCst) != u32::MAX
+    }
+
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.waiting.load(SeqCst) > 0
+    }
+
+    pub(super) fn waiting_for(&self, endpoint: u64) -> u32 {
+        if !self.is_waited_for() {
+            return 0;
+        }
+        self.lock().queue.iter().filter(|waiter| waiter.endpoint.endpoint == endpoint).count() as u32
+    }
+
+    pub(super) fn idle_of(&self, endpoint: u64) -> u32 {
+        let parts = self.lock();
+        let shelves = parts.shelves.iter().filter(|shelf| shelf.endpoint == endpoint);
+        shelves.map(|shelf| shelf.count.load(SeqCst)).sum()
+    }
+
+    /// Takes a place if one is free and nobody waits for it.
+    pub(super) fn try_reserve(&self) -> bool {
+        !self.is_waited_for() && self.reserve()
+    }
+
+    /// Puts somebody in the queue who wants a connection to `endpoint`.
+    pub(super) fn join(
+        &self,
+        endpoint: &Arc<Capacity<C>>,
+        worker: Option<Arc<Bell>>,
+    ) -> (u64, oneshot::Receiver<Grant<C>>) {
+        let (grant, receiver) = oneshot::channel();
+        let mut parts = self.lock();
+        let id = parts.next_waiter;
+        parts.next_waiter += 1;
+        parts.queue.push_back(Waiter { id, endpoint: Arc::clone(endpoint), worker, grant });
+        self.waiting.store(parts.queue.len() as u32, SeqCst);
+        // A place may have become free before anybody was seen to wait.
+        self.grant(&mut parts);
+        if !parts.queue.is_empty() {
+            for shelf in parts.shelves.iter().filter(|shelf| shelf.count.load(SeqCst) > 0) {
+                shelf.worker.ring(shelf.endpoint);
+            }
+        }
+        (id, receiver)
+    }
+
+    pub(super) fn turn_of_idle(&self, endpoint: u64, worker: &Arc<Bell>) -> Turn<C> {
+        if !self.is_waited_for() && self.open.load(SeqCst) <= self.cap.load(SeqCst) {
+            return Turn::Keep;
+        }
+        let mut parts = self.lock();
+        let staying = self.open.load(SeqCst).saturating_sub(parts.closing);
+        let Some(free) = self.cap.load(SeqCst).checked_sub(staying) else {
+            parts.closing += 1;
+            return Turn::Close;
+        };
+        // The first in the queue get the places that are free in a moment; this connection is for the one behind them.
+        let Some(waiter) = parts.queue.get(free as usize) else { return Turn::Keep };
+        let is_of_worker = waiter.worker.as_ref().is_some_and(|wanted| Arc::ptr_eq(wanted, worker));
+        if is_of_worker && waiter.endpoint.endpoint == endpoint {
+            let waiter = parts.queue.remove(free as usize).expect("it was there a line above");
+            self.waiting.store(parts.queue.len() as u32, SeqCst);
+            return Turn::Give(waiter.grant);
+        }
+        parts.closing += 1;
+        Turn::Close
+    }
+
+    pub(super) fn count_idle(&self, shelf: IdleCount) -> Arc<IdleCount> {
+        let shelf = Arc::new(shelf);
+        self.lock().shelves.push(Arc::clone(&shelf));
+        shelf
+    }
+
+    pub(super) fn forget(&self, shelf: &Arc<IdleCount>) {
+        self.lock().shelves.retain(|other| !Arc::ptr_eq(other, shelf));
+    }
+
+    /// A connection is closed.
+    pub(super) fn closed(&self, was_closing: bool) {
+        if was_closing {
+            let mut parts = self.lock();
+            parts.closing -= 1;
+            self.open.fetch_sub(1, SeqCst);
+            return self.grant(&mut parts);
+        }
+        self.open.fetch_sub(1, SeqCst);
+        // Who joins the queue after this look finds the place free itself.
+        if self.is_waited_for() {
+            self.grant(&mut self.lock());
+        }
+    }
+
+    /// Somebody does not wait any more.
+    pub(super) fn leave(&self, id: u64) {
+        let mut parts = self.lock();
+        if let Ok(index) = parts.queue.binary_search_by_key(&id, |waiter| waiter.id) {
+            parts.queue.remove(index);
+            self.waiting.store(parts.queue.len() as u32, SeqCst);
+        }
+    }
+
+    /// Takes a place if one is free.
+    fn reserve(&self) -> bool {
+        let cap = self.cap.load(SeqCst);
+        self.open.fetch_update(SeqCst, SeqCst, |open| (open < cap).then_some(open + 1)).is_ok()
+    }
+
+    /// Gives free places to the first in the queue.
+    fn grant(&self, parts: &mut Parts<C>) {
+        while !parts.queue.is_empty() && self.reserve() {
+            let waiter = parts.queue.pop_front().expect("the queue is not empty");
+            if let Err(Grant::Open(permit)) = waiter.grant.send(Grant::Open(Permit::new(&waiter.endpoint))) {
+                // Gone meanwhile. Dropping the permit as usual would take the lock that is held here.
+                permit.defuse();
+                self.open.fetch_sub(1, SeqCst);
+            }
+        }
+        self.waiting.store(parts.queue.len() as u32, SeqCst);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Parts<C>> {
+        // Nothing in here panics half-way through a change.
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
