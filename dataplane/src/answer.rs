@@ -12,6 +12,7 @@ use crate::{
     accept::Accept,
     cors::{self, Grant},
     error::Reason,
+    grpc::{self, WebCall},
     head::Request,
     record::AccessRecord,
     snapshot::Unavailable,
@@ -66,6 +67,8 @@ pub(crate) struct Audience<'a> {
     pub(crate) accept: Accept,
     /// What the route's CORS policy says.
     pub(crate) grant: Option<&'a Grant>,
+    /// If it is a call of gRPC-Web: its client reads no other status than that of gRPC.
+    pub(crate) web_call: Option<&'a WebCall>,
     /// What a TRACE shows that ends here.
     pub(crate) reflection: &'a [u8],
 }
@@ -128,10 +131,15 @@ impl<'a> Answer<'a> {
             !snapshot.routes.is_empty()
         });
         let replaced = record.backend_status().filter(|_| reason == Reason::BackendError);
-        let status = replaced.unwrap_or(reason.status());
+        let status = match audience.web_call {
+            Some(_) => 200,
+            None => replaced.unwrap_or(reason.status()),
+        };
         let phrase = phrase(status);
         let is_for_us = reason == Reason::MaxForwards;
-        let (body, kind): (Cow<'_, [u8]>, _) = if is_for_us && audience.method == Method::Trace {
+        let (body, kind): (Cow<'_, [u8]>, _) = if audience.web_call.is_some() {
+            (Cow::Borrowed(b""), "")
+        } else if is_for_us && audience.method == Method::Trace {
             (Cow::Borrowed(audience.reflection), "message/http")
         } else if is_for_us {
             (Cow::Borrowed(b""), "text/plain")
@@ -145,7 +153,10 @@ impl<'a> Answer<'a> {
             (Cow::Owned(body), kind)
         };
         let mut fields = vec![
-            field("Content-Type", kind),
+            match audience.web_call {
+                Some(call) => field("Content-Type", call.kind.clone()),
+                None => field("Content-Type", kind),
+            },
             field("Content-Length", body.len().to_string()),
             field("Cache-Control", "no-store"),
             field("Date", worker.clock.date().to_vec()),
@@ -160,6 +171,11 @@ impl<'a> Answer<'a> {
                     None => format!("tidegate; error={error}; details=\"{word}\""),
                 },
             ));
+        }
+        if audience.web_call.is_some() {
+            let (status, message) = grpc::status_of(reason);
+            fields.push(field("Grpc-Status", status.to_string()));
+            fields.push(field("Grpc-Message", message));
         }
         if reason == Reason::MethodRefused || is_for_us {
             fields.push(field("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE"));

@@ -5,6 +5,7 @@
 use std::{fmt::Write, time::Duration};
 
 use http::{HeaderMap, HeaderValue, Response, header};
+use http1::Fields;
 
 use crate::error::Reason;
 
@@ -19,15 +20,46 @@ impl Call {
     /// The call that a request with these fields makes: its type is `application/grpc`, maybe with `+proto` or a parameter.
     pub(crate) fn of(fields: &HeaderMap) -> Option<Self> {
         let rest = fields.get(header::CONTENT_TYPE)?.as_bytes().strip_prefix(b"application/grpc")?;
-        matches!(rest.first(), None | Some(b'+' | b';')).then(|| Self { timeout: timeout(fields) })
+        matches!(rest.first(), None | Some(b'+' | b';'))
+            .then(|| Self { timeout: fields.get("grpc-timeout").and_then(|value| timeout(value.as_bytes())) })
     }
+}
+
+/// What a request says that is a gRPC-Web call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct WebCall {
+    /// Its type, which is that of the answer, too.
+    pub(crate) kind: Vec<u8>,
+    /// How long its client waits.
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl WebCall {
+    /// The call that a request makes whose fields are places in `bytes`: its type is `application/grpc-web` or
+    /// `application/grpc-web-text`, maybe with `+proto` or a parameter.
+    pub(crate) fn of(fields: &Fields, bytes: &[u8]) -> Option<Self> {
+        let value = |name: &[u8]| {
+            let mut lines = fields.lines().iter();
+            lines.find(|line| line.name.of(bytes).eq_ignore_ascii_case(name)).map(|line| line.value.of(bytes))
+        };
+        let kind = value(b"content-type")?;
+        let rest = kind.strip_prefix(b"application/grpc-web")?;
+        let rest = rest.strip_prefix(b"-text").unwrap_or(rest);
+        matches!(rest.first(), None | Some(b'+' | b';'))
+            .then(|| Self { kind: kind.to_vec(), timeout: value(b"grpc-timeout").and_then(timeout) })
+    }
+}
+
+/// The fields `grpc-status` and `grpc-message` that stand for `reason`.
+pub(crate) fn status_of(reason: Reason) -> (u8, String) {
+    (code(reason), percent_encoded(&format!("{}: {}", reason.word(), reason.sentence())))
 }
 
 /// How long the client waits for the whole call, as `grpc-timeout` says: at most eight digits and a unit.
 ///
 /// One that is malformed says nothing; the backend refuses it.
-fn timeout(fields: &HeaderMap) -> Option<Duration> {
-    let value = fields.get("grpc-timeout")?.to_str().ok()?;
+fn timeout(value: &[u8]) -> Option<Duration> {
+    let value = std::str::from_utf8(value).ok()?;
     let (digits, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
     if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
@@ -66,6 +98,8 @@ const fn code(reason: Reason) -> u8 {
         Reason::HeadTooLarge | Reason::BodyTooLarge | Reason::TargetTooLong => RESOURCE_EXHAUSTED,
         Reason::NoRoute | Reason::MethodRefused | Reason::NotImplemented => UNIMPLEMENTED,
         Reason::NoBackend
+        | Reason::BreakerOpen
+        | Reason::ConnectionsExhausted
         | Reason::Maintenance
         | Reason::ConnectFailed
         | Reason::ConnectTimeout
@@ -82,8 +116,8 @@ pub(crate) fn refusal(reason: Reason) -> Response<()> {
     let mut response = Response::new(());
     let fields = response.headers_mut();
     fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    fields.insert("grpc-status", HeaderValue::from(u16::from(code(reason))));
-    let message = percent_encoded(&format!("{}: {}", reason.word(), reason.sentence()));
+    let (status, message) = status_of(reason);
+    fields.insert("grpc-status", HeaderValue::from(u16::from(status)));
     if let Ok(message) = HeaderValue::from_str(&message) {
         fields.insert("grpc-message", message);
     }
@@ -143,7 +177,7 @@ mod tests {
             ("1x", None),
             ("1 S", None),
         ] {
-            assert_eq!(timeout(&fields("grpc-timeout", text)), expected, "{text:?}");
+            assert_eq!(timeout(text.as_bytes()), expected, "{text:?}");
         }
     }
 

@@ -13,9 +13,10 @@ use crate::{
     answer::{self, Answer, Audience, Instead},
     client_address,
     connection::Connection,
-    engine::{Client, Read, Scratch, Terms, Timeouts},
+    engine::{Client, Read, Scratch, Span, Terms, Timeouts},
     error::Reason,
     forward::{self, Next},
+    grpc::WebCall,
     h2,
     head::{Request, RoutedRequest},
     header_rules::Edits,
@@ -131,8 +132,9 @@ pub(crate) fn choose(
     bytes: &[u8],
     record: &mut AccessRecord<'_>,
 ) -> Result<Box<Chosen>, Instead> {
-    let Scratch { request: head, out, appended, grant, .. } = scratch;
+    let Scratch { request: head, out, appended, grant, web_call, .. } = scratch;
     *grant = None;
+    *web_call = None;
     if from.peer_is_trusted
         && let Some(id) = listener.request_ids.accept(&head.fields, bytes)
     {
@@ -162,6 +164,9 @@ pub(crate) fn choose(
         return Err(Reason::IpDenied.into());
     }
 
+    if route.grpc_web {
+        *web_call = WebCall::of(&head.fields, bytes).map(Box::new);
+    }
     *grant = route.cors.as_ref().map(|cors| cors.grant(&request));
     if let Some(maintenance) = &route.maintenance
         && !maintenance.lets_in(from.address)
@@ -238,7 +243,10 @@ pub(crate) fn choose(
         replaces_errors: route.replaces_errors,
         returned: record.returned(),
         greeting: upstream.greets().map(|version| connection.greeting(version, from.address, listener)),
-        total: timeouts.total.map(|total| now + total.duration()),
+        total: (timeouts.total.map(Span::duration).into_iter())
+            .chain(web_call.as_ref().and_then(|call| call.timeout))
+            .min()
+            .map(|total| now + total),
         timeouts,
     };
     // Apart from the rest of the request, whose memory must stay a small piece.
@@ -281,6 +289,7 @@ async fn refuse(
     record.asked(words.next().unwrap_or_default(), "", words.next().unwrap_or_default());
     scratch.request = http1::RequestHead::default();
     scratch.grant = None;
+    scratch.web_call = None;
     answer(worker, client, scratch, reason.into(), Accept::default(), false, record).await
 }
 
@@ -294,8 +303,14 @@ async fn answer(
     keeps: bool,
     mut record: AccessRecord<'_>,
 ) -> Next {
-    let Scratch { request, out, appended, grant, .. } = scratch;
-    let audience = Audience { method: request.method, accept, grant: grant.as_ref(), reflection: appended };
+    let Scratch { request, out, appended, grant, web_call, .. } = scratch;
+    let audience = Audience {
+        method: request.method,
+        accept,
+        grant: grant.as_ref(),
+        web_call: web_call.as_deref(),
+        reflection: appended,
+    };
     let answer = Answer::new(worker, &record, instead, &audience);
     record.generated(answer.status, answer.reason);
     out.clear();

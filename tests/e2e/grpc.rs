@@ -140,8 +140,38 @@ fn calls_of_grpc_web_become_calls_of_grpc() {
         (Some("12"), Some("application/grpc-web"))
     );
     let broken = client.ask("POST", "/s.S/Echo", &[("content-type", "application/grpc-web-text")], "AAAAA").unwrap();
-    assert_eq!(broken.status(), 400);
+    assert_eq!((broken.status(), broken.field("grpc-status")), (200, Some("13")));
     // What is no call of gRPC-Web is left alone.
     let plain = client.ask("POST", "/s.S/Echo", &with(&[]), "x").unwrap();
     assert_eq!((plain.text().as_str(), plain.trailers.len()), ("x", 2));
+}
+
+#[test]
+fn a_caller_by_grpc_web_is_told_the_status_of_grpc_and_waits_as_long_as_it_says() {
+    let silent = H2Origin::eager(&[], |_, _| Ok(()));
+    let site = site(silent.address(), "h2c", json!({ "grpc_web": true }));
+    let nobody = format!("127.0.0.1:{}", free_port());
+    let dead = crate::h2_pairs::site(&nobody, "h2c", json!({ "grpc_web": true }));
+    for kind in ["application/grpc-web+proto", "application/grpc-web-text"] {
+        for (site, path, status, reason) in
+            [(&site, "/s.S/Slow", "4", "total_timeout"), (&dead, "/s.S/Dead", "14", "connect_failed")]
+        {
+            let fields = [("content-type", kind), ("grpc-timeout", "100m")];
+            let answer = site.h2_client().ask("POST", path, &fields, "").unwrap();
+            assert_eq!((answer.status(), answer.field("grpc-status")), (200, Some(status)), "{kind} {reason}");
+            assert_eq!(answer.field("content-type"), Some(kind));
+            assert!(answer.body.is_empty() && answer.field("grpc-message").unwrap().starts_with(reason));
+            let head = format!(
+                "POST {path} HTTP/1.1\r\nHost: h\r\nContent-Type: {kind}\r\nGrpc-Timeout: 100m\r\nContent-Length: 0\r\n\r\n"
+            );
+            let mut client = site.client();
+            let answer = client.ask(head).unwrap();
+            assert_eq!((answer.status, answer.field("grpc-status")), (200, Some(status)), "{kind} {reason}");
+            assert_eq!((answer.field("content-type"), answer.field("content-length")), (Some(kind), Some("0")));
+            assert_eq!(site.logged(path)["reason"], reason);
+        }
+    }
+    // Others are told as they are everywhere.
+    let plain = dead.client().ask("POST /s.S/Dead HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n").unwrap();
+    assert_eq!((plain.status, plain.field("grpc-status")), (502, None));
 }

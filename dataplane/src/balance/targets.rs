@@ -87,27 +87,19 @@ impl Targets {
     /// Those of `config`, whose backends have these endpoints.
     pub(crate) fn new(config: &config::Upstream, members: Vec<Vec<Member>>) -> Self {
         let (mut primaries, mut backups, mut resting) = (Vec::new(), Vec::new(), Vec::new());
-<<<<<<< HEAD
         let counts = config.balance.policy == BalancePolicy::ConsistentHash && config.balance.hash.max_load_percent > 0;
         let mut keeping = HashMap::new();
         let upstream = super::hash::of_bytes(config.name.as_str().as_bytes());
-        for (index, (backend, endpoints)) in config.backends.iter().zip(endpoints).enumerate() {
-            let count = endpoints.len();
-            for (place, endpoint) in endpoints.into_iter().enumerate() {
-                let target = Target::new(upstream, backend, index as u16, endpoint, place, count);
-                let is_resting = target.weight == 0.0 || backend.state != AdminState::Active || target.cap == Some(0);
-                if config.sticky.is_some() && backend.state != AdminState::Disabled && target.cap != Some(0) {
-                    let until = backend.drain_until.filter(|_| backend.state == AdminState::Draining);
-                    keeping.insert(target.token, Keeping { target: target.clone(), until });
-                }
-=======
         for (index, (backend, members)) in config.backends.iter().zip(members).enumerate() {
             let shares = members.iter().map(|member| u32::from(member.share)).sum();
             let is_alone = members.len() == 1;
             for member in members {
-                let target = Target::new(backend, index as u16, member, shares, is_alone);
+                let target = Target::new(upstream, backend, index as u16, member, shares, is_alone);
                 let is_resting = target.weight == 0.0 || backend.state != AdminState::Active;
->>>>>>> main
+                if config.sticky.is_some() && backend.state != AdminState::Disabled {
+                    let until = backend.drain_until.filter(|_| backend.state == AdminState::Draining);
+                    keeping.insert(target.token, Keeping { target: target.clone(), until });
+                }
                 match backend.backup {
                     _ if is_resting => &mut resting,
                     false => &mut primaries,
@@ -185,33 +177,22 @@ impl Targets {
 }
 
 impl Target {
-<<<<<<< HEAD
-    /// That of `endpoint`, one of `count` that the backend of the upstream with the number `upstream` has.
-    fn new(
-        upstream: u64,
-        backend: &config::Backend,
-        index: u16,
-        endpoint: Arc<EndpointLive>,
-        place: usize,
-        count: usize,
-    ) -> Self {
-=======
-    /// That of `member`; the shares of all of its backend are `shares` together.
-    fn new(backend: &config::Backend, index: u16, member: Member, shares: u32, is_alone: bool) -> Self {
+    /// That of `member`, of a backend of the upstream with the number `upstream`; the shares of all of its backend are `shares`
+    /// together.
+    fn new(upstream: u64, backend: &config::Backend, index: u16, member: Member, shares: u32, is_alone: bool) -> Self {
         let Member { endpoint, share } = member;
->>>>>>> main
         let name = super::hash::of_bytes(backend.name.as_str().as_bytes());
-        let number = match is_alone {
-            true => name,
-            false => super::hash::with(name, super::hash::of_bytes(endpoint.address.to_string().as_bytes())),
-        };
+        let of_address = || super::hash::with(name, super::hash::of_bytes(endpoint.address.to_string().as_bytes()));
+        let number = if is_alone { name } else { of_address() };
+        // By the address wherever there may be several, so that a further one moves no session.
+        let place = if endpoint.address == backend.address { name } else { of_address() };
         Self {
             endpoint,
             backend: index,
             weight: f64::from(backend.weight.get()) * f64::from(share) / f64::from(shares),
             share,
             number,
-            token: super::hash::with(upstream, number),
+            token: super::hash::with(upstream, place),
         }
     }
 }

@@ -3,7 +3,7 @@
 use http1::{RequestHead, ResponseHead};
 
 use super::{download::Download, upload::Upload};
-use crate::cors::Grant;
+use crate::{cors::Grant, grpc::WebCall};
 
 /// Scratch memory that a worker keeps at most.
 pub(crate) const KEPT: usize = 64;
@@ -21,6 +21,8 @@ pub(crate) struct Scratch {
     pub(crate) appended: Vec<u8>,
     /// What the route's CORS policy says about the request, for an answer of our own.
     pub(crate) grant: Option<Grant>,
+    /// The call of gRPC-Web that the request makes, where the route translates those.
+    pub(crate) web_call: Option<Box<WebCall>>,
     /// The request's body on its way.
     pub(crate) upload: Upload,
     /// The response on its way.

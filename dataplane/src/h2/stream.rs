@@ -126,6 +126,7 @@ async fn handle(worker: &Rc<Worker>, shared: &Shared, mut stream: Stream, scratc
                 method: scratch.request.method,
                 accept,
                 grant: scratch.grant.as_ref(),
+                web_call: scratch.web_call.as_deref(),
                 reflection: &scratch.appended,
             };
             answer(worker, stream, instead, &audience, record);
@@ -274,7 +275,7 @@ fn refuse(worker: &Worker, shared: &Shared, mut stream: Stream, parts: &Parts, r
         }
         Refusal::Answered(reason) => {
             let method = Method::of(parts.method.as_str().as_bytes());
-            let audience = Audience { method, accept: Accept::default(), grant: None, reflection: b"" };
+            let audience = Audience { method, accept: Accept::default(), grant: None, web_call: None, reflection: b"" };
             answer(worker, stream, reason.into(), &audience, record);
         }
     }

@@ -29,12 +29,9 @@ pub(crate) struct Upstream {
     config: config::Upstream,
     live: Arc<UpstreamLive>,
     backends: Vec<Backend>,
-<<<<<<< HEAD
     /// By which clients stay with their backends.
     sticky: Option<SessionCookie>,
-=======
     sources: Box<[(usize, Source)]>,
->>>>>>> main
     /// What can be picked, as the addresses of the backends are now.
     targets: ArcSwap<Targets>,
     /// Held while they are changed.
@@ -96,11 +93,8 @@ impl Upstream {
         Self {
             live: live.upstream(&upstream.name),
             backends: backends.map(|backend| Backend { authority: backend.address.authority().into() }).collect(),
-<<<<<<< HEAD
             sticky: upstream.sticky.as_ref().map(SessionCookie::compile),
-=======
             sources: sources.filter_map(|(index, backend)| Some((index, Source::of(&backend.address)?))).collect(),
->>>>>>> main
             targets: ArcSwap::from_pointee(targets),
             changing: Mutex::default(),
             config: upstream.clone(),
@@ -328,7 +322,7 @@ mod tests {
         upstream.set_addresses([(1, resolved(&[("10.0.0.1", 3), ("10.0.0.2", 1)]))], &live);
         let mut counts = HashMap::new();
         for _ in 0..50 {
-            let picked = upstream.pick(&Affinity { key: None }, &[], Instant::now(), || 0).unwrap();
+            let picked = upstream.pick(&Affinity { key: None, session: None }, &[], Instant::now(), || 0).unwrap();
             *counts.entry(picked.attempt.endpoint().address.to_string()).or_insert(0) += 1;
         }
         let expected = [("10.0.0.9:1", 10), ("10.0.0.1:1", 30), ("10.0.0.2:1", 10)];
