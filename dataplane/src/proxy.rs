@@ -233,6 +233,11 @@ pub(crate) fn choose(
         });
     }
     let timeouts = Timeouts { half_close_grace: listener.half_close_grace, ..route.timeouts };
+    let own = timeouts.total.map(Span::duration);
+    let asked = web_call.as_ref().and_then(|call| call.timeout).filter(|asked| own.is_none_or(|own| *asked < own));
+    if asked.is_some() {
+        tries.limited_by_client();
+    }
     let terms = Terms {
         body: head.body,
         asked: Asked { method: head.method, upgrade: matches!(head.upgrade, Upgrade::To(_)) },
@@ -243,10 +248,7 @@ pub(crate) fn choose(
         replaces_errors: route.replaces_errors,
         returned: record.returned(),
         greeting: upstream.greets().map(|version| connection.greeting(version, from.address, listener)),
-        total: (timeouts.total.map(Span::duration).into_iter())
-            .chain(web_call.as_ref().and_then(|call| call.timeout))
-            .min()
-            .map(|total| now + total),
+        total: asked.or(own).map(|total| now + total),
         timeouts,
     };
     // Apart from the rest of the request, whose memory must stay a small piece.
