@@ -95,6 +95,8 @@ pub(crate) struct RoutedRequest<'a> {
     pub(crate) client: IpAddr,
     /// The listener that it came in by.
     pub(crate) listener: &'a str,
+    /// Whether the client came by HTTPS.
+    pub(crate) is_https: bool,
 }
 
 impl<'a> RoutedRequest<'a> {

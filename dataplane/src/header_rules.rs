@@ -61,6 +61,8 @@ pub(crate) struct Edits {
     rules: Option<Ruled>,
     /// What the route's CORS policy says.
     grant: Option<Grant>,
+    /// The value of a `Set-Cookie` of the proxy's own.
+    session: Option<Box<str>>,
 }
 
 /// Rules and what their variables say of one request.
@@ -271,7 +273,16 @@ impl Edits {
             return None;
         }
         let rules = rules.map(|(rules, facts)| Ruled { values: rules.values(facts), rules: Arc::clone(rules) });
-        Some(Self { rules, grant: grant.cloned() })
+        Some(Self { rules, grant: grant.cloned(), session: None })
+    }
+
+    /// Makes `session` the value of the `Set-Cookie` that the response gets from the proxy, if there is to be one.
+    pub(crate) fn set_session(edits: &mut Option<Self>, session: Option<Box<str>>) {
+        match edits {
+            Some(edits) => edits.session = session,
+            None if session.is_some() => *edits = Some(Self { rules: None, grant: None, session }),
+            None => {}
+        }
     }
 
     /// Leaves out lines of `head`, which was parsed from `bytes`, and writes the new ones into `out`.
@@ -281,6 +292,9 @@ impl Edits {
         }
         if let Some(Ruled { rules, values }) = &self.rules {
             rules.act(values, head, bytes, out);
+        }
+        if let Some(session) = &self.session {
+            write::line(out, b"Set-Cookie", session.as_bytes());
         }
         let Some(grant) = &self.grant else { return };
         grant.fields().for_each(|(name, value)| write::line(out, name.as_bytes(), value));
@@ -301,6 +315,12 @@ impl Edits {
         }
         if let Some(Ruled { rules, values }) = &self.rules {
             rules.act_on_map(values, status, fields);
+        }
+        // Names of cookies are tokens and paths have no control bytes, so it is a value.
+        if let Some(session) = &self.session
+            && let Ok(session) = HeaderValue::from_str(session)
+        {
+            fields.append(header::SET_COOKIE, session);
         }
         let Some(grant) = &self.grant else { return };
         for (name, value) in grant.fields() {

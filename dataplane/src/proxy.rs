@@ -19,6 +19,7 @@ use crate::{
     grpc::WebCall,
     h2,
     head::{Request, RoutedRequest},
+    header_rules::Edits,
     matched::{HeadSource, Matched},
     protocol::Protocol,
     record::AccessRecord,
@@ -150,7 +151,12 @@ pub(crate) fn choose(
     if snapshot.ip_rules.verdict(from.address, Timestamp::now) == Verdict::Denied {
         return Err(Reason::IpDenied.into());
     }
-    let routed = RoutedRequest { request: &request, client: from.address, listener: listener.name.as_str() };
+    let routed = RoutedRequest {
+        request: &request,
+        client: from.address,
+        listener: listener.name.as_str(),
+        is_https: from.scheme == "https",
+    };
     let index = snapshot.table.find(&routed).ok_or(Reason::NoRoute)?;
     let route = &snapshot.routes[index];
     record.route = Some(Arc::clone(&route.labels));
@@ -212,8 +218,9 @@ pub(crate) fn choose(
             picked?
         }
     };
-    let (upstream, affinity, Picked { backend, attempt }) = picked;
-    let response_headers = matched.write(out, attempt.endpoint(), &backend.authority, grant.as_ref())?;
+    let (upstream, affinity, Picked { backend, attempt, cookie }) = picked;
+    let mut response_headers = matched.write(out, attempt.endpoint(), &backend.authority, grant.as_ref())?;
+    Edits::set_session(&mut response_headers, cookie);
     let is_repeatable = route.retries.repeats(head.method, request.method);
     let mut tries = Tries::new(upstream, affinity, attempt, &route.retries, is_repeatable, now);
     if matched.depends_on_backend() {

@@ -8,6 +8,7 @@ mod listener;
 mod maintenance;
 mod retries;
 mod route;
+mod session;
 mod split;
 mod transforms;
 mod upstream;

@@ -12,6 +12,7 @@ use crate::{
     attempt::Attempt,
     engine::{self, Patience, Terms},
     error::Reason,
+    header_rules::Edits,
     live::EndpointLive,
     matched::HeadSource,
     metrics::RetryResult,
@@ -56,6 +57,8 @@ struct Next {
     attempt: Attempt,
     /// What a `Host` field that names its backend says.
     authority: Box<str>,
+    /// The value of a `Set-Cookie` for its response.
+    cookie: Option<Box<str>>,
     pause: Duration,
     cause: Cause,
 }
@@ -206,8 +209,8 @@ impl Tries {
         let id = self.endpoint().id;
         let more = self.more.get_or_insert_default();
         more.tried.push(id);
-        let (attempt, authority) = match self.upstream.pick(&self.affinity, &more.tried, now, chance) {
-            Ok(Picked { backend, attempt }) => (attempt, backend.authority.clone()),
+        let (attempt, authority, cookie) = match self.upstream.pick(&self.affinity, &more.tried, now, chance) {
+            Ok(Picked { backend, attempt, cookie }) => (attempt, backend.authority.clone(), cookie),
             Err(_) => return RetryResult::NoEndpoint,
         };
         if cause.needs_another() && more.tried.contains(&attempt.endpoint().id) {
@@ -217,7 +220,7 @@ impl Tries {
             return RetryResult::OverBudget;
         }
         self.left -= 1;
-        more.next = Some(Next { attempt, authority, pause, cause });
+        more.next = Some(Next { attempt, authority, cookie, pause, cause });
         RetryResult::Made
     }
 
@@ -257,15 +260,17 @@ impl Tries {
         record: &mut AccessRecord<'_>,
     ) -> Result<bool, Reason> {
         let Some(more) = &mut self.more else { return Ok(false) };
-        let Some(Next { attempt, authority, cause, .. }) = more.next.take() else { return Ok(false) };
+        let Some(Next { attempt, authority, cookie, cause, .. }) = more.next.take() else { return Ok(false) };
         let now = worker.clock.now();
         self.attempt = attempt;
         self.attempt.begins(now);
         more.until = self.policy.try_until(now);
         record.retried(cause);
-        let Some(source) = &more.source else { return Ok(false) };
-        terms.response_headers = source.write(head, out, record, self.attempt.endpoint(), &authority)?;
-        Ok(true)
+        if let Some(source) = &more.source {
+            terms.response_headers = source.write(head, out, record, self.attempt.endpoint(), &authority)?;
+        }
+        Edits::set_session(&mut terms.response_headers, cookie);
+        Ok(more.source.is_some())
     }
 }
 
@@ -306,7 +311,7 @@ mod tests {
         let mut head = RequestHead::default();
         head.parse(bytes, &HeadLimits::default()).unwrap();
         let request = Request::read(&head, bytes, PathStyle::default()).unwrap();
-        let routed = RoutedRequest { request: &request, client: [192, 0, 2, 1].into(), listener: "l" };
+        let routed = RoutedRequest { request: &request, client: [192, 0, 2, 1].into(), listener: "l", is_https: false };
         let affinity = upstream.affinity(&routed);
         let Picked { attempt, .. } = upstream.pick(&affinity, &[], now, || 0).unwrap();
         Tries::new(upstream, affinity, attempt, &Policy::compile(&serde_json::from_value(retries).unwrap()), true, now)

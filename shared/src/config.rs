@@ -16,6 +16,7 @@ mod proxy_protocol;
 mod retry_budget;
 mod route;
 mod settings;
+mod sticky;
 mod upstream;
 
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,7 @@ pub use route::{
     RouteTimeouts, SecurityHeaders, SplitBy, SplitTarget, SplitWhen, ValueMatch,
 };
 pub use settings::{AccessLog, AccessLogFormat, RequestId, Settings};
+pub use sticky::{CookieSecure, SameSite, Sticky};
 pub use upstream::{Backend, Upstream, UpstreamProtocol, Weight};
 
 use crate::value::{ByteSize, Name, TimeSpan};

@@ -16,6 +16,7 @@ mod pool;
 mod routes;
 mod settings;
 mod shadow;
+mod sticky;
 mod upstreams;
 
 #[cfg(test)]

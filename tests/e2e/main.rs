@@ -34,6 +34,7 @@ mod spellings;
 mod split;
 mod spoofing;
 mod status;
+mod sticky;
 mod survival;
 mod transforms;
 mod up;

@@ -1,15 +1,20 @@
 use std::{
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use shared::{config, status::AdminState};
+use shared::{
+    config::{self, BalancePolicy},
+    status::AdminState,
+    value::{BackendAddress, Timestamp},
+};
 
 use super::tier::Tier;
 use crate::{
     attempt::Attempt,
     gate::Barred,
-    live::{EndpointLive, UpstreamLive},
+    live::{Counted, EndpointLive, UpstreamLive},
 };
 
 /// What of an upstream can be chosen.
@@ -19,6 +24,18 @@ pub(crate) struct Targets {
     tiers: [Tier; 2],
     /// What takes nothing new: it drains, is disabled, or has no weight.
     resting: Box<[Target]>,
+    /// Where clients stay with their backends, what keeps its sessions, by token.
+    keeping: HashMap<u64, Keeping>,
+    /// Whether the load of an endpoint has a bound, so that all requests to the upstream are counted.
+    counts: bool,
+}
+
+/// An endpoint that keeps its sessions.
+#[derive(Debug)]
+struct Keeping {
+    target: Target,
+    /// Until when, if its backend drains until then.
+    until: Option<Timestamp>,
 }
 
 /// An endpoint that can be chosen.
@@ -34,6 +51,8 @@ pub(crate) struct Target {
     pub(super) share: u16,
     /// A number for it that does not depend on its place: by the backend's name, and by the address if the backend has several.
     pub(super) number: u64,
+    /// What stands for it in the cookies of sessions: the same on every data plane and in every process.
+    pub(crate) token: u64,
 }
 
 /// An endpoint of a backend.
@@ -68,12 +87,19 @@ impl Targets {
     /// Those of `config`, whose backends have these endpoints.
     pub(crate) fn new(config: &config::Upstream, members: Vec<Vec<Member>>) -> Self {
         let (mut primaries, mut backups, mut resting) = (Vec::new(), Vec::new(), Vec::new());
+        let counts = config.balance.policy == BalancePolicy::ConsistentHash && config.balance.hash.max_load_percent > 0;
+        let mut keeping = HashMap::new();
+        let upstream = super::hash::of_bytes(config.name.as_str().as_bytes());
         for (index, (backend, members)) in config.backends.iter().zip(members).enumerate() {
             let shares = members.iter().map(|member| u32::from(member.share)).sum();
             let is_alone = members.len() == 1;
             for member in members {
-                let target = Target::new(backend, index as u16, member, shares, is_alone);
+                let target = Target::new(upstream, backend, index as u16, member, shares, is_alone);
                 let is_resting = target.weight == 0.0 || backend.state != AdminState::Active;
+                if config.sticky.is_some() && backend.state != AdminState::Disabled {
+                    let until = backend.drain_until.filter(|_| backend.state == AdminState::Draining);
+                    keeping.insert(target.token, Keeping { target: target.clone(), until });
+                }
                 match backend.backup {
                     _ if is_resting => &mut resting,
                     false => &mut primaries,
@@ -83,7 +109,7 @@ impl Targets {
             }
         }
         let tier = |targets| Tier::new(&config.balance, &config.backends, targets);
-        Self { tiers: [tier(primaries), tier(backups)], resting: resting.into() }
+        Self { tiers: [tier(primaries), tier(backups)], resting: resting.into(), keeping, counts }
     }
 
     /// Begins a try at the endpoint that the policy chooses: a primary if one may be used, preferably none that was tried. If none
@@ -110,6 +136,25 @@ impl Targets {
         Err(shut)
     }
 
+    /// Begins a try at the endpoint that keeps the session with `token`; none if it keeps it no more, its gate is shut, or it was tried.
+    pub(crate) fn pick_kept<C>(
+        &self,
+        token: u64,
+        asking: &Asking<'_, C>,
+        live: &Arc<UpstreamLive>,
+    ) -> Option<(&Target, Attempt)> {
+        let Keeping { target, until } = self.keeping.get(&token)?;
+        let is_over = until.is_some_and(|until| Timestamp::now() >= until);
+        if is_over || asking.tried.contains(&target.endpoint.id) {
+            return None;
+        }
+        let mut attempt = Attempt::begin(&target.endpoint, asking.now).ok()?;
+        if self.counts {
+            attempt.counts(Counted::new(live).0);
+        }
+        Some((target, attempt))
+    }
+
     /// All targets, those that take nothing new, too.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Target> {
         self.serving().chain(&self.resting)
@@ -132,20 +177,23 @@ impl Targets {
 }
 
 impl Target {
-    /// That of `member`; the shares of all of its backend are `shares` together.
-    fn new(backend: &config::Backend, index: u16, member: Member, shares: u32, is_alone: bool) -> Self {
+    /// That of `member`, of a backend of the upstream with the number `upstream`; the shares of all of its backend are `shares`
+    /// together.
+    fn new(upstream: u64, backend: &config::Backend, index: u16, member: Member, shares: u32, is_alone: bool) -> Self {
         let Member { endpoint, share } = member;
         let name = super::hash::of_bytes(backend.name.as_str().as_bytes());
-        let number = match is_alone {
-            true => name,
-            false => super::hash::with(name, super::hash::of_bytes(endpoint.address.to_string().as_bytes())),
-        };
+        let of_address = || super::hash::with(name, super::hash::of_bytes(endpoint.address.to_string().as_bytes()));
+        let number = if is_alone { name } else { of_address() };
+        // By the address wherever there may be several, so that a further one moves no session.
+        let has_name = matches!(backend.address, BackendAddress::Dns(..) | BackendAddress::Srv(..));
+        let place = if has_name { of_address() } else { name };
         Self {
             endpoint,
             backend: index,
             weight: f64::from(backend.weight.get()) * f64::from(share) / f64::from(shares),
             share,
             number,
+            token: super::hash::with(upstream, place),
         }
     }
 }

@@ -48,7 +48,8 @@ impl Subject {
     }
 
     fn try_pick(&self, key: Option<u64>, tried: &[u64], after: Duration) -> Result<Attempt, Unavailable> {
-        let picked = self.upstream.pick(&Affinity { key }, tried, self.began + after, || self.chance())?;
+        let picked =
+            self.upstream.pick(&Affinity { key, session: None }, tried, self.began + after, || self.chance())?;
         Ok(picked.attempt)
     }
 
@@ -112,7 +113,7 @@ fn round_robin_is_exact_over_workers() {
         let work = || {
             let mut counts = [0; 3];
             (0..PICKS / 2).for_each(|_| {
-                let picked = upstream.pick(&Affinity { key: None }, &[], Instant::now(), || 0).unwrap();
+                let picked = upstream.pick(&Affinity { key: None, session: None }, &[], Instant::now(), || 0).unwrap();
                 counts[index(&picked.attempt)] += 1;
             });
             counts
@@ -190,7 +191,7 @@ fn keys_stay_when_backends_join_leave_or_change_places() {
         let live = Live::new(Metrics::new(), Events::unheard());
         let upstream = Upstream::compile(&shared::document::read_config(&text).unwrap().upstreams[0], &live, None);
         let of_key = |number| {
-            let affinity = Affinity { key: Some(hash::with(2, number)) };
+            let affinity = Affinity { key: Some(hash::with(2, number)), session: None };
             upstream.pick(&affinity, &[], Instant::now(), || 0).unwrap().attempt.endpoint().backend.clone()
         };
         (0..PICKS).map(of_key).collect::<Vec<_>>()

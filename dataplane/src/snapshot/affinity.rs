@@ -3,6 +3,7 @@ use shared::{
     routing::{RequestView, form},
 };
 
+use super::session::Session;
 use crate::{balance::hash, head::RoutedRequest};
 
 /// What of a request its backend is chosen by, once it is routed: all that is needed for a further try when its bytes are gone.
@@ -10,6 +11,8 @@ use crate::{balance::hash, head::RoutedRequest};
 pub(crate) struct Affinity {
     /// The number of its key; none if chance chooses.
     pub(crate) key: Option<u64>,
+    /// The client's session, where clients stay with their backends.
+    pub(crate) session: Option<Session>,
 }
 
 /// The number of the key of `request`; none if it goes by chance.

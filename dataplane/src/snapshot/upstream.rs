@@ -11,7 +11,10 @@ use shared::{
     value::{BackendAddress, Name},
 };
 
-use super::affinity::{self, Affinity};
+use super::{
+    affinity::{self, Affinity},
+    session::SessionCookie,
+};
 use crate::{
     attempt::Attempt,
     balance::{Asking, Member, Target, Targets},
@@ -26,6 +29,8 @@ pub(crate) struct Upstream {
     config: config::Upstream,
     live: Arc<UpstreamLive>,
     backends: Vec<Backend>,
+    /// By which clients stay with their backends.
+    sticky: Option<SessionCookie>,
     sources: Box<[(usize, Source)]>,
     /// What can be picked, as the addresses of the backends are now.
     targets: ArcSwap<Targets>,
@@ -39,6 +44,8 @@ pub(crate) struct Picked<'a> {
     pub(crate) backend: &'a Backend,
     /// The try.
     pub(crate) attempt: Attempt,
+    /// The value of a `Set-Cookie` for the response, if the client is to stay there and does not know it yet.
+    pub(crate) cookie: Option<Box<str>>,
 }
 
 /// Why no endpoint could be chosen.
@@ -86,6 +93,7 @@ impl Upstream {
         Self {
             live: live.upstream(&upstream.name),
             backends: backends.map(|backend| Backend { authority: backend.address.authority().into() }).collect(),
+            sticky: upstream.sticky.as_ref().map(SessionCookie::compile),
             sources: sources.filter_map(|(index, backend)| Some((index, Source::of(&backend.address)?))).collect(),
             targets: ArcSwap::from_pointee(targets),
             changing: Mutex::default(),
@@ -123,10 +131,10 @@ impl Upstream {
             BalancePolicy::ConsistentHash => affinity::key(&balance.hash, request),
             _ => None,
         };
-        Affinity { key }
+        Affinity { key, session: self.sticky.as_ref().map(|cookie| cookie.read(request)) }
     }
 
-    /// Begins a try at the next endpoint that may be used, preferably none of those that were `tried` before (by their ids).
+    /// Begins a try where the client's session is, or else at the next endpoint that may be used, preferably none of those that were `tried` before (by their ids).
     pub(crate) fn pick(
         &self,
         affinity: &Affinity,
@@ -135,8 +143,15 @@ impl Upstream {
         chance: impl Fn() -> u64,
     ) -> Result<Picked<'_>, Unavailable> {
         let asking = Asking { key: affinity.key, tried, now, chance };
-        match self.targets.load().pick(&asking, &self.live) {
-            Ok((target, attempt)) => Ok(Picked { backend: &self.backends[usize::from(target.backend)], attempt }),
+        let targets = self.targets.load();
+        let token = affinity.session.and_then(|session| session.token);
+        let kept = token.and_then(|token| targets.pick_kept(token, &asking, &self.live));
+        match kept.map_or_else(|| targets.pick(&asking, &self.live), Ok) {
+            Ok((target, attempt)) => {
+                let cookie = self.sticky.as_ref().zip(affinity.session).filter(|_| token != Some(target.token));
+                let cookie = cookie.map(|(cookie, session)| cookie.line(target.token, session.is_https));
+                Ok(Picked { backend: &self.backends[usize::from(target.backend)], attempt, cookie })
+            }
             Err(None) => Err(Unavailable::NoBackend),
             Err(Some(shut)) => Err(Unavailable::BreakerOpen(shut)),
         }
@@ -307,7 +322,7 @@ mod tests {
         upstream.set_addresses([(1, resolved(&[("10.0.0.1", 3), ("10.0.0.2", 1)]))], &live);
         let mut counts = HashMap::new();
         for _ in 0..50 {
-            let picked = upstream.pick(&Affinity { key: None }, &[], Instant::now(), || 0).unwrap();
+            let picked = upstream.pick(&Affinity { key: None, session: None }, &[], Instant::now(), || 0).unwrap();
             *counts.entry(picked.attempt.endpoint().address.to_string()).or_insert(0) += 1;
         }
         let expected = [("10.0.0.9:1", 10), ("10.0.0.1:1", 30), ("10.0.0.2:1", 10)];

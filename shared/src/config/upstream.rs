@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Balance, Breaker, BreakerOverride, HealthCheck, Named, Pool, ProxyProtocolVersion, RetryBudget, is_default,
+    Balance, Breaker, BreakerOverride, HealthCheck, Named, Pool, ProxyProtocolVersion, RetryBudget, Sticky, is_default,
 };
 use crate::{
     status::AdminState,
@@ -25,6 +25,9 @@ pub struct Upstream {
     /// How a backend is chosen.
     #[serde(default, skip_serializing_if = "is_default")]
     pub balance: Balance,
+    /// Whether clients stay with their backend. None: each request goes where the policy says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sticky: Option<Sticky>,
     /// The members. None, or none with a weight: requests are answered 503 `no_backend`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub backends: Vec<Backend>,
@@ -69,7 +72,7 @@ pub struct Backend {
     /// Whether it takes requests.
     #[serde(default, skip_serializing_if = "is_default")]
     pub state: AdminState,
-    /// Until when a draining backend keeps its sessions, by the data plane's clock; then they move, without a new revision.
+    /// Until when a draining backend keeps its sessions (see `sticky`), by the data plane's clock; then they move, without a new revision.
     /// None: as long as it drains.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drain_until: Option<Timestamp>,

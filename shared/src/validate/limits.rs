@@ -52,6 +52,8 @@ pub const BACKOFF: TimeSpan = TimeSpan::from_secs(60);
 pub const BUDGET_PERCENT: u8 = 100;
 /// The most retries a second that a budget allows besides.
 pub const BUDGET_PER_SECOND: u32 = 10_000;
+/// The longest life of a cookie of the proxy's own; browsers keep none longer.
+pub const COOKIE_AGE: TimeSpan = TimeSpan::from_secs(400 * 86_400);
 /// Pages for errors in the settings, and likewise of one route.
 pub const ERROR_PAGES: usize = 100;
 /// Entries of each list of a route's CORS policy.

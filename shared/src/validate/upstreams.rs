@@ -2,7 +2,7 @@ use std::fmt::Display;
 
 use hashbrown::HashMap;
 
-use super::{References, at_most, balance, breaker, health_check, limits, pool, unique_names};
+use super::{References, at_most, balance, breaker, health_check, limits, pool, sticky, unique_names};
 use crate::{
     Findings,
     config::{Backend, RetryBudget, Upstream, UpstreamProtocol},
@@ -28,6 +28,9 @@ pub(super) fn check(upstreams: &[Upstream], references: &References, findings: &
         }
         check_backends(upstream, format_args!("/upstreams/{index}/backends"), findings);
         balance::check(&upstream.balance, format_args!("/upstreams/{index}/balance"), findings);
+        if let Some(sticky) = &upstream.sticky {
+            sticky::check(sticky, format_args!("/upstreams/{index}/sticky"), findings);
+        }
         pool::check(&upstream.pool, format_args!("/upstreams/{index}/pool"), findings);
         check_budget(&upstream.retry_budget, format_args!("/upstreams/{index}/retry_budget"), findings);
         if let Some(check) = &upstream.health_check {

@@ -48,3 +48,26 @@ fn states_of_backends_that_leave_nothing_to_choose_are_reported() {
         (one(json!({"drain_until": "2027-01-01T00:00:00Z"})), &[(Warning, until, "state: draining")]),
     ]);
 }
+
+#[test]
+fn cookies_of_sessions_are_such_that_browsers_take_them() {
+    let sticky = |sticky: Value| {
+        let mut config = backends(json!([{"name": "a", "address": "127.0.0.1:1"}]));
+        config["upstreams"][0]["sticky"] = sticky;
+        config
+    };
+    let at = "/upstreams/0/sticky";
+    expect(&[
+        (sticky(json!({})), &[]),
+        (sticky(json!({"cookie": "__Host-s", "secure": "always", "max_age": "400d", "same_site": "none"})), &[]),
+        (sticky(json!({"cookie": "a b"})), &[(Error, &format!("{at}/cookie"), "not the name")]),
+        (sticky(json!({"path": "/a;Domain=x"})), &[(Error, &format!("{at}/path"), "';'")]),
+        (sticky(json!({"max_age": "999ms"})), &[(Error, &format!("{at}/max_age"), "out of range")]),
+        (sticky(json!({"max_age": "401d"})), &[(Error, &format!("{at}/max_age"), "out of range")]),
+        (
+            sticky(json!({"same_site": "none", "secure": "never"})),
+            &[(Warning, &format!("{at}/same_site"), "not secure")],
+        ),
+        (sticky(json!({"cookie": "__Secure-s"})), &[(Warning, &format!("{at}/cookie"), "secure: always")]),
+    ]);
+}
