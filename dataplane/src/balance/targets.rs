@@ -7,7 +7,7 @@ use std::{
 use shared::{
     config::{self, BalancePolicy},
     status::AdminState,
-    value::Timestamp,
+    value::{BackendAddress, Timestamp},
 };
 
 use super::tier::Tier;
@@ -185,7 +185,8 @@ impl Target {
         let of_address = || super::hash::with(name, super::hash::of_bytes(endpoint.address.to_string().as_bytes()));
         let number = if is_alone { name } else { of_address() };
         // By the address wherever there may be several, so that a further one moves no session.
-        let place = if endpoint.address == backend.address { name } else { of_address() };
+        let has_name = matches!(backend.address, BackendAddress::Dns(..) | BackendAddress::Srv(..));
+        let place = if has_name { of_address() } else { name };
         Self {
             endpoint,
             backend: index,
