@@ -8,8 +8,6 @@ use shared::value::Timestamp;
 
 use crate::site::{Site, one_upstream};
 
-const COOKIE: &str = "tidegate_session";
-
 /// A site before backends that answer with their names, and those.
 fn site(count: usize, sticky: Value, route: Value) -> (Site, Vec<Origin>) {
     let origins: Vec<Origin> = (0..count).map(|index| Origin::named(&format!("b{index}"))).collect();
