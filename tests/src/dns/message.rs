@@ -86,7 +86,7 @@ impl Question {
             rest = after;
         }
         let kind = u16::from_be_bytes(rest.get(..2)?.try_into().ok()?);
-        let bytes = query[12..query.len() - rest.len() + 4].to_vec();
+        let bytes = query.get(12..query.len() - rest.len() + 4)?.to_vec();
         is_query.then_some(Self { id, name: labels.join("."), kind, bytes })
     }
 
