@@ -1,6 +1,6 @@
 //! The PROXY protocol, versions 1 and 2, without I/O: what a balancer in front says of a connection before its first byte.
 //!
-//! [`read`] takes the first bytes of a connection as often as more of them have come, and [`write`] makes a header for the next
+//! [`read`] takes the first bytes of a connection as often as more of them have come, and [`write()`] makes a header for the next
 //! hop. Nothing is copied, no input panics, and a header has one reading or a [`Fault`]. Source: HAProxy's
 //! `doc/proxy-protocol.txt`, 2020/03/05, whose sections the items name.
 
