@@ -253,8 +253,11 @@ fn check(case: &Case) -> Result<()> {
         "/case" => stream.link.send(&bytes),
         _ => stream.answer(&[STATUS], b"sound", &[]),
     });
-    let mut config = one_upstream([(origin.address(), 1)].into_iter(), json!({}));
+    // Each is seen as it came: the frames are those of one stream.
+    let route = json!({ "retries": { "attempts": 0 } });
+    let mut config = one_upstream([(origin.address(), 1)].into_iter(), route);
     config["upstreams"][0]["protocol"] = json!("h2c");
+    config["upstreams"][0]["breaker"] = json!({ "enabled": false });
     config["listeners"] = json!([{ "name": "web", "allow_h2c": true }]);
     let site = Site::with_workers(1, config);
     let mut client = site.h2_client();
