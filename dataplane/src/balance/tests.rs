@@ -40,6 +40,8 @@ impl Subject {
     /// Changes it as a new snapshot does.
     fn change(&mut self, balance: &str, backends: &[String]) {
         self.upstream = Arc::new(Upstream::compile(&config(balance, backends), &self.live, Some(&self.upstream)));
+        // Endpoints that it made were born now, and moments before that would be none to them.
+        self.began = Instant::now();
     }
 
     fn chance(&self) -> u64 {
