@@ -22,6 +22,22 @@ pub(crate) struct Attempt {
     counted: Option<Counted>,
 }
 
+/// What the head of a backend's final response says of how the try went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Said {
+    /// The status.
+    pub(crate) status: u16,
+    /// The status of gRPC of a response that is nothing else, if it is no success.
+    pub(crate) grpc: Option<u8>,
+}
+
+impl Said {
+    /// What a response with `status` says. Only one without a body can be nothing but a status of gRPC: `grpc` is asked then.
+    pub(crate) fn new(status: u16, is_empty: bool, grpc: impl FnOnce() -> Option<u8>) -> Self {
+        Self { status, grpc: if is_empty { grpc() } else { None } }
+    }
+}
+
 /// How far a try is. It is one call of the breaker, whatever is said of it.
 #[derive(Debug)]
 enum Stage {
@@ -87,8 +103,8 @@ impl Attempt {
 
     /// Notes the head of the backend's final response: the try is judged by it.
     /// The client was waited for as long as it `held` the try up.
-    pub(crate) fn answered(&mut self, status: u16, held: Duration, at: Instant) {
-        let is_failure = self.endpoint.gate.is_failure(status);
+    pub(crate) fn answered(&mut self, said: Said, held: Duration, at: Instant) {
+        let is_failure = self.endpoint.gate.is_failure(said.status, said.grpc);
         self.judge(if is_failure { Verdict::Failure } else { Verdict::Success }, held, at);
     }
 

@@ -206,9 +206,9 @@ impl Gate {
         (micros > 0).then(|| self.begin + Duration::from_micros(micros))
     }
 
-    /// Whether an answer with `status` is a failure.
-    pub(crate) fn is_failure(&self, status: u16) -> bool {
-        self.phase.load().settings.is_failure(status)
+    /// Whether an answer with `status`, and maybe with nothing but a status of gRPC, is a failure.
+    pub(crate) fn is_failure(&self, status: u16, grpc: Option<u8>) -> bool {
+        self.phase.load().settings.is_failure(status, grpc)
     }
 
     /// Takes back `pass` with what became of its try, which took so long and ended `now`. What was counted as a success is

@@ -5,7 +5,7 @@
 use std::{fmt::Write, time::Duration};
 
 use http::{HeaderMap, HeaderValue, Response, header};
-use http1::Fields;
+use http1::{Field, Fields};
 
 use crate::error::Reason;
 
@@ -76,9 +76,26 @@ fn timeout(value: &[u8]) -> Option<Duration> {
     })
 }
 
-/// The status in the head of a response, if it says one that is no success.
+/// The status in the head of a response to a call, of gRPC or of gRPC-Web, if it says one that is no success.
 pub(crate) fn status(fields: &HeaderMap) -> Option<u8> {
-    let code = fields.get("grpc-status")?.to_str().ok()?.parse().ok()?;
+    let kind = fields.get(header::CONTENT_TYPE)?;
+    failure(kind.as_bytes(), || fields.get("grpc-status").map(HeaderValue::as_bytes))
+}
+
+/// The same of a head whose fields are places in `bytes`.
+pub(crate) fn status_of_fields(fields: &Fields, bytes: &[u8]) -> Option<u8> {
+    let kind = fields.value(Field::ContentType, bytes)?;
+    failure(kind, || {
+        let line = fields.lines().iter().find(|line| line.name.of(bytes).eq_ignore_ascii_case(b"grpc-status"))?;
+        Some(line.value.of(bytes))
+    })
+}
+
+fn failure<'a>(kind: &[u8], status: impl FnOnce() -> Option<&'a [u8]>) -> Option<u8> {
+    if !kind.starts_with(b"application/grpc") {
+        return None;
+    }
+    let code = std::str::from_utf8(status()?).ok()?.parse().ok()?;
     (code != 0).then_some(code)
 }
 
@@ -157,6 +174,31 @@ mod tests {
             assert_eq!(Call::of(&fields("content-type", kind)).is_some(), is, "{kind}");
         }
         assert_eq!(Call::of(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn statuses_are_those_of_calls_that_failed() {
+        for (kind, text, expected) in [
+            ("application/grpc", "14", Some(14)),
+            ("application/grpc+proto", "5", Some(5)),
+            ("application/grpc-web+proto", "14", Some(14)),
+            ("application/grpc", "0", None),
+            ("application/grpc", "256", None),
+            ("application/grpc", "-1", None),
+            ("application/grpc", "", None),
+            ("application/json", "14", None),
+        ] {
+            let mut map = fields("content-type", kind);
+            map.insert("grpc-status", text.parse().unwrap());
+            assert_eq!(status(&map), expected, "{kind} {text}");
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nGrpc-Status: {text}\r\n\r\n");
+            let mut response = http1::ResponseHead::default();
+            let asked = http1::Asked { method: http1::Method::Post, upgrade: false };
+            response.parse(head.as_bytes(), asked, &http1::HeadLimits::default()).unwrap();
+            assert_eq!(status_of_fields(&response.fields, head.as_bytes()), expected, "{kind} {text}");
+        }
+        assert_eq!(status(&fields("content-type", "application/grpc")), None);
+        assert_eq!(status(&fields("grpc-status", "14")), None);
     }
 
     #[test]

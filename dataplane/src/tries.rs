@@ -9,7 +9,7 @@ use std::{
 use http1::{RequestHead, ResponseHead};
 
 use crate::{
-    attempt::Attempt,
+    attempt::{Attempt, Said},
     engine::{self, Held, Patience, Terms},
     error::Reason,
     header_rules::Edits,
@@ -152,19 +152,21 @@ impl Tries {
     }
 
     /// Notes the head of the backend's final response: the try is judged by it.
-    pub(crate) fn answered(&mut self, status: u16, now: Instant) {
-        self.attempt.answered(status, self.held.until(now), now);
+    pub(crate) fn answered(&mut self, said: Said, now: Instant) {
+        self.attempt.answered(said, self.held.until(now), now);
     }
 
-    /// Whether a response for `cause` is not passed on, but the request tried again. `retry_after` is when its backend says.
+    /// Whether a response is not passed on for what it `said`, but the request tried again. `retry_after` is when its backend says.
     pub(crate) fn retries_answer(
         &mut self,
         worker: &Worker,
         terms: &Terms,
-        cause: Cause,
+        said: Said,
         retry_after: impl FnOnce() -> Option<Duration>,
         sent: Sent,
     ) -> bool {
+        let grpc = said.grpc.map(Cause::Grpc).filter(|cause| self.policy.has(*cause));
+        let cause = grpc.unwrap_or(Cause::Status(said.status));
         let is_again =
             self.left > 0 && self.policy.has(cause) && self.decide(worker, terms, cause, retry_after(), sent);
         self.settle(is_again)
@@ -462,7 +464,7 @@ mod tests {
             let mut tries = tries(&upstream, serde_json::json!({}), now);
             let ends = now + SECOND * took;
             tries.holds(Held::since(ends - SECOND * held));
-            tries.answered(200, ends);
+            tries.answered(Said { status: 200, grpc: None }, ends);
             let shown = tries.endpoint().gate.status(ends).breaker;
             assert_eq!((shown.calls, shown.slow), (1, expected), "{held} {took}");
         }

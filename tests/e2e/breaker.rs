@@ -1,5 +1,7 @@
 //! The circuit breaker of each backend, and that log, metrics and status tell the same of it.
 
+mod grpc;
+
 use std::{
     collections::BTreeMap,
     sync::{

@@ -36,6 +36,15 @@ pub enum ResponseBody {
     UntilClose,
 }
 
+impl ResponseBody {
+    /// Whether the head says that no byte of a body follows it.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        matches!(self, Self::None | Self::Length(0))
+    }
+}
+
 /// What the fields declare, whoever sent them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Declared {

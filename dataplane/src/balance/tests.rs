@@ -7,13 +7,14 @@ use std::{
 
 use super::hash;
 use crate::{
-    attempt::Attempt,
+    attempt::{Attempt, Said},
     events::Events,
     live::Live,
     metrics::Metrics,
     snapshot::{Affinity, Unavailable, Upstream},
 };
 
+const OK: Said = Said { status: 200, grpc: None };
 const PICKS: u64 = 100_000;
 const POLICIES: [&str; 5] = ["round_robin", "random", "least_connections", "peak_ewma", "consistent_hash"];
 
@@ -82,7 +83,7 @@ fn shares(subject: &Subject, count: usize, open: usize) -> Vec<f64> {
         counts[index(&attempt)] += 1;
         under_way.push_back(attempt);
         if under_way.len() > open {
-            under_way.pop_front().unwrap().answered(200, Duration::ZERO, subject.began + now);
+            under_way.pop_front().unwrap().answered(OK, Duration::ZERO, subject.began + now);
         }
     }
     counts.into_iter().map(|count| count as f64 / PICKS as f64).collect()
@@ -151,7 +152,7 @@ fn slow_endpoints_get_little() {
                     let std::cmp::Reverse((at, first)) = under_way.pop().unwrap();
                     now = at;
                     let mut attempt: Attempt = open.remove(&first).unwrap();
-                    attempt.answered(200, Duration::ZERO, subject.began + now);
+                    attempt.answered(OK, Duration::ZERO, subject.began + now);
                 }
                 let attempt = subject.pick(None, now);
                 counts[index(&attempt)] += 1;
@@ -179,7 +180,7 @@ fn a_slow_endpoint_that_recovers_is_found_again() {
         let mut attempt = subject.pick(None, now);
         counts[index(&attempt)] += u32::from(number >= 60_000);
         let took = if index(&attempt) == 0 && number < 10_000 { 500 } else { 5 };
-        attempt.answered(200, Duration::ZERO, subject.began + now + Duration::from_millis(took));
+        attempt.answered(OK, Duration::ZERO, subject.began + now + Duration::from_millis(took));
     }
     assert!(counts[0] > 15_000, "{counts:?}");
 }
@@ -280,7 +281,7 @@ fn who_joins_starts_slowly() {
                 count += u32::from(index(&attempt) == 3);
                 under_way.push_back(attempt);
                 if under_way.len() > 30 {
-                    under_way.pop_front().unwrap().answered(200, Duration::ZERO, subject.began + now);
+                    under_way.pop_front().unwrap().answered(OK, Duration::ZERO, subject.began + now);
                 }
             }
             f64::from(count) / 2e4

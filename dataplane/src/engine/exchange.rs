@@ -25,9 +25,9 @@ use super::{
     upload::{self, Upload},
 };
 use crate::{
+    attempt::Said,
     error::Reason,
-    retry_after,
-    snapshot::Cause,
+    grpc, retry_after,
     tries::{Sent, Tries},
     worker::Worker,
 };
@@ -475,11 +475,12 @@ impl<'a> Exchange<'a> {
         // A request that is still coming may never end: what follows it on the connection could not be told from it.
         self.client_keeps &= (is_http11 || is_delimited) && self.is_uploaded() && !self.client.stop.is_set();
         let now = self.worker.clock.now();
-        self.tries.answered(self.response.status, now);
         let bytes = self.download.head(self.response.len);
+        let grpc = || grpc::status_of_fields(&self.response.fields, bytes);
+        let said = Said::new(self.response.status, self.response.body.is_empty(), grpc);
+        self.tries.answered(said, now);
         let retry_after = || retry_after::of_fields(&self.response.fields, bytes);
-        let cause = Cause::Status(self.response.status);
-        if self.tries.retries_answer(self.worker, self.terms, cause, retry_after, self.sent()) {
+        if self.tries.retries_answer(self.worker, self.terms, said, retry_after, self.sent()) {
             self.download.skip_head(self.response);
             return Err(Stop::TriedAgain);
         }

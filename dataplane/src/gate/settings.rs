@@ -45,9 +45,10 @@ impl Settings {
             && self.config.sliding_window_size == other.config.sliding_window_size
     }
 
-    /// Whether an answer with `status` is a failure.
-    pub(super) fn is_failure(&self, status: u16) -> bool {
+    /// Whether an answer with `status`, and maybe with nothing but a status of gRPC, is a failure.
+    pub(super) fn is_failure(&self, status: u16, grpc: Option<u8>) -> bool {
         self.config.failure_statuses.iter().any(|range| range.contains(status))
+            || grpc.is_some_and(|code| self.config.failure_grpc_statuses.iter().any(|status| status.code() == code))
     }
 
     /// Whether a call is slow that took so long.
@@ -147,6 +148,29 @@ mod tests {
         ] {
             let found = wait(factor, first, longest, openings);
             assert!((found - expected).abs() < 1e-9, "{factor} {first} {longest} {openings}: {found}");
+        }
+    }
+
+    #[test]
+    fn statuses_of_http_and_of_grpc_are_failures_each_by_itself() {
+        let usual = settings(|_| {});
+        let own = settings(|config| {
+            config.failure_statuses = vec!["500".parse().unwrap()];
+            config.failure_grpc_statuses = vec!["internal".parse().unwrap(), "data_loss".parse().unwrap()];
+        });
+        for (status, grpc, is_usual, is_own) in [
+            (200, None, false, false),
+            (500, None, false, true),
+            (503, None, true, false),
+            (200, Some(14), true, false),
+            (200, Some(13), false, true),
+            (200, Some(15), false, true),
+            (200, Some(5), false, false),
+            (200, Some(255), false, false),
+            (503, Some(5), true, false),
+        ] {
+            let found = (usual.is_failure(status, grpc), own.is_failure(status, grpc));
+            assert_eq!(found, (is_usual, is_own), "{status} {grpc:?}");
         }
     }
 

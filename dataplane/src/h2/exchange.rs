@@ -14,10 +14,10 @@ use super::{
     upload::Upload,
 };
 use crate::{
+    attempt::Said,
     engine::{Standing, Terms, Upstream, Waits},
     error::Reason,
-    retry_after,
-    snapshot::Cause,
+    grpc, retry_after,
     tries::Tries,
     worker::Worker,
 };
@@ -167,10 +167,11 @@ impl Exchange<'_, '_> {
             return Ok(());
         }
         let status = self.response.status;
-        self.tries.answered(status, self.worker.clock.now());
+        let said = Said::new(status, self.response.body.is_empty(), || grpc::status(response.headers()));
+        self.tries.answered(said, self.worker.clock.now());
         let retry_after = || retry_after::of_map(response.headers());
-        let (cause, sent) = (Cause::Status(status), self.upload.sent());
-        if self.tries.retries_answer(self.worker, self.terms, cause, retry_after, sent) {
+        let sent = self.upload.sent();
+        if self.tries.retries_answer(self.worker, self.terms, said, retry_after, sent) {
             reader.skip(self.response);
             return Err(Stop::TriedAgain);
         }

@@ -21,12 +21,12 @@ use super::{
     peer::{Peer, Piece},
 };
 use crate::{
+    attempt::Said,
     engine::{Replay, Standing, Terms, Waits},
     error::Reason,
     grpc,
     protocol::Protocol,
     retry_after,
-    snapshot::Cause,
     tries::{Sent, Tries},
     worker::Worker,
 };
@@ -329,11 +329,11 @@ impl<P: Peer> Relay<'_, P> {
         let (head, body) = std::task::ready!(Pin::new(&mut upstream.response).poll(context))?.into_parts();
         let status = head.status.as_u16();
         let is_end = body.is_end_stream();
-        self.tries.answered(status, self.worker.clock.now());
-        let cause = grpc::status(&head.headers).filter(|_| is_end).map_or(Cause::Status(status), Cause::Grpc);
+        let said = Said::new(status, is_end, || grpc::status(&head.headers));
+        self.tries.answered(said, self.worker.clock.now());
         let retry_after = || retry_after::of_map(&head.headers);
         let sent = Sent { any: true, is_whole: self.body.is_whole() };
-        if self.tries.retries_answer(self.worker, self.terms, cause, retry_after, sent) {
+        if self.tries.retries_answer(self.worker, self.terms, said, retry_after, sent) {
             upstream.is_tried_again = true;
             return Poll::Ready(Ok(()));
         }

@@ -1,14 +1,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::{is, is_default, is_millis, is_true};
-use crate::value::{StatusRange, TimeSpan};
+use crate::value::{GrpcStatus, StatusRange, TimeSpan};
 
 /// When the circuit breaker of each backend of an upstream opens, and how it closes again.
 ///
 /// The names and meanings are Resilience4j's. One call is one try at one endpoint; it is judged when the head of the response has
 /// come. A request whose client went away counts nowhere.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"sliding_window_size": 200, "failure_rate_threshold": 40, "slow_call_duration_threshold": "2s", "slow_call_rate_threshold": 80, "wait_duration_in_open_state": "5s", "failure_statuses": ["500-599"], "failure_grpc_statuses": ["unavailable", "internal"]}), json!({"sliding_window_type": "time", "sliding_window_size": 30, "minimum_number_of_calls": 50}), json!({"enabled": false}))))]
 #[serde(default, deny_unknown_fields)]
 pub struct Breaker {
     /// Whether there is one. Without it no call is counted and none is refused.
@@ -58,6 +58,10 @@ pub struct Breaker {
     /// Statuses of the backend that count as failures.
     #[serde(skip_serializing_if = "is_gateway_statuses")]
     pub failure_statuses: Vec<StatusRange>,
+    /// Statuses of gRPC that count as failures, whatever the status of HTTP is: of a response that is nothing else (trailers only)
+    /// and of a type `application/grpc`. `[unavailable]` unless said otherwise.
+    #[serde(skip_serializing_if = "is_unavailable")]
+    pub failure_grpc_statuses: Vec<GrpcStatus>,
 }
 
 /// What a breaker's window counts.
@@ -108,6 +112,7 @@ impl Default for Breaker {
             permitted_number_of_calls_in_half_open_state: 5,
             max_wait_duration_in_half_open_state: TimeSpan::from_millis(0),
             failure_statuses: gateway_statuses(),
+            failure_grpc_statuses: vec![GrpcStatus::UNAVAILABLE],
         }
     }
 }
@@ -118,6 +123,10 @@ fn gateway_statuses() -> Vec<StatusRange> {
 
 fn is_gateway_statuses(value: &Vec<StatusRange>) -> bool {
     *value == gateway_statuses()
+}
+
+fn is_unavailable(value: &Vec<GrpcStatus>) -> bool {
+    *value == [GrpcStatus::UNAVAILABLE]
 }
 
 #[cfg(test)]

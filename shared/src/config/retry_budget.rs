@@ -5,7 +5,7 @@ use super::is;
 /// How many retries the backends of an upstream are burdened with at most, over all workers of a data plane: a share of the
 /// requests of the last 10 s, and so many a second in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"percent": 10, "min_per_second": 5}))))]
 #[serde(default, deny_unknown_fields)]
 pub struct RetryBudget {
     /// Retries in per cent of the requests, 0 to 100. 20 unless said otherwise.

@@ -23,6 +23,7 @@ pub(super) fn check(breaker: &Breaker, pointer: impl Display + Copy, findings: &
         // Its 0 has a meaning.
         max_wait_duration_in_half_open_state: _,
         failure_statuses,
+        failure_grpc_statuses,
     } = breaker;
 
     let numbers: [(&str, u32, RangeInclusive<u32>); 5] = [
@@ -48,6 +49,12 @@ pub(super) fn check(breaker: &Breaker, pointer: impl Display + Copy, findings: &
         }
     }
     at_most(limits::FAILURE_STATUSES, failure_statuses.len(), format_args!("{pointer}/failure_statuses"), findings);
+    at_most(
+        limits::FAILURE_GRPC_STATUSES,
+        failure_grpc_statuses.len(),
+        format_args!("{pointer}/failure_grpc_statuses"),
+        findings,
+    );
 
     if !limits::WAIT_BACKOFF.contains(wait_backoff_factor) {
         let (least, most) = (limits::WAIT_BACKOFF.start(), limits::WAIT_BACKOFF.end());

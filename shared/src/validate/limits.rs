@@ -86,6 +86,8 @@ pub const CONNECTION_AGE: TimeSpan = TimeSpan::from_secs(30 * 86_400);
 pub const REQUESTS_PER_CONNECTION: u32 = 1_000_000;
 /// Statuses or ranges of them that a breaker counts as failures; there are 500 statuses.
 pub const FAILURE_STATUSES: usize = 500;
+/// Statuses of gRPC that a breaker counts as failures; there are 16.
+pub const FAILURE_GRPC_STATUSES: usize = 16;
 /// DNS servers that are asked.
 pub const NAME_SERVERS: usize = 8;
 /// What a floor of DNS's times to live may be: below it servers would be asked all the time.

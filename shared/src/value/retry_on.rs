@@ -1,6 +1,6 @@
 use std::{fmt, str::FromStr};
 
-use super::{ParseError, StatusRange, quoted, string_value};
+use super::{GrpcStatus, ParseError, StatusRange, quoted, string_value};
 
 /// What a request is tried again for: `connect_failure`, `reset`, `timeout`, a status or a range of them (`"503"`, `"502-504"`), or
 /// a status of gRPC (`grpc:unavailable`).
@@ -18,53 +18,16 @@ pub enum RetryOn {
     Grpc(GrpcStatus),
 }
 
-/// A status of gRPC, from 1 (`cancelled`) to 16 (`unauthenticated`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct GrpcStatus(u8);
-
-/// By code, from 1 on.
-const GRPC: [&str; 16] = [
-    "cancelled",
-    "unknown",
-    "invalid_argument",
-    "deadline_exceeded",
-    "not_found",
-    "already_exists",
-    "permission_denied",
-    "resource_exhausted",
-    "failed_precondition",
-    "aborted",
-    "out_of_range",
-    "unimplemented",
-    "internal",
-    "unavailable",
-    "data_loss",
-    "unauthenticated",
-];
-
-impl GrpcStatus {
-    /// The code, 1 to 16.
-    pub const fn code(self) -> u8 {
-        self.0
-    }
-
-    /// Its name.
-    pub const fn word(self) -> &'static str {
-        GRPC[self.0 as usize - 1]
-    }
-}
-
 impl FromStr for RetryOn {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let grpc = |word: &str| GRPC.iter().position(|known| *known == word).map(|index| GrpcStatus(index as u8 + 1));
         match text {
             "connect_failure" => Ok(Self::ConnectFailure),
             "reset" => Ok(Self::Reset),
             "timeout" => Ok(Self::Timeout),
             _ => match text.strip_prefix("grpc:") {
-                Some(word) => grpc(word).map(Self::Grpc),
+                Some(word) => word.parse().ok().map(Self::Grpc),
                 None => text.parse().ok().map(Self::Status),
             }
             .ok_or_else(|| {

@@ -2,8 +2,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use shared::config::{
-    Action, Config, Cors, ErrorPage, ErrorPages, Forward, HeaderRules, Maintenance, PathRewrite, QueryRewrite,
-    Redirect, Respond, ResponseHeaderRules, Rewrite, Route, RouteErrors, RouteLimits, SplitTarget, SplitWhen,
+    Action, Backoff, Breaker, Config, Cors, ErrorPage, ErrorPages, Fallback, Forward, HeaderRules, Maintenance,
+    PathRewrite, QueryRewrite, Redirect, Respond, ResponseHeaderRules, Retries, RetryBudget, Rewrite, Route,
+    RouteErrors, RouteLimits, SplitTarget, SplitWhen,
 };
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../openapi/openapi.json");
@@ -65,7 +66,7 @@ fn examples<T: serde::de::DeserializeOwned>(document: &Value, name: &str) {
 }
 
 #[test]
-fn everything_that_a_route_can_do_has_an_example() {
+fn what_a_route_can_do_and_what_breaks_and_retries_have_examples() {
     let document: Value = serde_json::from_str(&crate::openapi()).unwrap();
     examples::<Route>(&document, "Route");
     examples::<Action>(&document, "Action");
@@ -85,6 +86,11 @@ fn everything_that_a_route_can_do_has_an_example() {
     examples::<RouteErrors>(&document, "RouteErrors");
     examples::<ErrorPages>(&document, "ErrorPages");
     examples::<ErrorPage>(&document, "ErrorPage");
+    examples::<Retries>(&document, "Retries");
+    examples::<Backoff>(&document, "Backoff");
+    examples::<Fallback>(&document, "Fallback");
+    examples::<RetryBudget>(&document, "RetryBudget");
+    examples::<Breaker>(&document, "Breaker");
     // The whole route stands up to validation.
     let route = &document["components"]["schemas"]["Route"]["examples"][0];
     let config: Config =

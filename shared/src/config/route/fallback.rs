@@ -6,7 +6,7 @@ use super::{Forward, Respond};
 ///
 /// It is applied once, to a request that was sent nowhere yet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"forward": {"upstream": "shop-static"}}), json!({"respond": {"status": 503, "headers": {"retry-after": "30"}, "body": "Back soon.\n"}}))))]
 #[serde(rename_all = "snake_case")]
 pub enum Fallback {
     /// It is sent to a backend of another upstream; if that has none either, it is answered 503.

@@ -11,7 +11,7 @@ use crate::{
 /// behind the first byte that went to the client. All tries together stay within the route's `timeouts.total`, and retries
 /// within the upstream's `retry_budget`. Another endpoint comes first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"attempts": 2, "on": ["connect_failure", "reset", "timeout", "502-504", "grpc:unavailable"], "methods": ["POST"], "per_try_timeout": "2s", "backoff": {"base": "25ms", "max": "250ms"}}), json!({"attempts": 0}))))]
 #[serde(default, deny_unknown_fields)]
 pub struct Retries {
     /// Further tries of one request, 0 to 10; 0 tries none again. 1 unless said otherwise.
@@ -39,7 +39,7 @@ pub struct Retries {
 /// A backend that says when to come back (`Retry-After`) is given that time, if it is no more than 5 s and within the request's
 /// time; else its response is passed on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"base": "50ms", "max": "1s"}))))]
 #[serde(default, deny_unknown_fields)]
 pub struct Backoff {
     /// The most before the first further try, up to 10s; `0s` waits for nothing. 25 ms unless said otherwise.

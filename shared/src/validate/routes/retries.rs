@@ -10,17 +10,17 @@ use super::{
 use crate::{
     Findings,
     config::{Action, Backoff, Fallback, Forward, Retries, Route},
-    value::{RetryOn, TimeSpan},
+    value::TimeSpan,
 };
 
 pub(super) fn check(route: &Route, pointer: &str, references: &References, findings: &mut Findings) {
-    check_retries(route, &format!("{pointer}/retries"), references, findings);
+    check_retries(route, &format!("{pointer}/retries"), findings);
     if let Some(fallback) = &route.fallback {
         check_fallback(route, fallback, &format!("{pointer}/fallback"), references, findings);
     }
 }
 
-fn check_retries(route: &Route, pointer: &str, references: &References, findings: &mut Findings) {
+fn check_retries(route: &Route, pointer: &str, findings: &mut Findings) {
     // Every field is named, so that a new one is not forgotten here.
     let Retries { attempts, on, methods, per_try_timeout, backoff } = &route.retries;
     if *attempts > limits::RETRIES {
@@ -34,12 +34,6 @@ fn check_retries(route: &Route, pointer: &str, references: &References, findings
         findings.warning(format!("{pointer}/on"), "nothing is ever tried again: name what for, or write attempts: 0");
     }
     at_most(limits::METHODS_PER_ROUTE, methods.len(), format_args!("{pointer}/methods"), findings);
-    let mut upstreams = route.upstreams();
-    if on.iter().any(|on| matches!(on, RetryOn::Grpc(_)))
-        && upstreams.all(|upstream| !references.h2_upstreams.contains(upstream))
-    {
-        findings.warning(format!("{pointer}/on"), "`grpc:` never acts: no upstream of the route speaks HTTP/2");
-    }
     if let Some(time) = per_try_timeout {
         let pointer = format!("{pointer}/per_try_timeout");
         longer_than_zero(*time, &pointer, findings);

@@ -42,6 +42,10 @@ fn lists_and_texts_have_limits() {
             breaker(json!({"failure_statuses": vec!["503"; limits::FAILURE_STATUSES + 1]})),
             "/upstreams/0/breaker/failure_statuses",
         ),
+        (
+            breaker(json!({"failure_grpc_statuses": vec!["internal"; limits::FAILURE_GRPC_STATUSES + 1]})),
+            "/upstreams/0/breaker/failure_grpc_statuses",
+        ),
         (routes(&[json!({"hosts": many(limits::HOSTS_PER_ROUTE + 1, |n| format!("h{n}"))})]), "/routes/0/match/hosts"),
         (
             routes(&[json!({"methods": many(limits::METHODS_PER_ROUTE + 1, |n| format!("M{n}"))})]),

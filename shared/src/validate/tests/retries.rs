@@ -23,7 +23,7 @@ fn retries_are_few_and_for_something() {
         (retries(json!({"methods": ["POST"], "per_try_timeout": "1s", "backoff": {"base": "0s", "max": "0s"}})), &[]),
         (retries(json!({"attempts": 11})), &[(Error, "/routes/1/retries/attempts", "write 0 to 10")]),
         (retries(json!({"on": []})), &[(Warning, ON, "write attempts: 0")]),
-        (retries(json!({"on": ["grpc:unavailable"]})), &[(Warning, ON, "no upstream of the route speaks HTTP/2")]),
+        (retries(json!({"on": ["grpc:unavailable"]})), &[]),
         (
             retries(json!({"per_try_timeout": "0s"})),
             &[(Error, "/routes/1/retries/per_try_timeout", "lets nothing through")],
