@@ -8,7 +8,7 @@ use harness::{
 };
 use serde_json::json;
 
-use crate::site::Site;
+use crate::{both, site::Site};
 
 /// A backend that answers each path in a way of its own.
 pub(crate) fn origin() -> Origin {
@@ -253,6 +253,26 @@ fn an_early_response_passes_an_upload_that_is_then_no_longer_wanted() {
     assert_eq!((reset.kind, reset.stream, reset.code()), (kind::RST_STREAM, stream, code::NO_ERROR));
     ended.recv_timeout(DEADLINE).unwrap();
     drop(site_origin);
+}
+
+#[test]
+fn a_small_body_may_come_behind_the_response() {
+    let origin = Origin::named("origin");
+    let respond = json!({ "name": "fixed", "match": { "path": { "exact": "/fixed" } }, "action": { "respond": { "body": "x" } } });
+    let site = both::site(&origin, json!([respond]));
+    for path in ["/fixed", "/none"] {
+        let mut client = site.h2_client();
+        let stream = client.begin("POST", path, &[("content-length", "3")], false).unwrap();
+        client.read_until(stream, |response| response.is_ended).unwrap();
+        client.send_data(stream, "abc", true).unwrap();
+        assert_eq!(client.get("/fixed").unwrap().status(), 200);
+        let response = client.read_until(stream, |_| true).unwrap();
+        assert_eq!(response.reset, None, "{path}: {response:?}");
+        // Of a large one nobody needs the rest.
+        let stream = client.begin("POST", path, &[("content-length", "65537")], false).unwrap();
+        let response = client.read_until(stream, |response| response.reset.is_some()).unwrap();
+        assert_eq!((response.is_ended, response.reset), (true, Some(code::NO_ERROR)), "{path}: {response:?}");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod both;
 mod breaker;
 mod cli;
 mod cors;
+mod curl;
 mod descriptors;
 mod dns;
 mod errors;

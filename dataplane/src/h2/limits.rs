@@ -54,6 +54,9 @@ pub(super) const CLOSE: Duration = Duration::from_secs(5);
 /// What of a closed connection is still read, so that the peer reads GOAWAY and not a reset.
 pub(super) const LINGER: (u64, Duration) = (1 << 20, Duration::from_secs(2));
 
+/// What of a request's body is still taken behind the response, and how long it is waited for.
+pub(super) const REST: (u64, Duration) = (64 << 10, Duration::from_secs(1));
+
 /// PING, answers too. Clients that measure the path send one for each batch of DATA.
 pub(super) const PINGS: Allowance = Allowance { burst: 200, per_second: 10, per_frame_sent: 1 };
 

@@ -62,18 +62,34 @@ pub(super) async fn serve(
     let mut bytes = std::mem::take(&mut scratch.appended);
     bytes.clear();
     let call = Call::of(&parts.headers);
-    let stream = Stream { client: Downstream::new(respond), body, call };
+    let mut stream = Stream { client: Downstream::new(respond), body, call };
     let (limits, _) = shared.connection.limits(worker);
     match read(&mut scratch.request, &mut bytes, &parts, &stream.body, &limits) {
         Ok(()) => {
             drop(parts);
-            handle(worker, shared, stream, &mut scratch, &bytes).await;
+            handle(worker, shared, &mut stream, &mut scratch, &bytes).await;
         }
-        Err(refusal) => refuse(worker, shared, stream, &parts, refusal),
+        Err(refusal) => refuse(worker, shared, &mut stream, &parts, refusal),
     }
+    let is_small = matches!(scratch.request.body, RequestBody::Length(length) if length <= limits::REST.0);
     scratch.appended = bytes;
     scratch.out.shrink_to(limits::KEPT_STAGED);
     worker.give_back(scratch);
+    if is_small && !stream.body.is_end_stream() {
+        Box::pin(pass_over(stream)).await;
+    }
+}
+
+/// Waits for the rest of a small body behind a whole response. Without it the stream is reset, with the code that says that nothing is
+/// wrong (RFC 9113 §8.1); but clients, curl 7.88 one of them, take that for a failure.
+async fn pass_over(mut stream: Stream) {
+    let rest = async {
+        // It ends at once when the stream was reset, by whomever.
+        while let Some(Ok(data)) = stream.body.data().await {
+            let _ = stream.body.flow_control().release_capacity(data.len());
+        }
+    };
+    let _ = tokio::time::timeout(limits::REST.1, rest).await;
 }
 
 /// Reads the head by way of `bytes`, into which it is written.
@@ -97,7 +113,7 @@ fn read(
 }
 
 /// Answers one request whose head was read from `bytes`.
-async fn handle(worker: &Rc<Worker>, shared: &Shared, mut stream: Stream, scratch: &mut Scratch, bytes: &[u8]) {
+async fn handle(worker: &Rc<Worker>, shared: &Shared, stream: &mut Stream, scratch: &mut Scratch, bytes: &[u8]) {
     // One snapshot for the whole request: a publish in the middle must not mix two configurations.
     // A long request keeps the few things it needs of it.
     let (mut record, chosen) = worker.with_snapshot(|snapshot| {
@@ -111,7 +127,7 @@ async fn handle(worker: &Rc<Worker>, shared: &Shared, mut stream: Stream, scratc
 
     let failed = match chosen {
         Ok(mut chosen) => {
-            let forwarded = forward(worker, &mut chosen, &mut stream, scratch, &mut record).await;
+            let forwarded = forward(worker, &mut chosen, stream, scratch, &mut record).await;
             forwarded.err().map(|reason| (reason.into(), Accept::of_head(&scratch.out)))
         }
         Err(refused) => Some(refused),
@@ -264,7 +280,7 @@ async fn attempt(
 }
 
 /// Refuses a head that could not be read.
-fn refuse(worker: &Worker, shared: &Shared, mut stream: Stream, parts: &Parts, refusal: Refusal) {
+fn refuse(worker: &Worker, shared: &Shared, stream: &mut Stream, parts: &Parts, refusal: Refusal) {
     let snapshot = worker.snapshot();
     let mut record = start(worker, shared, &snapshot, shared.connection.peer);
     let host = parts.uri.authority().map_or("", |authority| authority.as_str());
@@ -285,9 +301,15 @@ fn refuse(worker: &Worker, shared: &Shared, mut stream: Stream, parts: &Parts, r
 }
 
 /// Sends the proxy's own answer. It is small: what the client's window does not take waits in the connection.
-fn answer(worker: &Worker, stream: Stream, instead: Instead, audience: &Audience<'_>, mut record: AccessRecord<'_>) {
+fn answer(
+    worker: &Worker,
+    stream: &mut Stream,
+    instead: Instead,
+    audience: &Audience<'_>,
+    mut record: AccessRecord<'_>,
+) {
     let answer = Answer::new(worker, &record, instead, audience);
-    let Stream { mut client, body: _body, call } = stream;
+    let Stream { client, call, .. } = stream;
     // A gRPC client reads no other status than its own.
     let refusal = answer.reason.filter(|_| call.is_some());
     let (status, mut response) = match refusal {
