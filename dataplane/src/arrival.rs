@@ -24,10 +24,10 @@ use crate::{
     worker::Worker,
 };
 
-/// What is known of where a connection comes from, beyond the peer's address.
+/// What a balancer in front said of a connection.
 pub(crate) struct Arrival {
-    /// How the address of the balancer in front is written, if it said the rest.
-    pub(crate) balancer: Option<Box<str>>,
+    /// How the address of the balancer in front is written.
+    pub(crate) balancer: Box<str>,
     /// The ends of the client's connection; none where a balancer speaks for itself.
     pub(crate) endpoints: Option<Endpoints>,
     /// Whether the client spoke TLS to the balancer.
@@ -94,8 +94,9 @@ pub(crate) async fn welcome(
     };
     let endpoints = arrival.as_ref().and_then(|arrival| arrival.endpoints);
     let source = endpoints.map_or(peer.ip(), |endpoints| endpoints.source.ip());
-    // What a balancer sends for itself is not one client's.
-    if endpoints.is_some() && !place.is_for(source, listener.limit_for(source)) {
+    // Only what a balancer says that it sends for itself is not one client's.
+    let is_for_itself = arrival.is_some() && endpoints.is_none();
+    if !is_for_itself && !place.is_for(source, listener.limit_for(source)) {
         listener.metrics.refused.inc();
         return;
     }
@@ -172,12 +173,6 @@ fn refuse(worker: &Worker, connection: Connection, refusal: Refusal) {
 }
 
 impl Arrival {
-    /// Of a connection without a balancer, for upstreams that are told about it.
-    pub(crate) fn direct(peer: SocketAddr, stream: &TcpStream) -> Option<Box<Self>> {
-        let endpoints = Some(Endpoints { source: peer, destination: stream.local_addr().ok()? });
-        Some(Box::new(Self { balancer: None, endpoints, is_tls: false, tlvs: Box::default() }))
-    }
-
     /// What else the balancer said.
     pub(crate) fn tlvs(&self) -> Tlvs<'_> {
         // They were read before.
@@ -186,7 +181,7 @@ impl Arrival {
 
     fn new(balancer: IpAddr, header: &Header<'_>) -> Self {
         Self {
-            balancer: Some(balancer.to_canonical().to_string().into()),
+            balancer: balancer.to_canonical().to_string().into(),
             endpoints: header.endpoints,
             tlvs: header.tlvs.as_bytes().into(),
             is_tls: header.tlvs.ssl().is_some_and(|ssl| ssl.is_tls),

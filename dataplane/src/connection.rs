@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    cell::{Cell, Ref, RefCell},
+    cell::{Cell, OnceCell, Ref, RefCell},
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
@@ -12,6 +12,7 @@ use http1::HeadLimits;
 use prometheus_client::metrics::gauge::Gauge;
 use proxy_protocol::{Endpoints, Version};
 use shared::config::ProxyProtocolVersion;
+use tokio::net::TcpStream;
 
 use crate::{
     admission::Place,
@@ -38,6 +39,8 @@ pub(crate) struct Connection {
     pub(crate) peer_text: Box<str>,
     /// What a balancer in front said, if one did.
     pub(crate) arrival: Option<Box<Arrival>>,
+    /// Where its socket leads, once an upstream is to be told.
+    ends: OnceCell<Box<Endpoints>>,
     /// Where snapshots hold the listener.
     slot: usize,
     /// Requests so far.
@@ -83,6 +86,7 @@ impl Connection {
             peer,
             peer_text: peer.to_string().into(),
             arrival,
+            ends: OnceCell::new(),
             slot,
             requests: Cell::new(0),
             listener: RefCell::new(listener),
@@ -116,12 +120,22 @@ impl Connection {
         endpoints.map_or(listener.address.port(), |endpoints| endpoints.destination.port())
     }
 
+    /// Has [`greeting`](Self::greeting) know where `stream`, its socket, leads. Asks the kernel, once.
+    pub(crate) fn learn_ends(&self, stream: &TcpStream) {
+        if self.ends.get().is_none()
+            && let (Ok(source), Ok(destination)) = (stream.peer_addr(), stream.local_addr())
+        {
+            let _ = self.ends.set(Box::new(Endpoints { source, destination }));
+        }
+    }
+
     /// The header of the PROXY protocol that tells a backend of `client`, who sent a request on this connection.
     ///
     /// Of a client that trusted proxies name only the address is known, and nothing that a balancer said is about it: its port is 0.
     pub(crate) fn greeting(&self, version: Version, client: IpAddr, listener: &Listener) -> Greeting {
         let arrival = self.arrival.as_ref().filter(|_| client == self.peer);
-        let known = self.arrival.as_ref().and_then(|arrival| arrival.endpoints);
+        let told = self.arrival.as_ref().and_then(|arrival| arrival.endpoints);
+        let known = told.or_else(|| self.ends.get().map(|ends| **ends));
         let source = known.filter(|_| client == self.peer).map(|endpoints| endpoints.source);
         let endpoints = Endpoints {
             source: source.unwrap_or(SocketAddr::new(client, 0)),
@@ -135,7 +149,7 @@ impl Connection {
 
     /// How the address at the other end of the socket is written: the peer's, or that of the balancer in front.
     pub(crate) fn socket_peer(&self) -> &str {
-        self.arrival.as_ref().and_then(|arrival| arrival.balancer.as_deref()).unwrap_or(&self.peer_text)
+        self.arrival.as_ref().map_or(&self.peer_text, |arrival| &arrival.balancer)
     }
 
     /// What holds for a head that begins now: its limits, and how long it may take.

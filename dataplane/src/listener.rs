@@ -8,7 +8,7 @@ use tracing::warn;
 
 use crate::{
     admission::Place,
-    arrival::{self, Arrival},
+    arrival,
     connection::Connection,
     engine::{Client, Stop},
     proxy,
@@ -73,9 +73,7 @@ pub(crate) async fn accept(worker: Rc<Worker>, listen: Listen) {
             listener.metrics.refused.inc();
             return;
         }
-        let greets = worker.with_snapshot(|snapshot| snapshot.greets);
-        let arrival = if greets { Arrival::direct(peer, &stream) } else { None };
-        let connection = Connection::new(peer.ip(), arrival, slot, listener, place);
+        let connection = Connection::new(peer.ip(), None, slot, listener, place);
         let client = Client::new(stream, worker.deadlines.deadline(), ends.clone());
         let served = proxy::serve(Rc::clone(&worker), connection, client);
         worker.spawn(worker.connections.track_future(served));

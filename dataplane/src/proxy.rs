@@ -87,6 +87,9 @@ async fn handle(worker: &Rc<Worker>, connection: &Connection, client: &mut Clien
     // A long request keeps the few things it needs of it.
     let (mut record, mut chosen, most_requests) = worker.with_snapshot(|snapshot| {
         let listener = connection.listener(snapshot);
+        if snapshot.greets {
+            connection.learn_ends(&client.stream);
+        }
         let bytes = client.input.bytes();
         let from = client_address::of(connection, &scratch.request.fields, bytes, &listener);
         let version = scratch.request.version.into();

@@ -120,6 +120,29 @@ fn limits_and_rules_are_about_the_client_behind_the_balancer() {
 }
 
 #[test]
+fn a_source_without_a_header_is_held_to_what_one_client_may_have() {
+    let origin = Origin::named("a");
+    let listener = json!({
+        "proxy_protocol": { "mode": "accept", "sources": ["127.0.0.1"] },
+        "limits": { "connections_per_client": 1 },
+    });
+    let site = behind_balancer(&origin, listener);
+    let ask = |client: &mut RawClient, header: &str| {
+        client.ask(format!("{header}GET / HTTP/1.1\r\nHost: h\r\n\r\n")).map(|response| response.status).ok()
+    };
+    let mut first = site.client();
+    assert_eq!(ask(&mut first, ""), Some(200));
+    assert_eq!(ask(&mut site.client(), ""), None, "one connection for each client");
+    let mut others = [site.client(), site.client(), site.client()];
+    assert_eq!(ask(&mut others[0], "PROXY TCP4 203.0.113.1 127.0.0.1 1000 80\r\n"), Some(200), "another client");
+    // What it sends for itself, it says: health checks, of which there may be many.
+    assert_eq!(ask(&mut others[1], "PROXY UNKNOWN\r\n"), Some(200));
+    assert_eq!(ask(&mut others[2], "PROXY UNKNOWN\r\n"), Some(200));
+    drop(first);
+    wait_for("the place to be free", DEADLINE, || ask(&mut site.client(), ""));
+}
+
+#[test]
 fn a_connection_that_waits_for_its_header_does_not_hold_up_the_end() {
     let origin = Origin::named("a");
     let listener = json!({

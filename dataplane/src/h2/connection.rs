@@ -34,6 +34,7 @@ use crate::{
 pub(super) struct Shared {
     /// The connection as the request path knows it.
     pub(super) connection: connection::Connection,
+    transport: Transport<TcpStream>,
     /// Streams that are under way.
     open: Cell<u32>,
     /// Malformed requests that the driver has not counted.
@@ -41,6 +42,11 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// Has the connection know where its socket leads.
+    pub(super) fn learn_ends(&self) {
+        self.transport.with_socket(|socket| self.connection.learn_ends(socket));
+    }
+
     /// Notes a malformed request.
     pub(super) fn malformed(&self) {
         self.malformed.set(self.malformed.get() + 1);
@@ -65,7 +71,8 @@ pub(crate) async fn serve(worker: Rc<Worker>, connection: connection::Connection
     let (head, head_time) = connection.limits(&worker);
     let mut builder = builder(head);
     let Some(mut frames) = handshake(&mut builder, &transport, &deadline, head_time).await else { return };
-    let shared = Rc::new(Shared { connection, open: Cell::new(0), malformed: Cell::new(0) });
+    let shared =
+        Rc::new(Shared { connection, transport: transport.clone(), open: Cell::new(0), malformed: Cell::new(0) });
     let mut driver = Driver {
         pings: frames.ping_pong(),
         connection: frames,

@@ -119,6 +119,9 @@ async fn handle(worker: &Rc<Worker>, shared: &Shared, stream: &mut Stream, scrat
     let (mut record, chosen) = worker.with_snapshot(|snapshot| {
         let connection = &shared.connection;
         let listener = connection.listener(snapshot);
+        if snapshot.greets {
+            shared.learn_ends();
+        }
         let from = client_address::of(connection, &scratch.request.fields, bytes, &listener);
         let mut record = start(worker, shared, snapshot, from.address);
         let chosen = proxy::choose(snapshot, &listener, connection, from, scratch, bytes, &mut record);

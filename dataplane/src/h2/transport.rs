@@ -50,6 +50,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
         Self { wire: Rc::new(RefCell::new(wire)) }
     }
 
+    /// Looks at the socket.
+    pub(super) fn with_socket<T>(&self, look: impl FnOnce(&S) -> T) -> T {
+        look(&self.wire.borrow().stream)
+    }
+
     /// The counts of frames.
     pub(super) fn watch(&self) -> RefMut<'_, Watch> {
         RefMut::map(self.wire.borrow_mut(), |wire| &mut wire.watch)

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::header::{SIGNATURE, tlv, v2_of, with_checksum};
 use crate::site::{Site, one_upstream};
 
-/// A backend that answers each request with the header that its connection began with, and the connection's number.
+/// A backend that answers each request with the header that its connection began with, or `none`, and the connection's number.
 struct Greeted {
     address: String,
     connections: Arc<AtomicUsize>,
@@ -47,28 +47,14 @@ fn converse(stream: TcpStream, number: usize) -> io::Result<()> {
     stream.set_read_timeout(Some(DEADLINE * 4))?;
     let mut writer = stream.try_clone()?;
     let mut reader = BufReader::new(stream);
-    let greeting = if reader.fill_buf()?.first() == Some(&b'P') {
-        let mut line = String::new();
-        reader.read_line(&mut line)?;
-        line.trim_end().to_owned()
-    } else {
-        let mut fixed = [0; 16];
-        reader.read_exact(&mut fixed)?;
-        assert_eq!((&fixed[..12], fixed[12]), (SIGNATURE, 0x21), "neither version");
-        let mut rest = vec![0; usize::from(u16::from_be_bytes([fixed[14], fixed[15]]))];
-        reader.read_exact(&mut rest)?;
-        let port = |at: usize| u16::from_be_bytes([rest[at], rest[at + 1]]);
-        let (from, to, ports): (IpAddr, IpAddr, usize) = match fixed[13] {
-            0x11 => {
-                (<[u8; 4]>::try_from(&rest[..4]).unwrap().into(), <[u8; 4]>::try_from(&rest[4..8]).unwrap().into(), 8)
-            }
-            _ => (
-                <[u8; 16]>::try_from(&rest[..16]).unwrap().into(),
-                <[u8; 16]>::try_from(&rest[16..32]).unwrap().into(),
-                32,
-            ),
-        };
-        format!("V2 {from} {to} {} {} {}", port(ports), port(ports + 2), rest[ports + 4..].escape_ascii())
+    let greeting = match reader.fill_buf()?.first() {
+        Some(b'P') => {
+            let mut line = String::new();
+            reader.read_line(&mut line)?;
+            line.trim_end().to_owned()
+        }
+        Some(b'G') => "none".to_owned(),
+        _ => version_2(&mut reader)?,
     };
     let mut line = String::new();
     while reader.read_line(&mut line)? > 0 {
@@ -79,6 +65,22 @@ fn converse(stream: TcpStream, number: usize) -> io::Result<()> {
         line.clear();
     }
     Ok(())
+}
+
+fn version_2(reader: &mut impl Read) -> io::Result<String> {
+    let mut fixed = [0; 16];
+    reader.read_exact(&mut fixed)?;
+    assert_eq!((&fixed[..12], fixed[12]), (SIGNATURE, 0x21), "neither version");
+    let mut rest = vec![0; usize::from(u16::from_be_bytes([fixed[14], fixed[15]]))];
+    reader.read_exact(&mut rest)?;
+    let port = |at: usize| u16::from_be_bytes([rest[at], rest[at + 1]]);
+    let (from, to, ports): (IpAddr, IpAddr, usize) = match fixed[13] {
+        0x11 => (<[u8; 4]>::try_from(&rest[..4]).unwrap().into(), <[u8; 4]>::try_from(&rest[4..8]).unwrap().into(), 8),
+        _ => {
+            (<[u8; 16]>::try_from(&rest[..16]).unwrap().into(), <[u8; 16]>::try_from(&rest[16..32]).unwrap().into(), 32)
+        }
+    };
+    Ok(format!("V2 {from} {to} {} {} {}", port(ports), port(ports + 2), rest[ports + 4..].escape_ascii()))
 }
 
 fn site(origin: &Greeted, version: &str, workers: u16, more: Value) -> Site {
@@ -220,4 +222,49 @@ fn of_a_client_behind_a_trusted_proxy_the_address_is_told() {
         assert_eq!(ask("2001:db8::7"), format!("PROXY TCP6 2001:db8::7 ::ffff:127.0.0.1 0 {port} #2"));
     }
     assert_eq!(origin.connections(), 3);
+}
+
+#[test]
+fn a_connection_is_told_right_that_was_open_before_its_upstream_was_to_be_told() {
+    for cap in [None, Some(1)] {
+        let origin = Greeted::start();
+        let site = Site::with_workers(1, {
+            let mut config = one_upstream([(origin.address.as_str(), 1)].into_iter(), json!({}));
+            config["listeners"] = json!([{ "name": "web", "allow_h2c": true }]);
+            config["upstreams"][0]["backends"][0]["max_connections"] = json!(cap);
+            config
+        });
+        let connect = |peer: &str| connect_from(peer.parse().unwrap(), &site.address).unwrap();
+        let (first, second) = (connect("127.0.0.7"), connect("127.0.0.8"));
+        let told = ["v1", "v2"].map(|version| [&first, &second].map(|stream| expected(version, stream)));
+        let mut first = RawClient::on(first).unwrap();
+        let mut second = H2Client::on(second).unwrap();
+        second.send(PREFACE).unwrap();
+        second.send_frame(&Frame::settings(&[])).unwrap();
+        let mut ask = || [first.ask(GET).unwrap().text(), second.get("/").unwrap().text()];
+        for (version, [first, second]) in [("v1", &told[0]), ("v2", &told[1])] {
+            let shown = ask();
+            assert!(shown.iter().all(|text| text.starts_with("none #")), "{shown:?}");
+            site.reconfigure(|config| config["upstreams"][0]["proxy_protocol"] = json!(version));
+            for _ in 0..2 {
+                let shown = ask();
+                assert!(shown[0].starts_with(first) && shown[1].starts_with(second), "{shown:?} not of {told:?}");
+            }
+            site.reconfigure(|config| config["upstreams"][0]["proxy_protocol"] = json!(null));
+        }
+    }
+}
+
+#[test]
+fn a_source_that_sends_no_header_or_one_for_itself_is_told_as_it_is() {
+    let origin = Greeted::start();
+    let site = site(&origin, "v1", 1, json!({ "proxy_protocol": { "mode": "accept", "sources": ["127.0.0.0/8"] } }));
+    for header in ["", "PROXY UNKNOWN\r\n"] {
+        let stream = connect_from("127.0.0.7".parse().unwrap(), &site.address).unwrap();
+        let told = expected("v1", &stream);
+        let mut client = RawClient::on(stream).unwrap();
+        client.send(header).unwrap();
+        let text = client.ask(GET).unwrap().text();
+        assert!(text.starts_with(&told), "{text} is not of {told}");
+    }
 }
