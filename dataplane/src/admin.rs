@@ -6,7 +6,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -22,7 +22,7 @@ use tokio::{
 };
 use tracing::warn;
 
-use crate::{apply::Status, metrics::Metrics, snapshot::Snapshot, status};
+use crate::{apply::Status, instant::Instant, metrics::Metrics, snapshot::Snapshot, status};
 
 /// How long a request head may take.
 const HEAD: Duration = Duration::from_secs(10);

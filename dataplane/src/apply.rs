@@ -1,10 +1,6 @@
 //! The life of a snapshot: validate, compile, swap, open listeners, refresh workers, close listeners, forget the old one.
 
-use std::{
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use shared::{
@@ -22,6 +18,7 @@ use tracing::{error, info, warn};
 use crate::{
     access_log::{AccessLog, Destination},
     dns::Dns,
+    instant::Instant,
     listener_set::ListenerSet,
     live::Live,
     metrics::Metrics,

@@ -5,7 +5,7 @@ use std::{
     rc::Rc,
     sync::Arc,
     task::Poll,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use proxy_protocol::{Endpoints, Fault, Header, Start, Tlvs};
@@ -17,6 +17,7 @@ use crate::{
     connection::Connection,
     engine::{Client, Stop},
     error::Reason,
+    instant::Instant,
     protocol::Protocol,
     proxy,
     record::AccessRecord,

@@ -1,13 +1,11 @@
 //! One try of a request at an endpoint.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     error::Reason,
     gate::{Answered, Barred, Pass, Verdict},
+    instant::Instant,
     live::{Counted, EndpointLive},
 };
 

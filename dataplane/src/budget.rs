@@ -5,10 +5,11 @@
 use std::{
     array,
     sync::atomic::{AtomicU64, Ordering},
-    time::Instant,
 };
 
 use shared::config::RetryBudget;
+
+use crate::instant::Instant;
 
 /// Seconds that a budget looks back, the present one among them.
 const WINDOW: u32 = 10;

@@ -1,12 +1,11 @@
 //! What a worker makes of the time: moments, the `Date` of responses and the ids of requests.
 
-use std::{
-    cell::Cell,
-    time::{Duration, Instant},
-};
+use std::{cell::Cell, time::Duration};
 
 use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
 use uuid::Uuid;
+
+use crate::instant::Instant;
 
 /// How long wall-clock time is counted on from when it was read: a clock that is set is noticed within it.
 const ANCHORED: Duration = Duration::from_secs(1);

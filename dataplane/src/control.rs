@@ -2,11 +2,7 @@
 
 mod reporter;
 
-use std::{
-    path::Path,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
 use shared::{
@@ -30,7 +26,7 @@ use tokio_util::{
 };
 use tracing::{info, warn};
 
-use crate::{apply::Applier, events::Backlog, state::StateDir};
+use crate::{apply::Applier, events::Backlog, instant::Instant, state::StateDir};
 use reporter::Reporter;
 
 /// Waits between attempts to reach the control plane: from the first, doubled up to the last, each jittered.

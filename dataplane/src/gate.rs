@@ -20,7 +20,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -38,6 +38,8 @@ use phase::{Phase, Stay};
 use settings::Settings;
 use state::Inputs;
 use window::{Counts, Outcome};
+
+use crate::instant::Instant;
 
 /// The gate of one endpoint. Shared by all workers; no lock on the request path.
 #[derive(Debug)]

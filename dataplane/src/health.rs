@@ -10,11 +10,7 @@ mod record;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::BTreeSet,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use shared::{status::CheckStatus, value::Timestamp};
 use tokio::{
@@ -27,7 +23,10 @@ pub(crate) use record::Record;
 
 use probe::Plan;
 
-use crate::live::{EndpointLive, Live};
+use crate::{
+    instant::Instant,
+    live::{EndpointLive, Live},
+};
 
 /// How late a check, or a transition that no call makes, may be. Looking at an endpoint takes a few nanoseconds.
 const TICK: Duration = Duration::from_millis(100);

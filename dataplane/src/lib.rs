@@ -37,6 +37,7 @@ mod h2;
 mod head;
 mod header_rules;
 mod health;
+mod instant;
 mod listener;
 mod listener_set;
 mod live;

@@ -5,7 +5,7 @@ use std::{
     io,
     net::{IpAddr, SocketAddr, TcpListener},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use shared::{
@@ -18,6 +18,7 @@ use tracing::{info, warn};
 
 use crate::{
     admission::Admission,
+    instant::Instant,
     listener,
     live::Live,
     snapshot::Snapshot,

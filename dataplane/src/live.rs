@@ -10,7 +10,6 @@ use std::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Instant,
 };
 
 use shared::{
@@ -27,6 +26,7 @@ use crate::{
     events::Events,
     gate::Gate,
     health::{Configured, Record},
+    instant::Instant,
     load::Load,
     metrics::{EndpointMetrics, ListenerMetrics, Metrics, RetryResult, UpstreamMetrics},
 };

@@ -9,11 +9,13 @@ use std::{
         OnceLock,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use ewma::Ewma;
 use latencies::Latencies;
+
+use crate::instant::Instant;
 
 /// Bits of the count of requests under way; that of all tries stands above it.
 const IN_FLIGHT_BITS: u32 = 24;
@@ -52,7 +54,7 @@ impl Load {
 
     /// Nanoseconds from when the endpoint became known until `moment`.
     pub(crate) fn nanos(&self, moment: Instant) -> u64 {
-        u64::try_from(moment.saturating_duration_since(self.born).as_nanos()).unwrap_or(u64::MAX)
+        moment.nanos_since(self.born)
     }
 
     /// A try begins.

@@ -3,7 +3,7 @@
 //! Steps have the same names here, in the log, in the metrics and in `ARCHITECTURE.md`: parse, client address, global IP rules,
 //! match route, route IP rules, choose backend, rewrite, forward, record.
 
-use std::{rc::Rc, sync::Arc, time::Instant};
+use std::{rc::Rc, sync::Arc};
 
 use http1::{Asked, Method, RequestBody, Upgrade, write};
 use shared::{config::UpstreamProtocol, value::Timestamp};
@@ -20,6 +20,7 @@ use crate::{
     h2,
     head::{Request, RoutedRequest},
     header_rules::Edits,
+    instant::Instant,
     matched::{HeadSource, Matched},
     protocol::Protocol,
     record::AccessRecord,

@@ -1,16 +1,12 @@
 //! What is remembered of one request: its access-log line and its counters, written when the request ends.
 
-use std::{
-    cell::Cell,
-    net::IpAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{cell::Cell, net::IpAddr, sync::Arc, time::Duration};
 
 use crate::{
     access_log::Line,
     connection::Connection,
     error::Reason,
+    instant::Instant,
     live::EndpointLive,
     protocol::Protocol,
     request_id::{RequestId, Returned},

@@ -13,7 +13,7 @@ mod split;
 mod transforms;
 mod upstream;
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{collections::HashMap, sync::Arc};
 
 use shared::{config::Config, protocol::Revision, routing, value::Name};
 
@@ -27,7 +27,7 @@ pub(crate) use route::{Route, RouteLabels};
 pub(crate) use split::Split;
 pub(crate) use upstream::{Picked, Unavailable, Upstream};
 
-use crate::{answer::AnswerStyle, dns::Source, error::Reason, live::Live};
+use crate::{answer::AnswerStyle, dns::Source, error::Reason, instant::Instant, live::Live};
 
 /// One revision, ready for traffic.
 pub(crate) struct Snapshot {

@@ -1,7 +1,5 @@
 //! What upstreams and endpoints are doing, as the status endpoints and the reports to the control plane show it.
 
-use std::time::Instant;
-
 use serde::Serialize;
 use shared::{
     protocol::Revision,
@@ -10,6 +8,7 @@ use shared::{
 
 use crate::{
     gate::GateStatus,
+    instant::Instant,
     live::EndpointLive,
     snapshot::{Snapshot, Upstream},
 };

@@ -1,10 +1,6 @@
 //! The tries of one request at the endpoints of its upstream: the one under way, and whether and where there is a next one.
 
-use std::{
-    rc::Rc,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use http1::{RequestHead, ResponseHead};
 
@@ -13,6 +9,7 @@ use crate::{
     engine::{self, Held, Patience, Terms},
     error::Reason,
     header_rules::Edits,
+    instant::Instant,
     live::EndpointLive,
     matched::HeadSource,
     metrics::RetryResult,

@@ -1,9 +1,7 @@
 //! The cheapest of several, for policies that compare.
 
-use std::time::Instant;
-
 use super::targets::Target;
-use crate::load::Load;
+use crate::{instant::Instant, load::Load};
 
 /// Up to so many targets are all compared; of more, two that are drawn by weight (Mitzenmacher 2001): that is nearly as good, and
 /// workers that look at the same moment do not all choose the same one.

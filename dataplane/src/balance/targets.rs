@@ -1,8 +1,4 @@
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use shared::{
     config::{self, BalancePolicy},
@@ -14,6 +10,7 @@ use super::tier::Tier;
 use crate::{
     attempt::Attempt,
     gate::Barred,
+    instant::Instant,
     live::{Counted, EndpointLive, UpstreamLive},
 };
 

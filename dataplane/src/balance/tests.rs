@@ -2,13 +2,14 @@ use std::{
     cell::Cell,
     collections::{BinaryHeap, VecDeque},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use super::hash;
 use crate::{
     attempt::{Attempt, Said},
     events::Events,
+    instant::Instant,
     live::Live,
     metrics::Metrics,
     snapshot::{Affinity, Unavailable, Upstream},

@@ -1,6 +1,6 @@
 use std::{
     sync::{Arc, atomic::AtomicU64},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use shared::config::{self, BalancePolicy};
@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     attempt::Attempt,
+    instant::Instant,
     live::{Counted, UpstreamLive},
 };
 

@@ -4,7 +4,7 @@ use std::{
     collections::{HashMap, HashSet, VecDeque},
     hash::{DefaultHasher, Hasher},
     io,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use serde::Serialize;
@@ -14,6 +14,7 @@ use shared::{
 };
 
 use crate::{
+    instant::Instant,
     snapshot::{Snapshot, Upstream},
     status,
 };

@@ -1,14 +1,11 @@
 //! How a request comes by a connection to its endpoint when the pool has none: a new one, or at the cap whatever is free next.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::timeout;
 
 use super::{capacity::Grant, client::Client, connect::connect, stream::Upstream, terms::Terms};
-use crate::{error::Reason, live::EndpointLive, worker::Worker};
+use crate::{error::Reason, instant::Instant, live::EndpointLive, worker::Worker};
 
 /// The header of the PROXY protocol that a connection begins with.
 #[derive(Clone, Debug, PartialEq, Eq)]

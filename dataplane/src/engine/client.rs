@@ -4,7 +4,7 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use http1::{Fault, HeadLimits, Progress, RequestBody, Version};
@@ -24,7 +24,7 @@ use super::{
     scratch::Scratch,
     stop::Stop,
 };
-use crate::worker::Worker;
+use crate::{instant::Instant, worker::Worker};
 
 /// How long writing an answer of our own may take.
 const ANSWER: Duration = Duration::from_secs(15);

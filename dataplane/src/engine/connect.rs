@@ -1,7 +1,4 @@
-use std::{
-    io,
-    time::{Duration, Instant},
-};
+use std::{io, time::Duration};
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
@@ -15,7 +12,7 @@ use super::{
     capacity::Permit,
     stream::{Stream, Upstream},
 };
-use crate::{error::Reason, live::EndpointAddress};
+use crate::{error::Reason, instant::Instant, live::EndpointAddress};
 
 /// A backend that vanished without a word is noticed after 90 s: the first probe after 60 s of silence, then every 10 s, and the
 /// third without an answer ends the connection.

@@ -7,10 +7,12 @@ use std::{
     cell::{Cell, RefCell},
     rc::{Rc, Weak},
     task::Waker,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::sync::Notify;
+
+use crate::instant::Instant;
 
 /// How coarse the wheel is, and how often it turns.
 pub(crate) const TICK: Duration = Duration::from_millis(20);

@@ -6,7 +6,6 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll},
-    time::Instant,
 };
 
 use http1::{Fault, ResponseBody, ResponseHead, Version};
@@ -27,7 +26,9 @@ use super::{
 use crate::{
     attempt::Said,
     error::Reason,
-    grpc, retry_after,
+    grpc,
+    instant::Instant,
+    retry_after,
     tries::{Sent, Tries},
     worker::Worker,
 };

@@ -1,16 +1,13 @@
 //! A client that goes away while nothing can be sent to it yet: its request waits for a connection.
 
-use std::{
-    future::poll_fn,
-    task::Poll,
-    time::{Duration, Instant},
-};
+use std::{future::poll_fn, task::Poll, time::Duration};
 
 use futures_util::FutureExt;
 use http1::RequestBody;
 use tokio::io::Interest;
 
 use super::{buffers::Buffers, client::Client, terms::Terms};
+use crate::instant::Instant;
 
 /// How often a connection is looked at from which nothing can be read.
 const LOOK: Duration = Duration::from_millis(100);

@@ -1,8 +1,8 @@
 //! When an exchange is overdue, and whose fault that is.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::error::Reason;
+use crate::{error::Reason, instant::Instant};
 
 /// How long the client's body may be waited for in all before its rate is judged.
 const RATE_GRACE: Duration = Duration::from_secs(5);

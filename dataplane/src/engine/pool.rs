@@ -6,7 +6,7 @@ use std::{
     cell::RefCell,
     collections::{HashMap, VecDeque},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use foldhash::fast::RandomState;
@@ -18,7 +18,7 @@ use super::{
     capacity::{Bell, Grant, IdleCount, Turn},
     stream::Upstream,
 };
-use crate::live::EndpointLive;
+use crate::{instant::Instant, live::EndpointLive};
 
 pub(crate) use settings::{PoolSettings, Silence};
 
@@ -202,7 +202,8 @@ impl Drop for Shelf {
 impl Idle {
     /// By the settings as they are now: they may have changed since the connection was put here.
     fn is_expired(&self, endpoint: &EndpointLive, now: Instant) -> bool {
-        endpoint.is_removed() || now.duration_since(self.since) >= self.allowed.min(endpoint.pool.idle_timeout())
+        endpoint.is_removed()
+            || now.saturating_duration_since(self.since) >= self.allowed.min(endpoint.pool.idle_timeout())
     }
 
     fn is_usable(&mut self, endpoint: &EndpointLive, now: Instant) -> bool {
@@ -214,7 +215,7 @@ impl Idle {
 fn is_spent(connection: &Upstream, endpoint: &EndpointLive, now: Instant) -> bool {
     connection.is_used_up()
         || connection.requests >= endpoint.pool.max_requests()
-        || endpoint.pool.max_age().is_some_and(|age| now.duration_since(connection.opened) >= age)
+        || endpoint.pool.max_age().is_some_and(|age| now.saturating_duration_since(connection.opened) >= age)
 }
 
 /// Ends a connection between requests.

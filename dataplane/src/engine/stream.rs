@@ -4,7 +4,6 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll, Waker},
-    time::Instant,
 };
 
 use rustix::net::{RecvFlags, recv};
@@ -15,6 +14,7 @@ use tokio::{
 };
 
 use super::{acquire::Greeting, capacity::Permit};
+use crate::instant::Instant;
 
 /// A connected socket.
 pub(crate) enum Stream {

@@ -1,9 +1,7 @@
-use std::time::Instant;
-
 use http1::{Asked, RequestBody};
 
 use super::{acquire::Greeting, pace::Timeouts};
-use crate::{header_rules::Edits, request_id::Returned};
+use crate::{header_rules::Edits, instant::Instant, request_id::Returned};
 
 /// What holds for a request besides its bytes.
 pub(crate) struct Terms {

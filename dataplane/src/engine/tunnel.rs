@@ -5,12 +5,13 @@ use std::{
     io,
     pin::{Pin, pin},
     task::{Context, Poll, ready},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional};
 
 use super::{client::Client, stream::Upstream};
+use crate::instant::Instant;
 
 /// Copies both ways until both sides have ended, or nothing came for `idle`; `rest` is what the backend sent already. Answers
 /// the bytes of each way, up and down.

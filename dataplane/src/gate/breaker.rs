@@ -1,7 +1,4 @@
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use shared::{
     config::{self, BreakerOverride},
@@ -15,6 +12,7 @@ use super::{
     trial::Trial,
     window::Counts,
 };
+use crate::instant::Instant;
 
 /// The side of a breaker that only its transitions need.
 #[derive(Debug)]

@@ -1,8 +1,9 @@
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use shared::status::BreakerState;
 
 use super::{settings::Settings, trial::Trial, window::Window};
+use crate::instant::Instant;
 
 /// One stay of a breaker in one state, with what is counted in it.
 ///

@@ -1,8 +1,9 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use shared::config::{self, BreakerOverride, SlidingWindowType};
 
 use super::window::{Counts, Window};
+use crate::instant::Instant;
 
 /// What the configuration says of a breaker, ready to act.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,12 +6,14 @@
 mod count;
 mod time;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use shared::config::SlidingWindowType;
 
 use count::CountWindow;
 use time::TimeWindow;
+
+use crate::instant::Instant;
 
 /// How a call ended, as far as it counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::{
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use h2::{PingPong, Reason as Code, server};
@@ -27,6 +27,7 @@ use super::{
 use crate::{
     connection,
     engine::{Client, Deadline, Silence},
+    instant::Instant,
     worker::Worker,
 };
 

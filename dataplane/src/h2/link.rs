@@ -7,7 +7,7 @@ use std::{
     rc::{Rc, Weak},
     sync::Arc,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -21,6 +21,7 @@ use super::{heartbeat::Heartbeat, limits, links::Group, transport::Transport};
 use crate::{
     engine::{self, Deadline, Patience, Permit, PoolSettings, Stream, Upstream, Wanted},
     error::Reason,
+    instant::Instant,
     live::EndpointLive,
     worker::Worker,
 };

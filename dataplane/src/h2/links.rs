@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     rc::Rc,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use foldhash::fast::RandomState;
@@ -18,6 +18,7 @@ use super::{
 use crate::{
     engine::{IdleCount, Pool},
     error::Reason,
+    instant::Instant,
     live::EndpointLive,
     worker::Worker,
 };

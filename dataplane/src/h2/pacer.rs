@@ -1,10 +1,11 @@
 //! The time-outs of one request, while nothing of it can be moved.
 
-use std::{task::Waker, time::Instant};
+use std::task::Waker;
 
 use crate::{
     engine::{Deadline, Pace, Standing, Terms},
     error::Reason,
+    instant::Instant,
     tries::Tries,
     worker::Worker,
 };

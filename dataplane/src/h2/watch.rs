@@ -3,12 +3,10 @@
 //! `h2` bounds what its peers make it remember, but not how often they make it work: PING, SETTINGS, `WINDOW_UPDATE`, empty
 //! DATA and `RST_STREAM` cost a peer a few bytes each. Each has an allowance that refills with time and with honest use.
 
-use std::time::Instant;
-
 use h2::Reason as Code;
 
 use super::limits;
-use crate::metrics::Http2Side;
+use crate::{instant::Instant, metrics::Http2Side};
 
 /// Bytes of a frame's header (RFC 9113 §4.1).
 const HEADER: usize = 9;

@@ -1,11 +1,12 @@
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use shared::{config::FirstState, status::Health};
 
 use super::probe::{Configured, Plan};
+use crate::instant::Instant;
 
 /// What is known of one endpoint's health, and when it is checked next.
 #[derive(Debug, Default)]

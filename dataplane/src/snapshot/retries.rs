@@ -4,7 +4,7 @@ use std::{
     borrow::Cow,
     ops::Deref,
     sync::{Arc, LazyLock},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use shared::{
@@ -12,7 +12,7 @@ use shared::{
     value::{RetryOn, StatusRange},
 };
 
-use crate::{engine::Span, error::Reason};
+use crate::{engine::Span, error::Reason, instant::Instant};
 
 /// When a request is tried again. Those of most routes are the usual ones, which nobody counts references to.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -22,6 +22,7 @@ use crate::{
     dns::{Resolved, Source},
     error::Reason,
     head::RoutedRequest,
+    instant::Instant,
     live::{EndpointAddress, EndpointLive, Live, UpstreamLive},
 };
 

@@ -6,10 +6,11 @@ use std::{
             Ordering::{Acquire, Relaxed, Release},
         },
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use super::{Counts, Outcome};
+use crate::instant::Instant;
 
 /// The calls of the last seconds: the one under way, and as many whole ones before it as there are further buckets.
 #[derive(Debug)]

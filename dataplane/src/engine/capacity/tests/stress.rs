@@ -7,7 +7,7 @@ use std::{
         atomic::{AtomicU32, Ordering::SeqCst},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use http1::ResponseHead;
@@ -21,6 +21,7 @@ use crate::{
         stream::{Stream, Upstream},
     },
     events::Events,
+    instant::Instant,
     live::{EndpointAddress, EndpointLive, Live},
     metrics::Metrics,
 };
