@@ -1,14 +1,14 @@
-//! The circuit breaker of each backend, and that log, metrics and status tell the same of it.
+//! The circuit breaker of each backend.
 
 mod grpc;
+mod story;
 
 use std::{
     collections::BTreeMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
+        atomic::{AtomicU32, Ordering::SeqCst},
     },
-    thread,
     time::{Duration, Instant},
 };
 
@@ -56,89 +56,6 @@ fn ask_until(site: &Site, what: &str, mut condition: impl FnMut() -> bool) -> BT
         condition().then_some(())
     });
     statuses
-}
-
-/// A backend that fails in one way while it `is_bad`.
-fn backend(is_bad: &Arc<AtomicBool>, bad: impl Fn() -> Reply + Send + Sync + 'static) -> Origin {
-    let is_bad = Arc::clone(is_bad);
-    Origin::start(move |_| if is_bad.load(SeqCst) { bad() } else { Reply::text("good") })
-}
-
-/// One of three backends fails in a way; it is left out, tried again, and taken back.
-fn story(settings: &Value, route: &Value, reason: &str, bad: impl Fn() -> Reply + Send + Sync + 'static) {
-    let is_bad = Arc::new(AtomicBool::new(true));
-    let [good, other] = ["good", "other"].map(Origin::named);
-    let failing = backend(&is_bad, bad);
-    let mut site = site(&[&failing, &good, &other], settings, route);
-
-    let before = ask_until(&site, "the breaker opens", || endpoint(&site, "b0")["breaker"]["state"] == "open");
-    let failed: u32 = before.iter().filter(|(status, _)| **status >= 500).map(|(_, count)| count).sum();
-    // Within its window: ten calls, and those that were under way.
-    assert!(failed <= 12, "{before:?}");
-    let shown = endpoint(&site, "b0");
-    assert_eq!((&shown["state"], &shown["reason"]), (&json!("breaker_open"), &json!(reason)), "{shown}");
-    assert!(shown["breaker"]["open_until"].is_string(), "{shown}");
-    assert_eq!(endpoint(&site, "b1")["state"], "serving");
-
-    ask_until(&site, "it is tried again and fails again", || transitions(&site, "b0", "open") >= 2);
-    assert!(transitions(&site, "b0", "half_open") >= 1);
-    is_bad.store(false, SeqCst);
-    ask_until(&site, "it closes", || endpoint(&site, "b0")["breaker"]["state"] == "closed");
-    let after = ask_until(&site, "it takes requests", || failing.received().len() > 60);
-    assert_eq!(after.keys().collect::<Vec<_>>(), [&200], "{after:?}");
-
-    // Log, metrics and status tell the same story.
-    let shown = endpoint(&site, "b0");
-    let words = |transition: &Value| format!("{} -> {}", transition["from"], transition["to"]).replace('"', "");
-    assert_eq!(words(&shown["transitions"][0]), "probing -> serving");
-    let (opened, closed) = (transitions(&site, "b0", "open"), transitions(&site, "b0", "closed"));
-    assert_eq!(closed, 1);
-    let told = |text: &str, to: &str| {
-        let lines = text.lines().filter(|line| line.contains("an endpoint's state changed") && line.contains("b0"));
-        lines.filter(|line| line.contains("=breaker ") && line.contains(to)).count() as u64
-    };
-    let process = &mut site.plane.process;
-    wait_for("the log tells it, too", DEADLINE, || {
-        let text = format!("{}{}", process.output(), process.errors()).replace('"', "");
-        (told(&text, "to=closed") == closed && told(&text, "to=open") == opened).then_some(())
-    });
-    assert_eq!(transitions(&site, "b1", "open") + transitions(&site, "b2", "open"), 0);
-}
-
-#[test]
-fn a_backend_that_answers_errors() {
-    story(&breaker(), &json!({}), "failure_rate", || Reply::with(500, &[], "bad"));
-}
-
-#[test]
-fn a_backend_that_resets() {
-    story(&breaker(), &json!({}), "failure_rate", Reply::hang_up);
-}
-
-#[test]
-fn a_backend_that_hangs() {
-    // For longer than the proxy waits.
-    let hang = || {
-        Reply::script(false, |_| {
-            thread::park_timeout(Duration::from_millis(600));
-            Ok(())
-        })
-    };
-    story(&breaker(), &json!({ "timeouts": { "first_byte": "100ms" } }), "failure_rate", hang);
-}
-
-#[test]
-fn a_backend_that_is_slow() {
-    let mut settings = breaker();
-    settings["slow_call_duration_threshold"] = json!("100ms");
-    settings["slow_call_rate_threshold"] = json!(60);
-    let slow = || {
-        Reply::script(true, |stream| {
-            thread::park_timeout(Duration::from_millis(150));
-            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood")
-        })
-    };
-    story(&settings, &json!({}), "slow_call_rate", slow);
 }
 
 #[test]
