@@ -1,5 +1,6 @@
 //! The circuit breaker of each backend.
 
+mod dead;
 mod grpc;
 mod story;
 
@@ -56,39 +57,6 @@ fn ask_until(site: &Site, what: &str, mut condition: impl FnMut() -> bool) -> BT
         condition().then_some(())
     });
     statuses
-}
-
-#[test]
-fn with_all_backends_dead_clients_are_told_when_to_come_back_and_nobody_is_called() {
-    let calls = Arc::new(AtomicU32::new(0));
-    let backends: Vec<Origin> = (0..3)
-        .map(|_| {
-            let calls = Arc::clone(&calls);
-            Origin::start(move |_| {
-                calls.fetch_add(1, SeqCst);
-                Reply::hang_up()
-            })
-        })
-        .collect();
-    let mut settings = breaker();
-    settings["wait_duration_in_open_state"] = json!("1h");
-    settings["max_wait_duration_in_open_state"] = json!("1h");
-    let site = site(&backends.iter().collect::<Vec<_>>(), &settings, &json!({}));
-    ask_until(&site, "all are open", || {
-        ["b0", "b1", "b2"].iter().all(|name| endpoint(&site, name)["state"] == "breaker_open")
-    });
-    let (before, connections) = (calls.load(SeqCst), backends.iter().map(Origin::connections).sum::<usize>());
-    let mut client = site.client();
-    for _ in 0..200 {
-        let answer = client.ask("GET / HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
-        assert_eq!((answer.status, answer.field("retry-after")), (503, Some("3600")), "{}", answer.text());
-        assert!(answer.field("proxy-status").unwrap().contains("destination_unavailable"));
-    }
-    assert_eq!(site.logged("/")["reason"], "upstream_reset", "the first one");
-    assert_eq!(calls.load(SeqCst), before);
-    assert_eq!(backends.iter().map(Origin::connections).sum::<usize>(), connections);
-    let text = site.plane.metrics();
-    assert!(text.contains("tidegate_generated_responses_total{reason=\"breaker_open\"} 2"), "{text}");
 }
 
 #[test]

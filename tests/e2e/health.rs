@@ -1,5 +1,7 @@
 //! Active health checks.
 
+mod panic;
+
 use std::{
     io::{Read, Write},
     net::TcpListener,
@@ -84,33 +86,6 @@ fn a_backend_that_fails_its_checks_gets_nothing_until_it_passes_again() {
     for words in ["input=health from=healthy to=unhealthy", "from=serving to=unhealthy reason=checks_failed"] {
         assert!(log.contains(words), "{words} is not in {log}");
     }
-}
-
-#[test]
-fn when_all_fail_all_are_used_or_none() {
-    let is_well = Arc::new(AtomicBool::new(false));
-    let origins = [backend(&is_well), backend(&is_well)];
-    let addresses: Vec<&str> = origins.iter().map(Origin::address).collect();
-    let site = site(&addresses, &json!({ "http": { "path": "/healthz" } }));
-    // All the while: the last one that fails is never kept out.
-    wait_for("both are in panic", DEADLINE, || {
-        assert_eq!(get(&site.address, "h", "/").unwrap().status, 200);
-        ["b0", "b1"].iter().all(|name| site.endpoint("up", name)["state"] == "panic").then_some(())
-    });
-    let status: Value =
-        serde_json::from_str(&get(&site.plane.admin_address(), "h", "/status").unwrap().text()).unwrap();
-    assert_eq!(status["upstreams"][0]["panic"], true);
-
-    site.reconfigure(|config| config["upstreams"][0]["health_check"]["panic"] = json!(false));
-    wait_for_state(&site, "b0", "unhealthy");
-    wait_for_state(&site, "b1", "unhealthy");
-    let answer = get(&site.address, "h", "/").unwrap();
-    assert_eq!(answer.status, 503);
-    assert!(site.plane.metrics().contains(r#"tidegate_generated_responses_total{reason="no_backend"} 1"#));
-
-    is_well.store(true, SeqCst);
-    wait_for_state(&site, "b0", "serving");
-    assert_eq!(get(&site.address, "h", "/").unwrap().status, 200);
 }
 
 #[test]
