@@ -138,8 +138,7 @@ impl Server {
         while !self.shared.ended.load(SeqCst) {
             let (listener_is_ready, ready) = self.look();
             for index in ready {
-                let resets = self.habits.resets_one_in;
-                self.connections[index].resets = resets > 0 && self.next_random().is_multiple_of(resets);
+                self.connections[index].resets = self.is_to_reset();
                 self.connections[index].serve(&self.shared, response.as_bytes());
             }
             if listener_is_ready {
@@ -178,13 +177,9 @@ impl Server {
         if stream.set_nonblocking(true).is_err() || stream.set_nodelay(true).is_err() {
             return;
         }
-        self.connections.push(Connection {
-            stream,
-            input: Vec::new(),
-            has_served: false,
-            is_open: true,
-            resets: false,
-        });
+        // Its first request may be there already.
+        let resets = self.is_to_reset();
+        self.connections.push(Connection { stream, input: Vec::new(), has_served: false, is_open: true, resets });
         self.shared.accepted.fetch_add(1, SeqCst);
         self.shared.open.store(self.connections.len() as u32, SeqCst);
         self.shared.most_open.fetch_max(self.connections.len() as u32, SeqCst);
@@ -193,6 +188,11 @@ impl Server {
     fn forget_closed(&mut self) {
         self.connections.retain(|connection| connection.is_open);
         self.shared.open.store(self.connections.len() as u32, SeqCst);
+    }
+
+    fn is_to_reset(&mut self) -> bool {
+        let one_in = self.habits.resets_one_in;
+        one_in > 0 && self.next_random().is_multiple_of(one_in)
     }
 
     fn next_random(&mut self) -> u32 {

@@ -6,35 +6,41 @@ use harness::{FastClient, FastOrigin, Habits};
 
 use super::*;
 
+const THREADS: u32 = 4;
+const EACH: u32 = 2_500;
+
 #[test]
 fn backends_that_all_fail_get_little_more_than_what_came() {
-    const THREADS: u32 = 4;
-    const EACH: u32 = 2_500;
-    let origins: Vec<FastOrigin> =
-        (0..3).map(|_| FastOrigin::start(Habits { status: Some(503), ..Habits::default() })).collect();
-    let addresses: Vec<&str> = origins.iter().map(FastOrigin::address).collect();
-    let retries = json!({ "on": ["503"], "attempts": 5, "backoff": { "base": "0s", "max": "0s" } });
-    let upstream = json!({ "breaker": { "failure_statuses": [] } });
-    let site = site(&addresses, json!({ "retries": retries }), upstream);
-    let began = std::time::Instant::now();
-    thread::scope(|scope| {
-        for _ in 0..THREADS {
-            scope.spawn(|| {
-                let mut client = FastClient::new(&site.address);
-                for _ in 0..EACH {
-                    assert_eq!(client.ask(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").unwrap(), 503);
-                }
-            });
-        }
-    });
-    let (received, sent) = (THREADS * EACH, origins.iter().map(FastOrigin::requests).sum::<u32>());
-    // A window looks ten seconds back: each begun one has its floor.
-    let floor = 30 * (1 + u32::try_from(began.elapsed().as_secs()).unwrap() / 10);
-    println!("{received} received, {sent} sent in {:?}, floor {floor}", began.elapsed());
-    assert!(sent <= received + received / 5 + floor, "{sent} of {received}");
-    assert!(sent >= received + received / 5 - 1, "the budget is used: {sent} of {received}");
-    assert_eq!(metric(&site, "retries_total", "made"), u64::from(sent - received));
-    assert!(metric(&site, "retries_total", "over_budget") > 0);
+    for (habits, on, status) in [
+        (Habits { status: Some(503), ..Habits::default() }, "503", 503),
+        (Habits { resets_one_in: 1, ..Habits::default() }, "reset", 502),
+    ] {
+        let origins: Vec<FastOrigin> = (0..3).map(|_| FastOrigin::start(habits.clone())).collect();
+        let addresses: Vec<&str> = origins.iter().map(FastOrigin::address).collect();
+        let retries = json!({ "on": [on], "attempts": 5, "backoff": { "base": "0s", "max": "0s" } });
+        // A breaker would end it all.
+        let upstream = json!({ "breaker": { "enabled": false } });
+        let site = site(&addresses, json!({ "retries": retries }), upstream);
+        let began = std::time::Instant::now();
+        thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    let mut client = FastClient::new(&site.address);
+                    for _ in 0..EACH {
+                        assert_eq!(client.ask(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").unwrap(), status);
+                    }
+                });
+            }
+        });
+        let (received, sent) = (THREADS * EACH, origins.iter().map(FastOrigin::requests).sum::<u32>());
+        // A window looks ten seconds back: each begun one has its floor.
+        let floor = 30 * (1 + u32::try_from(began.elapsed().as_secs()).unwrap() / 10);
+        println!("{on}: {received} received, {sent} sent in {:?}, floor {floor}", began.elapsed());
+        assert!(sent <= received + received / 5 + floor, "{on}: {sent} of {received}");
+        assert!(sent >= received + received / 5 - 1, "the budget is used: {on}: {sent} of {received}");
+        assert_eq!(metric(&site, "retries_total", "made"), u64::from(sent - received));
+        assert!(metric(&site, "retries_total", "over_budget") > 0);
+    }
 }
 
 #[test]
