@@ -162,6 +162,11 @@ impl HeaderRules {
         self.gone.has_like(name)
     }
 
+    /// Whether lines with `name` may be others than those that came.
+    pub(crate) fn changes(&self, name: &str) -> bool {
+        self.removes(name.as_bytes()) || self.lines.iter().any(|line| line.name == name)
+    }
+
     /// Writes the new lines of a request, whose line stays if `stays` holds.
     pub(crate) fn write_request(
         &self,

@@ -39,6 +39,8 @@ pub(crate) struct Chosen {
     pub(crate) grpc_web: bool,
     /// What holds for each try.
     pub(crate) terms: Terms,
+    /// What the client's `Accept` says, if the backend may get another one.
+    accept: Option<Box<Accept>>,
 }
 
 /// Serves one client connection until it ends, or after it is told to stop until the request under way is answered.
@@ -110,8 +112,11 @@ async fn handle(worker: &Rc<Worker>, connection: &Connection, client: &mut Clien
             chosen.terms.keeps = keeps;
             match forward::run(worker, chosen, client, scratch, &mut record).await {
                 Ok(next) => return next,
-                // What the client sent lies where it was written for the backend.
-                Err(reason) => (reason.into(), Accept::of_head(&scratch.out)),
+                // What the client sent is gone, but mostly lies where it was written for the backend.
+                Err(reason) => {
+                    let accept = chosen.accept.take().map_or_else(|| Accept::of_head(&scratch.out), |accept| *accept);
+                    (reason.into(), accept)
+                }
             }
         }
         Err(refused) => refused,
@@ -256,7 +261,13 @@ pub(crate) fn choose(
         timeouts,
     };
     // Apart from the rest of the request, whose memory must stay a small piece.
-    Ok(Box::new(Chosen { tries, protocol: upstream.protocol(), grpc_web: route.grpc_web, terms }))
+    Ok(Box::new(Chosen {
+        tries,
+        protocol: upstream.protocol(),
+        grpc_web: route.grpc_web,
+        terms,
+        accept: (route.changes_accept() || head.names_fields).then(|| Box::new(Accept::of(&head.fields, bytes))),
+    }))
 }
 
 /// Begins a try at an endpoint of `upstream`.

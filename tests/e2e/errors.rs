@@ -88,6 +88,50 @@ fn the_client_chooses_the_format() {
 }
 
 #[test]
+fn rules_for_accept_are_for_the_backend_alone() {
+    let failing = Origin::start(|_| Reply::with(500, &[], "x"));
+    let rules = |rules: Value| json!({ "request_headers": rules, "errors": { "replace_backend": true } });
+    let routes = |upstream: &str| {
+        json!([
+            route("set", upstream, rules(json!({ "set": { "accept": "*/*" } }))),
+            route("removed", upstream, rules(json!({ "remove": ["Accept"] }))),
+            route("added", upstream, rules(json!({ "add": { "accept": "application/json" } }))),
+            route("default", upstream, rules(json!({ "default": { "accept": "application/json" } }))),
+            route("plain", upstream, rules(json!({}))),
+        ])
+    };
+    let (html, text) = ("text/html; charset=utf-8", "text/plain; charset=utf-8");
+    for (upstream, status) in [("down", 502), ("up", 500)] {
+        let site = site(failing.address(), json!({}), routes(upstream));
+        for path in ["/set", "/removed", "/added", "/default", "/plain"] {
+            for (accept, kind) in [(Some("text/html"), html), (None, text)] {
+                let fields: Vec<_> = accept.map(|accept| ("accept", accept)).into_iter().collect();
+                for told in ask(&site, "GET", path, &fields) {
+                    assert_eq!((told.status, told.field("content-type")), (status, Some(kind)), "{path}: {told:?}");
+                }
+            }
+        }
+        // The field is for this proxy, and the backend gets none.
+        let answer = fetch(
+            &site.address,
+            "GET /plain HTTP/1.1\r\nHost: h\r\nAccept: text/html\r\nConnection: close, accept\r\n\r\n",
+        )
+        .unwrap();
+        assert_eq!((answer.status, answer.field("content-type")), (status, Some(html)));
+    }
+    // Behind a body that is longer than what of it is kept, and has lines like those of a head.
+    let limited = route("limited", "up", json!({ "limits": { "body": "200KiB" } }));
+    let site = site(failing.address(), json!({}), json!([limited]));
+    let body = "\nAccept: application/json\r\n".repeat(10_000);
+    let mut client = site.h2_client();
+    let stream = client.begin("POST", "/limited", &[("accept", "text/html")], false).unwrap();
+    // It is told in the middle.
+    let _ = client.upload(stream, body.as_bytes());
+    let answer = client.response(stream).unwrap();
+    assert_eq!((answer.status(), answer.field("content-type")), (413, Some(html)), "{answer:?}");
+}
+
+#[test]
 fn a_head_that_cannot_be_read_is_answered_in_the_default_format() {
     let origin = Origin::named("origin");
     let settings = json!({ "errors": { "default_format": "problem", "pages": { "400": { "text": "never" } } } });

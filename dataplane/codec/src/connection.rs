@@ -16,6 +16,8 @@ pub(crate) struct Options {
     close: bool,
     keep_alive: bool,
     upgrade: bool,
+    /// Whether fields are named, too.
+    pub(crate) names_fields: bool,
 }
 
 impl Options {
@@ -37,7 +39,6 @@ impl Options {
 
     fn read_lines(fields: &mut Fields, buffer: &[u8]) -> Result<Self, Fault> {
         let mut options = Self::default();
-        let mut names_fields = false;
         for (count, member) in fields.members(Field::Connection, buffer).enumerate() {
             if count == MAX_CONNECTION_OPTIONS || !grammar::is_token(member) {
                 return Err(Fault::BadConnection);
@@ -49,10 +50,10 @@ impl Options {
             } else if caseless::is(member, b"upgrade") {
                 options.upgrade = true;
             } else {
-                names_fields = true;
+                options.names_fields = true;
             }
         }
-        if names_fields {
+        if options.names_fields {
             for index in 0..fields.lines().len() {
                 let line = fields.lines()[index];
                 if line.field == Field::Connection {

@@ -42,6 +42,8 @@ pub struct RequestHead {
     pub body: RequestBody,
     /// Whether the client would keep the connection open after this request.
     pub keep_alive: bool,
+    /// Whether `Connection` names fields, whose lines are removed.
+    pub names_fields: bool,
     /// The value of the one `Host` line; HTTP/1.0 may have none. Its bytes are checked, its meaning is not, and it may be
     /// empty.
     pub host: Option<Span>,
@@ -140,6 +142,7 @@ impl RequestHead {
         let options = Options::read(&mut self.fields, head)?;
         let fields = &self.fields;
         self.keep_alive = options.keeps_alive(self.version);
+        self.names_fields = options.names_fields;
         self.upgrade = options.upgrade(self.version, fields, head)?;
         self.body = framing::of_request(framing::declared(fields, head, self.version)?);
         if matches!(self.upgrade, Upgrade::To(_)) && !self.body.is_empty() {

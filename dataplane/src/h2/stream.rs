@@ -131,7 +131,7 @@ async fn handle(worker: &Rc<Worker>, shared: &Shared, stream: &mut Stream, scrat
     let failed = match chosen {
         Ok(mut chosen) => {
             let forwarded = forward(worker, &mut chosen, stream, scratch, &mut record).await;
-            forwarded.err().map(|reason| (reason.into(), Accept::of_head(&scratch.out)))
+            forwarded.err().map(|reason| (reason.into(), Accept::of(&scratch.request.fields, bytes)))
         }
         Err(refused) => Some(refused),
     };

@@ -103,6 +103,11 @@ impl Route {
             path,
         }
     }
+
+    /// Whether backends may get another `Accept` than the client's.
+    pub(crate) fn changes_accept(&self) -> bool {
+        self.transforms.as_ref().is_some_and(|transforms| transforms.changes_accept)
+    }
 }
 
 /// The regular expression of a route's path, if a template of the route names any of its groups.

@@ -17,6 +17,8 @@ pub(crate) struct Transforms {
     pub(crate) rewrite: Option<Rewrite>,
     /// The header fields of requests.
     pub(crate) request_headers: Option<HeaderRules>,
+    /// Whether backends may get another `Accept` than the client's.
+    pub(crate) changes_accept: bool,
     /// The header fields of responses. A long response keeps these, and nothing else of the snapshot.
     pub(crate) response_headers: Option<Arc<HeaderRules>>,
 }
@@ -29,7 +31,8 @@ impl Transforms {
         let request_headers = HeaderRules::of_requests(&route.request_headers, path);
         let response_headers = HeaderRules::of_responses(&route.response_headers, server, path).map(Arc::new);
         let is_any = rewrite.is_some() || request_headers.is_some() || response_headers.is_some();
-        is_any.then_some(Self { rewrite, request_headers, response_headers })
+        let changes_accept = request_headers.as_ref().is_some_and(|rules| rules.changes("accept"));
+        is_any.then_some(Self { rewrite, request_headers, changes_accept, response_headers })
     }
 }
 
