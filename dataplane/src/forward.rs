@@ -133,7 +133,8 @@ pub(crate) async fn run(
 fn upload(worker: &Worker, tries: &Tries, terms: &Terms) -> Upload {
     let limits = ChunkLimits { body_bytes: terms.body_limit, ..ChunkLimits::default() };
     let is_kept = tries.is_repeatable() && !terms.body.is_empty();
-    Upload::new(terms.body, limits, Replay::new(is_kept.then(|| worker.metrics.replays.reserve())))
+    let replay = Replay::new(is_kept.then(|| worker.metrics.replays.reserve()));
+    Upload::new(terms.body, limits, replay, terms.returned.renamed())
 }
 
 /// Makes one try.

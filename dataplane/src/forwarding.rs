@@ -70,7 +70,7 @@ pub(crate) fn write(out: &mut Vec<u8>, request: &Request<'_>, hop: &Hop<'_>) {
         Field::Host => true,
         Field::MaxForwards => head.max_forwards.is_some(),
         Field::Via => line.resembles.is_none() && !modes.via.keeps(),
-        Field::Other => hop.request_ids.is_renamed_to(line.name.of(bytes)),
+        Field::Other => hop.request_ids.renamed().is(line.name.of(bytes)),
         field if !is_about_client(field) => false,
         _ if !hop.peer_is_trusted || line.resembles.is_some() => true,
         Field::XForwardedFor => modes.x_forwarded_for != ForwardingMode::Keep,

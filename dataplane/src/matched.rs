@@ -47,6 +47,7 @@ impl<'a> Matched<'a> {
             scheme: self.from.scheme,
             peer_is_trusted: self.from.peer_is_trusted,
             request_id: self.request_id,
+            renamed: self.listener.request_ids.renamed(),
             listener: self.listener.name.as_str(),
             route: &self.route.labels.name,
             upstream: "",

@@ -1,9 +1,9 @@
 //! Ids of requests: made here or given by a trusted peer; sent to the backend, returned to the client, logged.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use http1::{Field, Fields, ResponseHead, write};
+use http1::{Field, Fields, ResponseHead, Trailers, write};
 use shared::config::{self, ForwardingMode};
 use uuid::{Uuid, fmt::Hyphenated};
 
@@ -58,32 +58,68 @@ impl fmt::Display for RequestId {
 /// What the settings say of ids.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestIds {
-    /// Another name than the usual one, as it is written to HTTP/1.1.
-    name: Option<Box<str>>,
+    renamed: Renamed,
     accepts: bool,
     responds: bool,
+}
+
+/// The name of the field if it is not the usual one, as it is written to HTTP/1.1. The lines of the usual one are known by their
+/// [`Field`].
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Renamed(Option<Arc<str>>);
+
+impl Renamed {
+    /// Whether a field is named so, or nearly so.
+    pub(crate) fn is(&self, name: &[u8]) -> bool {
+        self.0.as_ref().is_some_and(|own| resembles(name, own.as_bytes()))
+    }
+
+    /// Writes the trailers that may be passed on: no id is among them.
+    pub(crate) fn kept_trailers(&self, out: &mut Vec<u8>, trailers: &Trailers) {
+        let (fields, bytes) = (trailers.fields(), trailers.bytes());
+        if self.0.is_none() {
+            return write::kept_lines(out, fields, bytes);
+        }
+        for line in fields.lines().iter().filter(|line| !line.removed && !self.is(line.name.of(bytes))) {
+            write::line(out, line.name.of(bytes), line.value.of(bytes));
+        }
+    }
+
+    /// The same for HTTP/2.
+    pub(crate) fn keep_trailers(&self, trailers: Option<HeaderMap>) -> Option<HeaderMap> {
+        let mut trailers = trailers?;
+        if self.0.is_some() {
+            let gone: Vec<_> = trailers.keys().filter(|name| self.is(name.as_str().as_bytes())).cloned().collect();
+            gone.iter().for_each(|name| drop(trailers.remove(name)));
+        }
+        (!trailers.is_empty()).then_some(trailers)
+    }
+
+    fn name(&self) -> &str {
+        self.0.as_deref().unwrap_or(USUAL)
+    }
 }
 
 impl RequestIds {
     pub(crate) fn compile(settings: &config::RequestId) -> Self {
         let config::RequestId { header, accept, respond } = settings;
         let name = (header.as_str() != config::RequestId::HEADER).then(|| train_case(header.as_str()));
-        Self { name, accepts: *accept, responds: *respond }
+        Self { renamed: Renamed(name.map(Arc::from)), accepts: *accept, responds: *respond }
     }
 
     /// The name of the field, as it is written to HTTP/1.1.
     pub(crate) fn name(&self) -> &str {
-        self.name.as_deref().unwrap_or(USUAL)
+        self.renamed.name()
     }
 
     /// Whether that is the usual one.
     pub(crate) fn is_usual(&self) -> bool {
-        self.name.is_none()
+        self.renamed.0.is_none()
     }
 
-    /// Whether a line is named so, or nearly so, if that is not the usual name, whose lines are known by their field.
-    pub(crate) fn is_renamed_to(&self, name: &[u8]) -> bool {
-        self.name.as_ref().is_some_and(|own| resembles(name, own.as_bytes()))
+    /// The name if it is not the usual one.
+    pub(crate) fn renamed(&self) -> &Renamed {
+        &self.renamed
     }
 
     /// The id that a trusted peer gives, if it is one and the only one.
@@ -91,7 +127,7 @@ impl RequestIds {
         if !self.accepts {
             return None;
         }
-        let Some(name) = &self.name else {
+        let Some(name) = &self.renamed.0 else {
             return forwarding::only(fields, Field::XRequestId, bytes).and_then(RequestId::given);
         };
         let mut lines = fields.lines().iter().filter(|line| line.name.of(bytes).eq_ignore_ascii_case(name.as_bytes()));
@@ -110,8 +146,7 @@ fn resembles(name: &[u8], known: &[u8]) -> bool {
 
 /// What a response gets of ours: the request's id, and `Via`.
 pub(crate) struct Returned {
-    /// Another name than the usual one.
-    name: Option<Box<str>>,
+    renamed: Renamed,
     id: Option<RequestId>,
     via: ForwardingMode,
 }
@@ -119,11 +154,12 @@ pub(crate) struct Returned {
 impl Returned {
     /// To the request `id`.
     pub(crate) fn new(ids: &RequestIds, id: &RequestId, via: ForwardingMode) -> Self {
-        Self { name: ids.name.clone(), id: ids.responds.then(|| id.clone()), via }
+        Self { renamed: ids.renamed.clone(), id: ids.responds.then(|| id.clone()), via }
     }
 
-    fn name(&self) -> &str {
-        self.name.as_deref().unwrap_or(USUAL)
+    /// The name of the field if it is not the usual one.
+    pub(crate) fn renamed(&self) -> &Renamed {
+        &self.renamed
     }
 
     /// Leaves out lines of `head`, which was parsed from `bytes`, and writes the new ones into `out`.
@@ -135,7 +171,7 @@ impl Returned {
             out.extend_from_slice(forwarding::via(head.version.into()));
         }
         let Some(id) = &self.id else { return };
-        match &self.name {
+        match &self.renamed.0 {
             None if head.fields.has(Field::XRequestId) => {
                 head.fields.remove_where(|line| line.field == Field::XRequestId);
             }
@@ -144,7 +180,7 @@ impl Returned {
                 head.fields.remove_where(|line| line.name.of(bytes).eq_ignore_ascii_case(name.as_bytes()));
             }
         }
-        write::line(out, self.name().as_bytes(), id.as_bytes());
+        write::line(out, self.renamed.name().as_bytes(), id.as_bytes());
     }
 
     /// The same for HTTP/2, of a response that came by `protocol`.
@@ -161,7 +197,7 @@ impl Returned {
     /// Writes the id's line for an answer of our own.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         if let Some(id) = &self.id {
-            write::line(out, self.name().as_bytes(), id.as_bytes());
+            write::line(out, self.renamed.name().as_bytes(), id.as_bytes());
         }
     }
 
@@ -170,7 +206,7 @@ impl Returned {
         let Some(id) = &self.id else { return };
         // A name from the configuration, and an id without control bytes.
         if let (Ok(name), Ok(mut id)) =
-            (HeaderName::from_bytes(self.name().as_bytes()), HeaderValue::from_bytes(id.as_bytes()))
+            (HeaderName::from_bytes(self.renamed.name().as_bytes()), HeaderValue::from_bytes(id.as_bytes()))
         {
             // Never indexed: each id is a new one, and would push out of HPACK's table what comes again.
             id.set_sensitive(true);
@@ -231,7 +267,7 @@ mod tests {
             ("x-trace-ix", false),
             ("xatrace-id", false),
         ] {
-            assert_eq!(ids.is_renamed_to(name.as_bytes()), expected, "{name}");
+            assert_eq!(ids.renamed().is(name.as_bytes()), expected, "{name}");
         }
     }
 }

@@ -5,10 +5,16 @@
 
 use std::borrow::Cow;
 
+use http1::Line;
 use regex::Regex;
 use shared::value::{Part, Template, Variable};
 
-use crate::{forwarding, head::Request, header_rules::STATUS, request_id::RequestId};
+use crate::{
+    forwarding,
+    head::Request,
+    header_rules::STATUS,
+    request_id::{Renamed, RequestId},
+};
 
 /// What is known of a request.
 pub(crate) struct Facts<'a> {
@@ -22,6 +28,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) peer_is_trusted: bool,
     /// The request's id.
     pub(crate) request_id: &'a RequestId,
+    /// In which field peers give it, if that is not the usual one.
+    pub(crate) renamed: &'a Renamed,
     /// The listener's name.
     pub(crate) listener: &'a str,
     /// The route's name.
@@ -132,10 +140,16 @@ impl Facts<'_> {
         let Request { head, bytes, .. } = self.request;
         let line = head.fields.lines().iter().find(|line| line.name.of(bytes).eq_ignore_ascii_case(name.as_bytes()));
         match line {
-            Some(line) if !self.peer_is_trusted && forwarding::is_about_client(line.field) => b"",
+            Some(line) if !self.peer_is_trusted && self.is_about_client(line) => b"",
             Some(line) => line.value.of(bytes),
             None => b"",
         }
+    }
+
+    /// Whether a line, or one that it looks like, says who the client is.
+    fn is_about_client(&self, line: &Line) -> bool {
+        forwarding::is_about_client(line.resembles.unwrap_or(line.field))
+            || self.renamed.is(line.name.of(self.request.bytes))
     }
 }
 
@@ -241,6 +255,7 @@ pub(crate) mod tests {
             scheme: "http",
             peer_is_trusted: false,
             request_id: &uuid::Uuid::nil().into(),
+            renamed: &Renamed::default(),
             listener: "web",
             route: "shop",
             upstream: "up",

@@ -55,6 +55,7 @@ pub fn validate_about(config: &Config, origin: Origin, pointer: Option<String>) 
     upstreams::check(&config.upstreams, &references, &mut findings);
     routes::check(&config.routes, &references, &mut findings);
     ip_rules::check(&config.ip_rules, &references, Timestamp::now(), &mut findings);
+    routes::request_id::check(&config.routes, &config.settings.request_id.header, &mut findings);
     settings::check(&config.settings, origin, &mut findings);
     findings
 }

@@ -18,6 +18,7 @@ use super::{
     splice,
     stream::Upstream,
 };
+use crate::request_id::Renamed;
 
 /// Room in front of what is read, so that a head that grows can be written where it lies, right before its body.
 const HEADROOM: usize = 512;
@@ -44,6 +45,8 @@ pub(crate) struct Download {
     has_begun: bool,
     /// Bytes of the body, without framing, that were made ready to write.
     moved: u64,
+    /// Which trailers are left out, besides those that none may have.
+    renamed: Renamed,
 }
 
 enum Framing {
@@ -100,6 +103,7 @@ impl Default for Download {
             framing: Framing::Head,
             has_begun: false,
             moved: 0,
+            renamed: Renamed::default(),
         }
     }
 }
@@ -130,12 +134,21 @@ impl Download {
     }
 
     /// Starts the response whose head is complete: its head gets the lines `appended`, its body is chunked only if the client
-    /// `knows_chunks`.
+    /// `knows_chunks`, and no trailer is the field `renamed`.
     ///
     /// # Errors
     /// The chunked coding of what was read already is broken. Nothing was written yet.
-    pub(crate) fn begin(&mut self, head: &ResponseHead, knows_chunks: bool, appended: &[u8]) -> Result<(), Fault> {
+    pub(crate) fn begin(
+        &mut self,
+        head: &ResponseHead,
+        knows_chunks: bool,
+        appended: &[u8],
+        renamed: &Renamed,
+    ) -> Result<(), Fault> {
         self.framing = Framing::of(head.body, knows_chunks);
+        if matches!(self.framing, Framing::Chunked(_)) {
+            self.renamed = renamed.clone();
+        }
         self.pass_head(head, appended);
         if matches!(self.framing, Framing::Length(_) | Framing::Chunked(_)) {
             // Head and the first of the body lie side by side, so one write takes both.
@@ -218,7 +231,7 @@ impl Download {
                         if let Some(trailers) = decoder.trailers() {
                             self.before.clear();
                             self.before_written = 0;
-                            write::kept_lines(&mut self.before, trailers.fields(), trailers.bytes());
+                            self.renamed.kept_trailers(&mut self.before, trailers);
                             write::end(&mut self.before);
                         }
                         self.framing = Framing::Ended;

@@ -501,7 +501,7 @@ impl<'a> Exchange<'a> {
         self.terms.returned.act(self.response, bytes, self.appended);
         let delivery = response_head::Delivery { is_http11, keeps: self.client_keeps, clock: &self.worker.clock };
         response_head::append(self.appended, self.response, self.download.head(self.response.len), &delivery);
-        let begun = self.download.begin(self.response, is_http11, self.appended);
+        let begun = self.download.begin(self.response, is_http11, self.appended, self.terms.returned.renamed());
         begun.map_err(|fault| self.broken(Reason::BadResponse, fault))
     }
 

@@ -5,6 +5,7 @@ use std::ops::Range;
 use http1::{ChunkLimits, ChunkedDecoder, Fault, LengthDecoder, Part, RequestBody, write};
 
 use super::replay::Replay;
+use crate::request_id::Renamed;
 
 /// What of the request's body is still to come, and what of it waits to be written.
 #[derive(Default)]
@@ -23,6 +24,8 @@ pub(crate) struct Upload {
     /// How much of that was written to the backend that the request is sent to now.
     replayed: usize,
     stopped: bool,
+    /// Which trailers are left out, besides those that none may have.
+    renamed: Renamed,
 }
 
 #[derive(Default)]
@@ -54,14 +57,14 @@ pub(crate) enum Step {
 }
 
 impl Upload {
-    /// The upload of a body that is framed like `body`; what is written is kept in `replay`.
-    pub(crate) fn new(body: RequestBody, limits: ChunkLimits, replay: Replay) -> Self {
+    /// The upload of a body that is framed like `body`; what is written is kept in `replay`, and no trailer is the field `renamed`.
+    pub(crate) fn new(body: RequestBody, limits: ChunkLimits, replay: Replay, renamed: &Renamed) -> Self {
         let framing = match body {
             RequestBody::None | RequestBody::Length(0) => Framing::Ended,
             RequestBody::Length(length) => Framing::Length(LengthDecoder::new(length)),
             RequestBody::Chunked => Framing::Chunked(Box::new(ChunkedDecoder::new(limits))),
         };
-        Self { framing, replay, ..Self::default() }
+        Self { framing, replay, renamed: renamed.clone(), ..Self::default() }
     }
 
     /// Starts over on another connection; only while [`is_whole`](Self::is_whole).
@@ -134,7 +137,7 @@ impl Upload {
                     Part::End => {
                         if let Some(trailers) = decoder.trailers() {
                             let mut tail = Tail::default();
-                            write::kept_lines(&mut tail.bytes, trailers.fields(), trailers.bytes());
+                            self.renamed.kept_trailers(&mut tail.bytes, trailers);
                             write::end(&mut tail.bytes);
                             self.tail = Some(Box::new(tail));
                         }
@@ -238,7 +241,7 @@ mod tests {
 
     /// Feeds `pieces` and writes at most `most` bytes at a time; what was written, and what was left in the input.
     fn uploaded(body: RequestBody, pieces: &[&str], most: usize) -> Result<(String, String), Fault> {
-        let mut upload = Upload::new(body, ChunkLimits::default(), Replay::new(None));
+        let mut upload = Upload::new(body, ChunkLimits::default(), Replay::new(None), &Renamed::default());
         let (mut input, mut written) = (Vec::new(), Vec::new());
         let mut pieces = pieces.iter();
         loop {
@@ -299,7 +302,12 @@ mod tests {
         {
             for breaks_at in 0..=sent.len() {
                 let memory = ReplayMemory::default();
-                let mut upload = Upload::new(framing, ChunkLimits::default(), Replay::new(Some(memory.reserve())));
+                let mut upload = Upload::new(
+                    framing,
+                    ChunkLimits::default(),
+                    Replay::new(Some(memory.reserve())),
+                    &Renamed::default(),
+                );
                 let (mut input, mut written) = (Vec::new(), Vec::new());
                 let mut pieces = body.as_bytes().chunks(3);
                 let mut has_broken = false;

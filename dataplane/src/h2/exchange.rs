@@ -146,7 +146,9 @@ impl Exchange<'_, '_> {
                         Poll::Pending => return Ok((has_moved, Waits::Upstream)),
                     }
                 }
-                Step::Done => self.client.end(reader.take_trailers())?,
+                Step::Done => {
+                    self.client.end(self.terms.returned.renamed().keep_trailers(reader.take_trailers()))?;
+                }
             }
             has_moved = true;
         }

@@ -274,7 +274,7 @@ impl<P: Peer> Relay<'_, P> {
                         }
                         Piece::End(trailers) => {
                             self.body.is_ended = true;
-                            self.body.trailers = trailers.and_then(backend_head::trailers);
+                            self.body.trailers = self.keep_trailers(trailers);
                         }
                     },
                     Poll::Pending => return Ok((has_moved, Waits::Client)),
@@ -302,7 +302,7 @@ impl<P: Peer> Relay<'_, P> {
             }
             let polled = match &mut upstream.download {
                 None => self.poll_head(upstream, on_head, context),
-                Some(body) => poll_body(self.peer, body, &mut upstream.moved, context),
+                Some(body) => self.poll_body(body, &mut upstream.moved, context),
             };
             match polled {
                 Poll::Ready(moved) => moved?,
@@ -353,29 +353,34 @@ impl<P: Peer> Relay<'_, P> {
         on_head(status);
         Poll::Ready(Ok(()))
     }
-}
 
-/// Moves the next part of the response's body to `peer`.
-fn poll_body(
-    peer: &mut impl Peer,
-    body: &mut RecvStream,
-    moved: &mut u64,
-    context: &mut Context<'_>,
-) -> Poll<Result<(), Lost>> {
-    match std::task::ready!(body.poll_data(context)) {
-        Some(data) => {
-            let data = data?;
-            // Only this one is held until the client takes it: the backend is told to send on as it would be by the client.
-            body.flow_control().release_capacity(data.len())?;
-            *moved += data.len() as u64;
-            peer.push(data, body.is_end_stream());
+    /// Moves the next part of the response's body to the client.
+    fn poll_body(
+        &mut self,
+        body: &mut RecvStream,
+        moved: &mut u64,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), Lost>> {
+        match std::task::ready!(body.poll_data(context)) {
+            Some(data) => {
+                let data = data?;
+                // Only this one is held until the client takes it: the backend is told to send on as it would be by the client.
+                body.flow_control().release_capacity(data.len())?;
+                *moved += data.len() as u64;
+                self.peer.push(data, body.is_end_stream());
+            }
+            None => {
+                let trailers = std::task::ready!(body.poll_trailers(context))?;
+                self.peer.end(self.keep_trailers(trailers))?;
+            }
         }
-        None => {
-            let trailers = std::task::ready!(body.poll_trailers(context))?;
-            peer.end(trailers.and_then(backend_head::trailers))?;
-        }
+        Poll::Ready(Ok(()))
     }
-    Poll::Ready(Ok(()))
+
+    /// The trailers that may be passed on.
+    fn keep_trailers(&self, trailers: Option<HeaderMap>) -> Option<HeaderMap> {
+        self.terms.returned.renamed().keep_trailers(trailers.and_then(backend_head::trailers))
+    }
 }
 
 /// Waits until the backend takes something; false if it takes nothing more.

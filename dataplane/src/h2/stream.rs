@@ -185,7 +185,7 @@ async fn forward(
     let Scratch { request, response, out, .. } = scratch;
     let is_kept = tries.is_repeatable() && !terms.body.is_empty();
     let reserved = is_kept.then(|| worker.metrics.replays.reserve());
-    let mut upload = Upload::new(out, body, terms.body, terms.body_limit, reserved);
+    let mut upload = Upload::new(out, body, terms, reserved);
     let (ended, upstream) = loop {
         record.tries_endpoint(tries.endpoint());
         let tried = attempt(worker, tries, terms, client, response, &mut upload, record).await;

@@ -12,8 +12,9 @@ use tokio::io::AsyncWrite;
 
 use super::trailers;
 use crate::{
-    engine::{KEPT_REPLAY as STAGED, Reserved, Upstream, Waits},
+    engine::{KEPT_REPLAY as STAGED, Reserved, Terms, Upstream, Waits},
     error::Reason,
+    request_id::Renamed,
     tries::Sent,
 };
 
@@ -27,6 +28,8 @@ pub(super) struct Upload<'a> {
     is_whole: bool,
     /// For keeping what was written, if that is to be kept.
     reserved: Option<Reserved>,
+    /// Which trailers are left out, besides those that none may have.
+    renamed: Renamed,
     body: &'a mut RecvStream,
     framing: RequestBody,
     /// Bytes that the body may have.
@@ -38,15 +41,15 @@ pub(super) struct Upload<'a> {
 }
 
 impl<'a> Upload<'a> {
-    /// The upload of the request whose head is `staged` and whose body is framed like `framing`. What was written is kept within
+    /// The upload of the request whose head is `staged` and whose body is as `terms` say. What was written is kept within
     /// `reserved`.
     pub(super) fn new(
         staged: &'a mut Vec<u8>,
         body: &'a mut RecvStream,
-        framing: RequestBody,
-        limit: u64,
+        terms: &Terms,
         reserved: Option<Reserved>,
     ) -> Self {
+        let framing = terms.body;
         Self {
             head: staged.len(),
             staged,
@@ -56,7 +59,8 @@ impl<'a> Upload<'a> {
             is_ended: framing.is_empty() && body.is_end_stream(),
             body,
             framing,
-            limit,
+            limit: terms.body_limit,
+            renamed: terms.returned.renamed().clone(),
             is_stopped: false,
             was_reset: false,
             moved: 0,
@@ -133,7 +137,7 @@ impl<'a> Upload<'a> {
                 }
                 Poll::Ready(Some(Err(error))) => return Err(ended_by(&error)),
                 Poll::Ready(None) => match self.body.poll_trailers(context) {
-                    Poll::Ready(Ok(trailers)) => self.end(&trailers.unwrap_or_default())?,
+                    Poll::Ready(Ok(trailers)) => self.end(trailers)?,
                     Poll::Ready(Err(error)) => return Err(ended_by(&error)),
                     Poll::Pending => break,
                 },
@@ -144,12 +148,13 @@ impl<'a> Upload<'a> {
         Ok(has_staged)
     }
 
-    fn end(&mut self, trailers: &http::HeaderMap) -> Result<(), Reason> {
+    fn end(&mut self, trailers: Option<http::HeaderMap>) -> Result<(), Reason> {
         self.is_ended = true;
         match self.framing {
             RequestBody::Chunked => {
                 self.make_room();
-                trailers::write_chunked(self.staged, trailers)
+                let trailers = self.renamed.keep_trailers(trailers);
+                trailers::write_chunked(self.staged, &trailers.unwrap_or_default())
             }
             // What came is checked by `h2`; less must never look like the whole.
             RequestBody::Length(length) if length != self.moved => Err(Reason::BadRequest),

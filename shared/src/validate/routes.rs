@@ -3,6 +3,7 @@ mod cors;
 pub(super) mod fields;
 mod headers;
 mod redirect;
+pub(super) mod request_id;
 mod retries;
 mod rewrite;
 mod split;

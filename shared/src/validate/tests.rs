@@ -214,6 +214,44 @@ fn the_field_of_request_ids_means_nothing_else() {
         (header("x-forwarded-for"), &[(Error, pointer, "written by the proxy")]),
         (header("transfer-encoding"), &[(Error, pointer, "one connection only")]),
     ]);
+    let with_rule = |header: &str, rule: serde_json::Value| {
+        let mut route =
+            json!({"name": "r", "match": {"hosts": ["r.example"]}, "action": {"forward": {"upstream": "up"}}});
+        route.as_object_mut().unwrap().extend(rule.as_object().unwrap().clone());
+        sound_but(json!({
+            "settings": {"request_id": {"header": header}},
+            "upstreams": [{"name": "up", "backends": [{"name": "a", "address": "a:1"}]}],
+            "routes": [route],
+        }))
+    };
+    let respond = json!({"headers": {"x-trace": "1"}});
+    let written = "written by the proxy from the request's id";
+    expect(&[
+        (with_rule("x-trace", json!({"request_headers": {"set": {"x-other": "1"}}})), &[]),
+        (with_rule("x-other", json!({"request_headers": {"set": {"x-trace": "1"}}})), &[]),
+        (
+            with_rule("x-trace", json!({"request_headers": {"set": {"X-Trace": "1"}, "remove": ["x-a", "x-trace"]}})),
+            &[
+                (Error, "/routes/0/request_headers/remove/1", written),
+                (Error, "/routes/0/request_headers/set/x-trace", written),
+            ],
+        ),
+        (
+            with_rule("x-trace", json!({"response_headers": {"default": {"x-trace": "1"}, "add": {"x-trace": "2"}}})),
+            &[
+                (Error, "/routes/0/response_headers/default/x-trace", written),
+                (Error, "/routes/0/response_headers/add/x-trace", written),
+            ],
+        ),
+        (
+            with_rule("x-trace", json!({"action": {"respond": respond}})),
+            &[(Error, "/routes/0/action/respond/headers/x-trace", written)],
+        ),
+        (
+            with_rule("x-trace", json!({"fallback": {"respond": respond}})),
+            &[(Error, "/routes/0/fallback/respond/headers/x-trace", written)],
+        ),
+    ]);
 }
 
 #[test]

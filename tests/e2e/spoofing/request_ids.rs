@@ -1,6 +1,9 @@
 //! The id of a request: the same at the backend, in the response and in the log.
 
-use harness::{Origin, RawClient, Reply, connect_from, h2::H2Origin};
+use harness::{
+    Origin, RawClient, Reply, connect_from,
+    h2::{Frame, H2Client, H2Origin, PREFACE},
+};
 use serde_json::{Value, json};
 
 use super::table::{PROXY, STRANGER};
@@ -104,4 +107,56 @@ fn settings_switch_it_off() {
     let answer = site.client().ask("GET / HTTP/1.1\r\nHost: other\r\n\r\n").unwrap();
     assert!(answer.status == 404 && answer.field("x-request-id").is_none());
     assert_eq!(site.h2_client().get("/h2").unwrap().field("x-request-id"), Some("the backend's"));
+}
+
+#[test]
+fn no_trailer_and_no_template_has_the_field_that_a_stranger_wrote() {
+    for (header, look_alike) in [("x-request-id", "x_request_id"), ("x-trace-id", "x_trace.id")] {
+        let trailers = [(header, "theirs"), (look_alike, "theirs"), ("x-sum", "1")];
+        let lines: String = trailers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let chunked = format!("transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n{lines}\r\n");
+        let answer = format!("HTTP/1.1 200 OK\r\n{chunked}");
+        let h1 = Origin::start(move |_| Reply::raw(answer.clone(), true));
+        let h2 = H2Origin::start(&[], move |_, stream| stream.answer(&[(":status", "200")], b"abc", &trailers));
+        for (origin, protocol) in [(h1.address(), "h1"), (h2.address(), "h2c")] {
+            let mut config = one_upstream([(origin, 1)].into_iter(), json!({}));
+            config["upstreams"][0]["protocol"] = json!(protocol);
+            config["listeners"] = json!([{ "name": "web", "allow_h2c": true, "trusted_proxies": [PROXY] }]);
+            config["settings"] = json!({ "request_id": { "header": header } });
+            config["routes"][0]["request_headers"] = json!({
+                "set": { "x-said": format!("{{header.{header}}}"), "x-alike": format!("{{header.{look_alike}}}") },
+            });
+            let site = Site::start(config);
+            let of_trailers = |text: &[u8]| String::from_utf8_lossy(text).to_lowercase();
+            for (peer, is_trusted) in [(STRANGER, false), (PROXY, true)] {
+                let connect = || connect_from(peer.parse().unwrap(), &site.address).unwrap();
+                let mut client = RawClient::on(connect()).unwrap();
+                let fields = format!("{header}: theirs\r\n{look_alike}: theirs\r\n");
+                let response = client.ask(format!("POST / HTTP/1.1\r\nHost: h\r\n{fields}{chunked}")).unwrap();
+                assert_eq!(of_trailers(&response.trailers), "x-sum: 1\r\n", "{header} {protocol}");
+                let mut client = H2Client::on(connect()).unwrap();
+                client.send(PREFACE).unwrap();
+                client.send_frame(&Frame::settings(&[])).unwrap();
+                let stream = client.begin("POST", "/", &[(header, "theirs"), (look_alike, "theirs")], false).unwrap();
+                client.send_data(stream, "abc", false).unwrap();
+                client.send_headers(stream, &trailers, true).unwrap();
+                let response = client.response(stream).unwrap();
+                assert_eq!(response.trailers, [("x-sum".to_owned(), "1".to_owned())], "{header} {protocol}");
+                let (said, alike) = (is_trusted.then_some("theirs"), is_trusted.then_some("theirs"));
+                let received = if protocol == "h1" { h1.take_received() } else { vec![] };
+                assert!(protocol != "h1" || received.len() == 2);
+                for request in received {
+                    assert_eq!(of_trailers(&request.trailers), "x-sum: 1\r\n", "{header}: {request:?}");
+                    assert_eq!((request.head.field("x-said"), request.head.field("x-alike")), (said, alike));
+                }
+                let received = if protocol == "h2c" { h2.take_received() } else { vec![] };
+                assert!(protocol != "h2c" || received.len() == 2);
+                for request in received {
+                    assert_eq!(request.trailers, [("x-sum".to_owned(), "1".to_owned())], "{header}: {request:?}");
+                    assert_eq!(request.field("x-said"), said.unwrap_or_default(), "{request:?}");
+                    assert_eq!(request.field("x-alike"), alike.unwrap_or_default(), "{request:?}");
+                }
+            }
+        }
+    }
 }

@@ -161,6 +161,11 @@ impl H2Origin {
         self.shared.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The same, and forgets them.
+    pub fn take_received(&self) -> Vec<H2Request> {
+        std::mem::take(&mut *self.shared.received.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// How many connections it took so far.
     pub fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)

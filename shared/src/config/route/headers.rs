@@ -33,7 +33,7 @@ pub struct HeaderRules {
 /// What becomes of the header fields of a backend's response. First `allow` and `remove`, then `set`, `default`, `security` and
 /// `add`. Interim responses and 101 pass as they are.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"security": "basic", "remove": ["x-powered-by"], "set": {"x-request-id": "{request_id}"}}))))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"security": "basic", "remove": ["x-powered-by"], "set": {"x-served-by": "{backend}"}}))))]
 #[serde(default, deny_unknown_fields)]
 pub struct ResponseHeaderRules {
     /// If given, only these fields of the backend's are passed on, besides `Date` and those that say what the body is and how
