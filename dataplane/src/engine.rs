@@ -30,8 +30,9 @@ mod upload;
 
 pub(crate) use acquire::{Greeting, Patience, Wanted, acquire, obtain};
 pub(crate) use buffers::{Buffer, Buffers, LARGE};
-pub(crate) use capacity::{Capacity, IdleCount, Permit, Places};
+pub(crate) use capacity::{Bell, Capacity, Grant, IdleCount, Permit, Places};
 pub(crate) use client::{Client, Read};
+pub(crate) use connect::connect;
 pub(crate) use deadlines::{Deadline, Deadlines};
 pub(crate) use drain::drain;
 pub(crate) use exchange::{Ended, Exchange, MAX_DRAINED};

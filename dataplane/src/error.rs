@@ -36,6 +36,8 @@ pub(crate) enum Reason {
     BreakerOpen,
     /// The backend has as many connections as it may, and none became free in time.
     ConnectionsExhausted,
+    /// As many requests wait for a connection to the backend as may.
+    QueueFull,
     /// No connection to the backend.
     ConnectFailed,
     /// No connection to the backend in time.
@@ -64,7 +66,7 @@ pub(crate) enum Reason {
 
 impl Reason {
     /// All reasons, for metrics.
-    pub(crate) const ALL: [Self; 27] = [
+    pub(crate) const ALL: [Self; 28] = [
         Self::BadRequest,
         Self::HeadTooLarge,
         Self::TargetTooLong,
@@ -80,6 +82,7 @@ impl Reason {
         Self::NoBackend,
         Self::BreakerOpen,
         Self::ConnectionsExhausted,
+        Self::QueueFull,
         Self::ConnectFailed,
         Self::ConnectTimeout,
         Self::UpstreamTimeout,
@@ -112,6 +115,7 @@ impl Reason {
             Self::NoBackend => "no_backend",
             Self::BreakerOpen => "breaker_open",
             Self::ConnectionsExhausted => "connections_exhausted",
+            Self::QueueFull => "queue_full",
             Self::ConnectFailed => "connect_failed",
             Self::ConnectTimeout => "connect_timeout",
             Self::UpstreamTimeout => "upstream_timeout",
@@ -145,7 +149,9 @@ impl Reason {
             Self::MethodRefused => 405,
             Self::ClientGone | Self::ClientTooSlow => 499,
             Self::ConnectFailed | Self::UpstreamReset | Self::BadResponse | Self::BackendError => 502,
-            Self::NoBackend | Self::BreakerOpen | Self::ConnectionsExhausted | Self::Maintenance => 503,
+            Self::NoBackend | Self::BreakerOpen | Self::ConnectionsExhausted | Self::QueueFull | Self::Maintenance => {
+                503
+            }
             Self::ConnectTimeout | Self::UpstreamTimeout | Self::TotalTimeout => 504,
         }
     }
@@ -173,7 +179,7 @@ impl Reason {
             Self::MethodRefused | Self::IpDenied => "http_request_denied",
             Self::NoRoute => "destination_not_found",
             Self::NoBackend | Self::BreakerOpen | Self::Maintenance => "destination_unavailable",
-            Self::ConnectionsExhausted => "connection_limit_reached",
+            Self::ConnectionsExhausted | Self::QueueFull => "connection_limit_reached",
             Self::ConnectFailed => "connection_refused",
             Self::ConnectTimeout => "connection_timeout",
             Self::UpstreamTimeout | Self::TotalTimeout => "http_response_timeout",
@@ -198,7 +204,7 @@ impl Reason {
             Self::NoRoute => "Nothing is served here.",
             Self::IpDenied => "Your address is not allowed here.",
             Self::NoBackend | Self::BreakerOpen => "No backend is available for this request.",
-            Self::ConnectionsExhausted => "The backend is busy. Try again in a moment.",
+            Self::ConnectionsExhausted | Self::QueueFull => "The backend is busy. Try again in a moment.",
             Self::ConnectFailed | Self::UpstreamReset | Self::BadResponse | Self::BackendError => {
                 "The backend failed to answer."
             }

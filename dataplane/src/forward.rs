@@ -137,6 +137,14 @@ fn upload(worker: &Worker, tries: &Tries, terms: &Terms) -> Upload {
     Upload::new(terms.body, limits, replay, terms.returned.renamed())
 }
 
+/// How much of a request's body is still to come from its client, at least.
+fn unread(terms: &Terms, upload: &Upload) -> u64 {
+    match terms.body {
+        RequestBody::Length(length) => length.saturating_sub(upload.moved()),
+        _ => 0,
+    }
+}
+
 /// Makes one try.
 ///
 /// A pooled connection may have been closed by the backend meanwhile: then the request is replayed once on a fresh one, if
@@ -161,7 +169,8 @@ async fn attempt(
                 let patience = tries.patience(terms);
                 patience.left()?;
                 // Apart from the rest of the future: few requests need the memory for it.
-                Box::pin(engine::acquire(worker, tries.endpoint(), client, terms, wanted, patience)).await?
+                let unread = unread(terms, &scratch.upload);
+                Box::pin(engine::acquire(worker, tries.endpoint(), client, terms, unread, wanted, patience)).await?
             }
         };
         let is_pooled = upstream.requests > 0;
@@ -194,7 +203,7 @@ async fn again(
         tokio::select! {
             biased;
             () = sleep(pause) => {}
-            () = client.gone(&worker.buffers, terms) => return Err(Reason::ClientGone),
+            () = client.gone(&worker.buffers, terms.timeouts.half_close_grace.duration(), unread(terms, &scratch.upload)) => return Err(Reason::ClientGone),
         }
     }
     tries.advance(worker, &mut scratch.request, &mut scratch.out, terms, record)?;

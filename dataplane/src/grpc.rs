@@ -117,6 +117,7 @@ const fn code(reason: Reason) -> u8 {
         Reason::NoBackend
         | Reason::BreakerOpen
         | Reason::ConnectionsExhausted
+        | Reason::QueueFull
         | Reason::Maintenance
         | Reason::ConnectFailed
         | Reason::ConnectTimeout

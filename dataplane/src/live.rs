@@ -153,7 +153,8 @@ impl EndpointLive {
     /// Brings changed settings to act, on connections that are open, too.
     pub(crate) fn configure(&self, upstream: &config::Upstream, backend: &config::Backend, now: Instant) {
         self.pool.set(&upstream.pool);
-        self.capacity.set_cap(backend.max_connections);
+        let queue_timeout = backend.queue_timeout.map(|span| span.duration());
+        self.capacity.configure(backend.max_connections, backend.max_pending, queue_timeout);
         self.gate.configure(&upstream.breaker, backend.breaker_override, backend.state, now);
         let check = upstream.health_check.as_ref().map(|check| Configured {
             check,

@@ -70,7 +70,7 @@ fn load(endpoint: &EndpointLive, now: Instant) -> LoadStatus {
     let expected = load.expected_micros(now);
     LoadStatus {
         in_flight: load.in_flight(),
-        queued: capacity.waiting(),
+        queued: capacity.pending(),
         connections_busy: capacity.open().saturating_sub(idle),
         connections_idle: idle,
         requests: load.tries(),

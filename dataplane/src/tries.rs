@@ -113,7 +113,7 @@ impl Tries {
 
     /// Says that the head for another backend is another one, and what it is made of.
     pub(crate) fn keep_source(&mut self, source: impl FnOnce() -> HeadSource) {
-        if self.left > 0 {
+        if self.left > 0 || self.endpoint().capacity.is_capped() {
             self.more().source = Some(source());
         }
     }
@@ -178,10 +178,25 @@ impl Tries {
 
     /// Notes that there was no response for `reason`; whether the request is tried again.
     pub(crate) fn retries_failure(&mut self, worker: &Worker, terms: &Terms, reason: Reason, sent: Sent) -> bool {
-        self.failed(reason, worker.clock.now());
+        let now = worker.clock.now();
+        self.failed(reason, now);
         let cause = Cause::Failed(reason);
-        let is_again = self.left > 0 && self.policy.has(cause) && self.decide(worker, terms, cause, None, sent);
+        let is_again = if reason == Reason::QueueFull {
+            sent.is_whole && self.moves_on(now, || worker.clock.next_random())
+        } else {
+            self.left > 0 && self.policy.has(cause) && self.decide(worker, terms, cause, None, sent)
+        };
         self.settle(is_again)
+    }
+
+    /// Whether the request goes to another endpoint, for at this one nobody else may wait. That is no retry: no try was made here.
+    fn moves_on(&mut self, now: Instant, chance: impl Fn() -> u64) -> bool {
+        let Some(next) = self.another(Cause::Failed(Reason::QueueFull), Duration::ZERO, now, chance) else {
+            return false;
+        };
+        let is_other = !self.more().tried.contains(&next.attempt.endpoint().id);
+        self.more().next = is_other.then_some(next);
+        is_other
     }
 
     /// Notes that the try failed for `reason`.
@@ -237,22 +252,25 @@ impl Tries {
         if terms.total.is_some_and(|total| now + pause >= total) {
             return RetryResult::TooLate;
         }
-        let id = self.endpoint().id;
-        let more = self.more.get_or_insert_default();
-        more.tried.push(id);
-        let (attempt, authority, cookie) = match self.upstream.pick(&self.affinity, &more.tried, now, chance) {
-            Ok(Picked { backend, attempt, cookie }) => (attempt, backend.authority.clone(), cookie),
-            Err(_) => return RetryResult::NoEndpoint,
-        };
-        if cause.needs_another() && more.tried.contains(&attempt.endpoint().id) {
+        let Some(next) = self.another(cause, pause, now, chance) else { return RetryResult::NoEndpoint };
+        if cause.needs_another() && self.more().tried.contains(&next.attempt.endpoint().id) {
             return RetryResult::NoEndpoint;
         }
         if !self.upstream.live().budget.spend(now) {
             return RetryResult::OverBudget;
         }
         self.left -= 1;
-        more.next = Some(Next { attempt, authority, cookie, pause, cause });
+        self.more().next = Some(next);
         RetryResult::Made
+    }
+
+    /// The try that would follow the one under way: preferably at an endpoint that was not tried.
+    fn another(&mut self, cause: Cause, pause: Duration, now: Instant, chance: impl Fn() -> u64) -> Option<Next> {
+        let id = self.endpoint().id;
+        let more = self.more.get_or_insert_default();
+        more.tried.push(id);
+        let Picked { backend, attempt, cookie } = self.upstream.pick(&self.affinity, &more.tried, now, chance).ok()?;
+        Some(Next { attempt, authority: backend.authority.clone(), cookie, pause, cause })
     }
 
     /// How long is waited before the next try.

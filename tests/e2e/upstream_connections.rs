@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::site::Site;
 
 mod many;
+mod queue;
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 

@@ -23,7 +23,7 @@ pub(crate) struct Wanted<'a> {
 /// How long getting a connection may take.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
-    /// Waiting at the endpoint's cap, and connecting.
+    /// Connecting, and waiting at the endpoint's cap unless its backend has a time of its own for that.
     pub(crate) each: Duration,
     /// When both must be over, and what is wrong if they are not.
     pub(crate) until: Option<(Instant, Reason)>,
@@ -35,9 +35,22 @@ impl Patience {
     /// # Errors
     /// Nothing may begin any more.
     pub(crate) fn left(&self) -> Result<Duration, Reason> {
-        let Some((until, reason)) = self.until else { return Ok(self.each) };
+        self.left_of(self.each)
+    }
+
+    /// The same for what may take `most` by itself.
+    pub(crate) fn left_of(&self, most: Duration) -> Result<Duration, Reason> {
+        let Some((until, reason)) = self.until else { return Ok(most) };
         let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() { Err(reason) } else { Ok(self.each.min(left)) }
+        if left.is_zero() { Err(reason) } else { Ok(most.min(left)) }
+    }
+
+    /// What is wrong with who waited at a cap in vain: a try whose own time is over has failed for want of a connection all the same.
+    pub(crate) fn exhausted(&self) -> Reason {
+        match self.blamed(Reason::ConnectionsExhausted) {
+            Reason::TotalTimeout => Reason::TotalTimeout,
+            _ => Reason::ConnectionsExhausted,
+        }
     }
 
     /// What is wrong with what took too long by itself or for all of it: `reason` if it was the former.
@@ -51,23 +64,24 @@ impl Patience {
 
 /// Has a connection to `endpoint` that is not idle now.
 ///
-/// A client that goes away meanwhile ends the attempt. Dropping the future does, too.
+/// A client that goes away meanwhile, of whose body at least `unread` bytes were not read yet, ends the attempt. Dropping the future does, too.
 ///
 /// # Errors
-/// [`Reason::ConnectFailed`], [`Reason::ConnectTimeout`], [`Reason::ConnectionsExhausted`], [`Reason::ClientGone`], and that of
-/// `patience`.
+/// [`Reason::ConnectFailed`], [`Reason::ConnectTimeout`], [`Reason::QueueFull`], [`Reason::ConnectionsExhausted`],
+/// [`Reason::ClientGone`], and that of `patience`.
 pub(crate) async fn acquire(
     worker: &Worker,
     endpoint: &Arc<EndpointLive>,
     client: &mut Client,
     terms: &Terms,
+    unread: u64,
     wanted: Wanted<'_>,
     patience: Patience,
 ) -> Result<Upstream, Reason> {
     tokio::select! {
         biased;
         obtained = obtain(worker, endpoint, wanted, patience) => obtained,
-        () = client.gone(&worker.buffers, terms) => Err(Reason::ClientGone),
+        () = client.gone(&worker.buffers, terms.timeouts.half_close_grace.duration(), unread) => Err(Reason::ClientGone),
     }
 }
 
@@ -82,10 +96,17 @@ pub(crate) async fn obtain(
     let permit = match capacity.try_open() {
         Some(permit) => permit,
         None => {
+            let Some(pending) = capacity.pend() else {
+                endpoint.metrics.cap_refusals.inc();
+                return Err(Reason::QueueFull);
+            };
             endpoint.metrics.cap_waits.inc();
             // What falls idle is most likely another client's, where connections are somebody's.
-            let bell = (!wanted.is_fresh && wanted.greeting.is_none()).then(|| worker.pool.bell());
-            match timeout(patience.left()?, capacity.wait(bell)).await {
+            let takes_idle = !wanted.is_fresh && wanted.greeting.is_none();
+            let time = patience.left_of(capacity.queue_timeout().unwrap_or(patience.each))?;
+            let granted = timeout(time, capacity.wait(worker.pool.bell(), takes_idle)).await;
+            drop(pending);
+            match granted {
                 Ok(Grant::Open(permit)) => permit,
                 // It was greeted before the upstream's setting changed.
                 Ok(Grant::Use(upstream)) if upstream.greeting.is_some() => upstream.permit,
@@ -95,11 +116,7 @@ pub(crate) async fn obtain(
                 }
                 Err(_) => {
                     endpoint.metrics.cap_timeouts.inc();
-                    // A try whose own time is over has failed for want of a connection all the same.
-                    return Err(match patience.blamed(Reason::ConnectionsExhausted) {
-                        Reason::TotalTimeout => Reason::TotalTimeout,
-                        _ => Reason::ConnectionsExhausted,
-                    });
+                    return Err(patience.exhausted());
                 }
             }
         }

@@ -5,20 +5,26 @@
 //! requests stand in one queue of all workers, first come first served. A place that becomes free goes to the first in it;
 //! a connection that falls idle goes to the first if that is of the same worker and wants that endpoint, else it is closed, so
 //! that the first can open one. Workers that have idle connections when somebody begins to wait are told through their [`Bell`].
+//! A request that waits is [`Pending`], and so many may be; of those to HTTP/2 backends many wait for one place in the queue.
 
 mod bell;
+mod pending;
 mod permit;
 mod places;
 mod waiting;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering::SeqCst},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::SeqCst},
+    },
+    time::Duration,
 };
 
 use tokio::sync::oneshot;
 
 pub(crate) use bell::Bell;
+pub(crate) use pending::Pending;
 pub(crate) use permit::Permit;
 pub(crate) use places::Places;
 pub(crate) use waiting::Waiting;
@@ -29,6 +35,8 @@ pub(crate) struct Capacity<C> {
     endpoint: u64,
     /// Connections to this endpoint that are open or being opened.
     open: AtomicU32,
+    /// Requests that wait for a connection to this endpoint.
+    pending: AtomicU32,
     places: Arc<Places<C>>,
 }
 
@@ -73,12 +81,13 @@ impl IdleCount {
 impl<C> Capacity<C> {
     /// No connections to the endpoint with this id, which has a part in `places`.
     pub(crate) fn new(endpoint: u64, places: &Arc<Places<C>>) -> Self {
-        Self { endpoint, open: AtomicU32::new(0), places: Arc::clone(places) }
+        Self { endpoint, open: AtomicU32::new(0), pending: AtomicU32::new(0), places: Arc::clone(places) }
     }
 
-    /// Sets how many connections to the backend may be open. What is above stays until it falls idle.
-    pub(crate) fn set_cap(&self, cap: Option<u32>) {
-        self.places.set_cap(cap);
+    /// Sets how many connections to the backend may be open, how many requests may wait for one and how long, if that is not
+    /// the request's own matter. Connections above the cap stay until they fall idle, and who waits already goes on waiting.
+    pub(crate) fn configure(&self, cap: Option<u32>, max_pending: u32, queue_timeout: Option<Duration>) {
+        self.places.configure(cap, max_pending, queue_timeout);
     }
 
     /// Whether there is a cap.
@@ -86,19 +95,24 @@ impl<C> Capacity<C> {
         self.places.is_capped()
     }
 
-    /// Whether somebody waits for a place.
-    pub(crate) fn is_waited_for(&self) -> bool {
-        self.places.is_waited_for()
-    }
-
     /// Connections to the endpoint that are open or being opened.
     pub(crate) fn open(&self) -> u32 {
         self.open.load(SeqCst)
     }
 
-    /// Requests that wait for a place for a connection to the endpoint.
-    pub(crate) fn waiting(&self) -> u32 {
-        self.places.waiting_for(self.endpoint)
+    /// Requests that wait for a connection to the endpoint.
+    pub(crate) fn pending(&self) -> u32 {
+        self.pending.load(SeqCst)
+    }
+
+    /// How long a request may wait, if that is not its own matter.
+    pub(crate) fn queue_timeout(&self) -> Option<Duration> {
+        self.places.queue_timeout()
+    }
+
+    /// Counts a request as one that waits, if one more may.
+    pub(crate) fn pend(self: &Arc<Self>) -> Option<Pending<C>> {
+        self.places.pend().then(|| Pending::new(self))
     }
 
     /// Open connections to the endpoint that lie idle.
@@ -111,16 +125,22 @@ impl<C> Capacity<C> {
         self.places.try_reserve().then(|| Permit::new(self))
     }
 
-    /// Joins the queue, and has workers that have an idle connection release it. A connection that fell idle on `worker` will
-    /// do; if there is none, only a place for a new one.
-    pub(crate) fn wait(self: &Arc<Self>, worker: Option<&Arc<Bell>>) -> Waiting<C> {
-        let (id, receiver) = self.places.join(self, worker.cloned());
+    /// Joins the queue for `worker`, and has workers that have an idle connection release it. A connection that fell idle on `worker`
+    /// will do if it `takes_idle` ones, else only a place for a new one.
+    pub(crate) fn wait(self: &Arc<Self>, worker: &Arc<Bell>, takes_idle: bool) -> Waiting<C> {
+        let (id, receiver) = self.places.join(self, Arc::clone(worker), takes_idle);
         Waiting::new(&self.places, id, receiver)
     }
 
     /// What is to become of an idle connection of `worker`, which is counted as idle already.
     pub(crate) fn turn_of_idle(&self, worker: &Arc<Bell>) -> Turn<C> {
         self.places.turn_of_idle(self.endpoint, worker)
+    }
+
+    /// Whether a connection of `worker` that many requests share is to take no further ones and to close, for somebody else who waits or
+    /// because there are more than may be: [`Permit::closes`] must be said of it then.
+    pub(crate) fn gives_way(&self, worker: &Arc<Bell>) -> bool {
+        self.places.gives_way(self.endpoint, worker)
     }
 
     /// Counts the idle connections of `worker` from now on, until [`forget`](Self::forget).

@@ -3,10 +3,9 @@
 use std::{future::poll_fn, task::Poll, time::Duration};
 
 use futures_util::FutureExt;
-use http1::RequestBody;
 use tokio::io::Interest;
 
-use super::{buffers::Buffers, client::Client, terms::Terms};
+use super::{buffers::Buffers, client::Client};
 use crate::instant::Instant;
 
 /// How often a connection is looked at from which nothing can be read.
@@ -16,14 +15,12 @@ impl Client {
     /// Returns when the client has gone away. What it sends meanwhile is kept, as far as there is room. Cancel-safe.
     ///
     /// A reset counts at once. The end of what it sends counts at once if the body of its request is not whole; else it
-    /// may be a half-close, and counts after the grace.
-    pub(crate) async fn gone(&mut self, buffers: &Buffers, terms: &Terms) {
+    /// may be a half-close, and counts after `grace`. At least `unread` bytes of the body are still to come from it.
+    pub(crate) async fn gone(&mut self, buffers: &Buffers, grace: Duration, unread: u64) {
         if !self.has_ended && !self.reads_ahead(buffers).await {
             return;
         }
-        if self.has_ended
-            && matches!(terms.body, RequestBody::Length(length) if length > self.input.bytes().len() as u64)
-        {
+        if self.has_ended && unread > self.input.bytes().len() as u64 {
             return;
         }
         // Its end is behind what there is no room for, or was read already. The runtime knows all the same what the kernel said
@@ -40,7 +37,7 @@ impl Client {
                     ended.get_or_insert_with(Instant::now);
                 }
             }
-            if ended.is_some_and(|ended| ended.elapsed() >= terms.timeouts.half_close_grace.duration()) {
+            if ended.is_some_and(|ended| ended.elapsed() >= grace) {
                 return;
             }
             tokio::time::sleep(LOOK).await;

@@ -133,7 +133,14 @@ async fn run(
                 }
             }
         }
-        pause(tries.pause(), |context| peer.is_gone(context)).await?;
+        let pause = tries.pause();
+        if !pause.is_zero() {
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep(pause) => {}
+                () = peer.gone(terms) => return Err(Reason::ClientGone),
+            }
+        }
         if tries.advance(worker, &mut scratch.request, &mut scratch.out, terms, record)? {
             request = backend_head::request(&scratch.out, &worker.arena)?;
             if *grpc_web {
@@ -165,8 +172,12 @@ async fn attempt(
     let mut was_cut = false;
     loop {
         let patience = tries.patience(terms);
-        let place = worker.links.place(worker, tries.endpoint(), patience.left()?);
-        let placed = unless(|context| peer.is_gone(context), place).await;
+        let place = worker.links.place(worker, tries.endpoint(), patience);
+        let placed = tokio::select! {
+            biased;
+            placed = place => placed,
+            () = peer.gone(terms) => Err(Reason::ClientGone),
+        };
         let mut place = placed.map_err(|reason| match reason {
             Reason::ConnectTimeout => patience.blamed(reason),
             reason => reason,

@@ -10,7 +10,7 @@ use h2::Reason as Code;
 use http::{HeaderMap, HeaderValue, Request, Response, header};
 
 use super::peer::{Peer, Piece};
-use crate::error::Reason;
+use crate::{engine::Terms, error::Reason};
 
 /// The first byte of a frame that holds trailers and no message.
 const TRAILERS: u8 = 0x80;
@@ -102,6 +102,10 @@ impl<P: Peer> Peer for WebPeer<'_, P> {
 
     fn is_gone(&mut self, context: &mut Context<'_>) -> bool {
         self.inner.is_gone(context)
+    }
+
+    async fn gone(&mut self, terms: &Terms) {
+        self.inner.gone(terms).await;
     }
 
     fn is_half_closed(&self) -> bool {

@@ -190,6 +190,14 @@ impl Peer for Http1Peer<'_> {
         }
     }
 
+    async fn gone(&mut self, terms: &Terms) {
+        let unread = match &self.body {
+            Body::Length(decoder) => decoder.remaining(),
+            Body::Ended | Body::Chunked(_) => 0,
+        };
+        self.client.gone(&self.worker.buffers, terms.timeouts.half_close_grace.duration(), unread).await;
+    }
+
     fn is_half_closed(&self) -> bool {
         self.client.has_ended
     }

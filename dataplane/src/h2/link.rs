@@ -19,7 +19,7 @@ use tracing::debug;
 
 use super::{heartbeat::Heartbeat, limits, links::Group, transport::Transport};
 use crate::{
-    engine::{self, Deadline, Patience, Permit, PoolSettings, Stream, Upstream, Wanted},
+    engine::{self, Deadline, Permit, PoolSettings, Stream, Upstream},
     error::Reason,
     instant::Instant,
     live::EndpointLive,
@@ -42,6 +42,8 @@ struct State {
     cancelled: Cell<u32>,
     /// Whether it takes no further request.
     is_retired: Cell<bool>,
+    /// Whether it closes for others who wait at the backend's cap.
+    gives_way: Cell<bool>,
     /// When it last had a request.
     used: Cell<Instant>,
     opened: Instant,
@@ -100,13 +102,19 @@ impl Drop for Place {
 }
 
 impl Link {
-    /// Opens a connection for `group` within `time`, and waits until its SETTINGS say how many requests it takes.
-    pub(super) async fn open(worker: &Rc<Worker>, group: &Rc<Group>, time: Duration) -> Result<Self, Reason> {
+    /// Opens a connection for `group` within `time`, in the place of `permit`, and waits until its SETTINGS say how many requests it
+    /// takes.
+    pub(super) async fn open(
+        worker: &Rc<Worker>,
+        group: &Rc<Group>,
+        permit: Permit<Upstream>,
+        time: Duration,
+    ) -> Result<Self, Reason> {
         let until = Instant::now() + time;
-        let patience = Patience { each: time, until: Some((until, Reason::ConnectTimeout)) };
+        let endpoint = group.endpoint();
         // All clients share it, so it is nobody's.
-        let wanted = Wanted { is_fresh: true, greeting: None };
-        let upstream = engine::obtain(worker, group.endpoint(), wanted, patience).await?;
+        let upstream = engine::connect(&endpoint.address, None, permit, time).await?;
+        endpoint.metrics.connections.inc();
         let Upstream { stream, permit, opened, .. } = upstream;
         let metrics = worker.metrics.http2.upstream.clone();
         let transport = Transport::new(stream, Vec::new(), 0, worker.buffers.clone(), metrics);
@@ -119,6 +127,7 @@ impl Link {
             served: Cell::new(0),
             cancelled: Cell::new(0),
             is_retired: Cell::new(false),
+            gives_way: Cell::new(false),
             used: Cell::new(opened),
             opened,
             group: Rc::downgrade(group),
@@ -126,13 +135,13 @@ impl Link {
         let mut driver = Driver {
             heartbeat: Heartbeat::default(),
             period: limits::CHECK,
-            endpoint: Arc::clone(group.endpoint()),
+            endpoint: Arc::clone(endpoint),
             pings: connection.ping_pong(),
             connection,
             transport,
             state: Rc::clone(&state),
             deadline: worker.deadlines.deadline(),
-            _permit: permit,
+            permit,
         };
         driver.arm();
         worker.spawn(async move {
@@ -140,6 +149,12 @@ impl Link {
             driver.state.retire();
         });
         Ok(Self { send, state })
+    }
+
+    /// Has it take no further request and close when the last is over: its place is for others.
+    pub(super) fn gives_way(self) {
+        self.state.gives_way.set(true);
+        self.state.is_retired.set(true);
     }
 
     /// Whether it has no request.
@@ -219,7 +234,15 @@ struct Driver {
     period: Duration,
     endpoint: Arc<EndpointLive>,
     /// The connection's place among those to the endpoint that may be open.
-    _permit: Permit<Upstream>,
+    permit: Permit<Upstream>,
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if self.state.gives_way.get() {
+            self.permit.closes();
+        }
+    }
 }
 
 impl Driver {

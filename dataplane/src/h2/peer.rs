@@ -1,13 +1,16 @@
 //! The client of a request that goes to an HTTP/2 backend, whichever version it speaks.
 
-use std::task::{Context, Poll};
+use std::{
+    future::poll_fn,
+    task::{Context, Poll},
+};
 
 use bytes::Bytes;
 use h2::{Reason as Code, RecvStream};
 use http::{HeaderMap, Response};
 
 use super::{arena::Arena, chunk::Chunk, downstream::Downstream, upload};
-use crate::error::Reason;
+use crate::{engine::Terms, error::Reason};
 
 /// A part of a request's body.
 pub(super) enum Piece {
@@ -24,6 +27,9 @@ pub(super) trait Peer {
 
     /// Whether the client is gone; else the task is woken when it goes.
     fn is_gone(&mut self, context: &mut Context<'_>) -> bool;
+
+    /// Returns when the client has gone away while nothing can be sent to it yet. Cancel-safe.
+    async fn gone(&mut self, terms: &Terms);
 
     /// Whether the client ended its side and only waits for its answer.
     fn is_half_closed(&self) -> bool;
@@ -90,6 +96,10 @@ impl Peer for Http2Peer<'_> {
 
     fn is_gone(&mut self, context: &mut Context<'_>) -> bool {
         self.client.is_gone(context)
+    }
+
+    async fn gone(&mut self, _terms: &Terms) {
+        poll_fn(|context| if self.is_gone(context) { Poll::Ready(()) } else { Poll::Pending }).await;
     }
 
     fn is_half_closed(&self) -> bool {

@@ -30,6 +30,8 @@ pub(super) struct Backends {
     stale: Family<BackendLabels, Counter>,
     cap_waits: Family<BackendLabels, Counter>,
     cap_timeouts: Family<BackendLabels, Counter>,
+    cap_refusals: Family<BackendLabels, Counter>,
+    pending: Family<BackendLabels, SampledGauge>,
     checks: Family<ResultLabels, Counter>,
     states: Family<StateLabels, SampledGauge>,
     named: Arc<Mutex<HashSet<(Name, Name)>>>,
@@ -58,6 +60,10 @@ pub(crate) struct EndpointMetrics {
     pub(crate) cap_waits: Counter,
     /// Those that waited in vain.
     pub(crate) cap_timeouts: Counter,
+    /// Requests that could not even wait, for as many did as may.
+    pub(crate) cap_refusals: Counter,
+    /// Requests that wait for a connection.
+    pending: SampledGauge,
     /// Requests on their way, until the last byte of the response.
     in_flight: SampledGauge,
     /// Health checks that failed, and that passed.
@@ -115,6 +121,8 @@ impl EndpointMetrics {
         let (busy, idle) = (Arc::downgrade(capacity), Arc::downgrade(capacity));
         self.busy.add(move || busy.upgrade().map(|capacity| capacity.open().saturating_sub(capacity.idle())));
         self.idle.add(move || idle.upgrade().map(|capacity| capacity.idle()));
+        let pending = Arc::downgrade(capacity);
+        self.pending.add(move || pending.upgrade().map(|capacity| capacity.pending()));
     }
 
     /// Shows in which state `endpoint` is, as long as it lives.
@@ -160,6 +168,12 @@ impl Backends {
             "Requests that waited for a connection in vain",
             self.cap_timeouts.clone(),
         );
+        registry.register(
+            "backend_connection_wait_refusals",
+            "Requests that found as many others waiting for a connection as may",
+            self.cap_refusals.clone(),
+        );
+        registry.register("backend_queued", "Requests that wait for a connection to a backend", self.pending.clone());
         registry.register("health_checks", "Health checks that ended, by result", self.checks.clone());
         registry.register("backend_state", "Endpoints of a backend by effective state", self.states.clone());
     }
@@ -183,6 +197,8 @@ impl Backends {
             stale: self.stale.get_or_create_owned(&labels),
             cap_waits: self.cap_waits.get_or_create_owned(&labels),
             cap_timeouts: self.cap_timeouts.get_or_create_owned(&labels),
+            cap_refusals: self.cap_refusals.get_or_create_owned(&labels),
+            pending: self.pending.get_or_create_owned(&labels),
             checks: RESULTS.map(|result| self.checks.get_or_create_owned(&labels.result(result))),
             states: EFFECTIVE.map(|state| self.states.get_or_create_owned(&labels.state(state.word()))),
             busy,
@@ -198,12 +214,19 @@ impl Backends {
                 return true;
             }
             let labels = BackendLabels { upstream: upstream.to_string(), backend: backend.to_string() };
-            let counters =
-                [&self.requests, &self.connections, &self.reused, &self.stale, &self.cap_waits, &self.cap_timeouts];
-            for family in counters {
+            for family in [
+                &self.requests,
+                &self.connections,
+                &self.reused,
+                &self.stale,
+                &self.cap_waits,
+                &self.cap_timeouts,
+                &self.cap_refusals,
+            ] {
                 family.remove(&labels);
             }
             self.in_flight.remove(&labels);
+            self.pending.remove(&labels);
             self.addresses.remove(&labels);
             for kind in FAILURES {
                 self.failures.remove(&labels.failure(kind));

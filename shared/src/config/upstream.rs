@@ -1,11 +1,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Balance, Breaker, BreakerOverride, HealthCheck, Named, Pool, ProxyProtocolVersion, RetryBudget, Sticky, is_default,
+    Balance, Breaker, BreakerOverride, HealthCheck, Named, Pool, ProxyProtocolVersion, RetryBudget, Sticky, is,
+    is_default,
 };
 use crate::{
     status::AdminState,
-    value::{BackendAddress, Name, Timestamp},
+    value::{BackendAddress, Name, TimeSpan, Timestamp},
 };
 
 /// A named group of backends that serve the same thing.
@@ -59,7 +60,7 @@ pub enum UpstreamProtocol {
 
 /// A member of an upstream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"name": "a", "address": "10.0.0.1:8080", "weight": 3, "max_connections": 200, "max_pending": 500, "queue_timeout": "5s"}))))]
 #[serde(deny_unknown_fields)]
 pub struct Backend {
     /// Unique within the upstream.
@@ -80,11 +81,19 @@ pub struct Backend {
     #[serde(default, skip_serializing_if = "is_default")]
     pub backup: bool,
     /// Connections that may be open to it at the same time, 1 to 100000: busy and idle ones of all workers of a data plane, to all its addresses. At
-    /// the cap a request waits for one as long as connecting may take, and is then answered 503 `connections_exhausted`.
-    /// None: no cap.
+    /// the cap a request waits for one, as `max_pending` and `queue_timeout` say. None: no cap.
     #[serde(default, skip_serializing_if = "is_default")]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 100_000))]
     pub max_connections: Option<u32>,
+    /// Requests of all workers of a data plane that may wait at `max_connections`, first come first served, 0 to 100000; 1024 unless said
+    /// otherwise. A further one goes to another backend that can take it, else it is answered 503 `queue_full` at once.
+    #[serde(default = "usual_pending", skip_serializing_if = "is::<1024, _>")]
+    #[cfg_attr(feature = "openapi", schema(maximum = 100_000))]
+    pub max_pending: u32,
+    /// How long a request waits at `max_connections`, up to 1h; then it is answered 503 `connections_exhausted`, unless it is tried again
+    /// elsewhere. None: as long as connecting may take (`timeouts.connect` of the route).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_timeout: Option<TimeSpan>,
     /// What becomes of its circuit breaker whatever its calls say. Ended by `auto`, with which the breaker begins anew, closed.
     #[serde(default, skip_serializing_if = "is_default")]
     pub breaker_override: BreakerOverride,
@@ -128,6 +137,10 @@ impl From<Weight> for u64 {
     fn from(weight: Weight) -> Self {
         Self::from(weight.0)
     }
+}
+
+const fn usual_pending() -> u32 {
+    1024
 }
 
 impl Named for Upstream {

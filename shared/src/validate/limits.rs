@@ -76,6 +76,10 @@ pub const LOAD_PERCENT: u16 = 10_000;
 pub const COOKIE_NAME_BYTES: usize = 128;
 /// Connections that a cap of a backend may allow; more do not fit between two addresses anyway.
 pub const CONNECTIONS_PER_BACKEND: u32 = 100_000;
+/// Requests that may wait for a connection to one backend.
+pub const PENDING_PER_BACKEND: u32 = 100_000;
+/// The longest that a request may wait for a connection to a backend.
+pub const QUEUE_TIMEOUT: TimeSpan = TimeSpan::from_secs(3_600);
 /// Idle connections of one worker to one backend.
 pub const IDLE_CONNECTIONS: u32 = 100_000;
 /// How long a connection to a backend may lie idle.

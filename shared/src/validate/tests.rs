@@ -367,6 +367,11 @@ fn pools_and_caps_stay_within_their_ranges() {
             json!({"upstreams": [{"name": "u", "backends": [{"name": "a", "address": "unix:/a"}], "pool": pool}]}),
         )
     };
+    let queue = |mut backend: Value| {
+        backend["name"] = json!("a");
+        backend["address"] = json!("unix:/a");
+        backends(json!([backend]))
+    };
     let cap = |cap: u32| backends(json!([{"name": "a", "address": "unix:/a", "max_connections": cap}]));
     expect(&[
         (
@@ -390,6 +395,22 @@ fn pools_and_caps_stay_within_their_ranges() {
         (cap(0), &[(Error, "/upstreams/0/backends/0/max_connections", "write 1 to 100000")]),
         (cap(100_001), &[(Error, "/upstreams/0/backends/0/max_connections", "write 1 to 100000")]),
         (cap(1), &[]),
+        (
+            queue(json!({"max_connections": 1, "max_pending": 100_001, "queue_timeout": "61m"})),
+            &[
+                (Error, "/upstreams/0/backends/0/max_pending", "write 0 to 100000"),
+                (Error, "/upstreams/0/backends/0/queue_timeout", "at most 1h"),
+            ],
+        ),
+        (
+            queue(json!({"max_connections": 1, "queue_timeout": "0s"})),
+            &[(Error, "/upstreams/0/backends/0/queue_timeout", "write max_pending: 0")],
+        ),
+        (
+            queue(json!({"queue_timeout": "1s"})),
+            &[(Warning, "/upstreams/0/backends/0/queue_timeout", "without max_connections")],
+        ),
+        (queue(json!({"max_connections": 1, "max_pending": 0, "queue_timeout": "1h"})), &[]),
     ]);
 }
 

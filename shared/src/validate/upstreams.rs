@@ -79,17 +79,7 @@ fn check_backends(upstream: &Upstream, pointer: impl Display + Copy, findings: &
     }
     let mut by_address = HashMap::with_capacity(backends.len());
     for (index, backend) in backends.iter().enumerate() {
-        if let Some(cap) = backend.max_connections
-            && !(1..=limits::CONNECTIONS_PER_BACKEND).contains(&cap)
-        {
-            findings.error(
-                format!("{pointer}/{index}/max_connections"),
-                format!(
-                    "{cap} is out of range: write 1 to {}, or leave it out for no cap; weight: 0 sends no requests",
-                    limits::CONNECTIONS_PER_BACKEND
-                ),
-            );
-        }
+        check_queue(backend, format_args!("{pointer}/{index}"), findings);
         if backend.drain_until.is_some() && backend.state != AdminState::Draining {
             findings.warning(
                 format!("{pointer}/{index}/drain_until"),
@@ -106,6 +96,46 @@ fn check_backends(upstream: &Upstream, pointer: impl Display + Copy, findings: &
             );
         } else {
             by_address.insert(&backend.address, index);
+        }
+    }
+}
+
+fn check_queue(backend: &Backend, pointer: impl Display + Copy, findings: &mut Findings) {
+    let Backend { max_connections, max_pending, queue_timeout, .. } = backend;
+    if let Some(cap) = max_connections
+        && !(1..=limits::CONNECTIONS_PER_BACKEND).contains(cap)
+    {
+        findings.error(
+            format!("{pointer}/max_connections"),
+            format!(
+                "{cap} is out of range: write 1 to {}, or leave it out for no cap; weight: 0 sends no requests",
+                limits::CONNECTIONS_PER_BACKEND
+            ),
+        );
+    }
+    if *max_pending > limits::PENDING_PER_BACKEND {
+        findings.error(
+            format!("{pointer}/max_pending"),
+            format!("{max_pending} is out of range: write 0 to {}", limits::PENDING_PER_BACKEND),
+        );
+    }
+    if let Some(timeout) = queue_timeout {
+        let pointer = format_args!("{pointer}/queue_timeout");
+        if timeout.is_zero() {
+            findings.error(
+                pointer.to_string(),
+                "the duration must be longer than 0: to let nobody wait write max_pending: 0",
+            );
+        }
+        if *timeout > limits::QUEUE_TIMEOUT {
+            let limit = limits::QUEUE_TIMEOUT;
+            findings.error(pointer.to_string(), format!("{timeout} is too long: at most {limit} is allowed here"));
+        }
+        if max_connections.is_none() {
+            findings.warning(
+                pointer.to_string(),
+                "without max_connections no request waits: write it too, or leave this out",
+            );
         }
     }
 }

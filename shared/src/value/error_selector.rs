@@ -20,6 +20,7 @@ pub const REASONS: &[&str] = &[
     "no_backend",
     "no_route",
     "not_implemented",
+    "queue_full",
     "request_timeout",
     "rewrite_failed",
     "target_too_long",

@@ -2,8 +2,9 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, Ordering::SeqCst},
+        atomic::{AtomicU32, AtomicU64, Ordering::SeqCst},
     },
+    time::Duration,
 };
 
 use tokio::sync::oneshot;
@@ -18,6 +19,12 @@ pub(crate) struct Places<C> {
     cap: AtomicU32,
     /// The length of the queue: written with it, read without its lock.
     waiting: AtomicU32,
+    /// Requests that wait.
+    pending: AtomicU32,
+    /// How many may.
+    max_pending: AtomicU32,
+    /// How long, in milliseconds; `u64::MAX` if that is the request's own matter.
+    queue_timeout_ms: AtomicU64,
     parts: Mutex<Parts<C>>,
 }
 
@@ -33,9 +40,18 @@ struct Waiter<C> {
     id: u64,
     /// The endpoint that a connection is wanted to.
     endpoint: Arc<Capacity<C>>,
-    /// The worker whose idle connections would do; none if only a new connection does.
-    worker: Option<Arc<Bell>>,
+    /// The worker that wants it.
+    worker: Arc<Bell>,
+    /// Whether an idle connection of that worker would do, too.
+    takes_idle: bool,
     grant: oneshot::Sender<Grant<C>>,
+}
+
+impl<C> Waiter<C> {
+    /// Whether `worker` wants a connection to `endpoint`.
+    fn is_of(&self, endpoint: u64, worker: &Arc<Bell>) -> bool {
+        self.endpoint.endpoint == endpoint && Arc::ptr_eq(&self.worker, worker)
+    }
 }
 
 impl<C> Default for Places<C> {
@@ -46,13 +62,18 @@ impl<C> Default for Places<C> {
             open: AtomicU32::new(0),
             cap: AtomicU32::new(u32::MAX),
             waiting: AtomicU32::new(0),
+            pending: AtomicU32::new(0),
+            max_pending: AtomicU32::new(u32::MAX),
+            queue_timeout_ms: AtomicU64::new(u64::MAX),
             parts: Mutex::new(parts),
         }
     }
 }
 
 impl<C> Places<C> {
-    pub(super) fn set_cap(&self, cap: Option<u32>) {
+    pub(super) fn configure(&self, cap: Option<u32>, max_pending: u32, queue_timeout: Option<Duration>) {
+        self.max_pending.store(max_pending, SeqCst);
+        self.queue_timeout_ms.store(queue_timeout.map_or(u64::MAX, |time| time.as_millis() as u64), SeqCst);
         self.cap.store(cap.unwrap_or(u32::MAX), SeqCst);
         self.grant(&mut self.lock());
     }
@@ -65,11 +86,31 @@ impl<C> Places<C> {
         self.waiting.load(SeqCst) > 0
     }
 
-    pub(super) fn waiting_for(&self, endpoint: u64) -> u32 {
-        if !self.is_waited_for() {
-            return 0;
-        }
-        self.lock().queue.iter().filter(|waiter| waiter.endpoint.endpoint == endpoint).count() as u32
+    pub(super) fn queue_timeout(&self) -> Option<Duration> {
+        let millis = self.queue_timeout_ms.load(SeqCst);
+        (millis != u64::MAX).then(|| Duration::from_millis(millis))
+    }
+
+    /// Counts one more request that waits. Besides those that may, there is room for those that have a place in a moment: of a
+    /// connection that lies idle, which its worker lets go as soon as somebody waits, or that is being closed.
+    pub(super) fn pend(&self) -> bool {
+        let below = |limit: u32| {
+            self.pending.fetch_update(SeqCst, SeqCst, |count| (count < limit).then_some(count + 1)).is_ok()
+        };
+        let limit = self.max_pending.load(SeqCst);
+        below(limit) || below(limit.saturating_add(self.soon()))
+    }
+
+    pub(super) fn pends_no_more(&self) {
+        self.pending.fetch_sub(1, SeqCst);
+    }
+
+    /// Places that are free, or are in a moment if somebody waits.
+    fn soon(&self) -> u32 {
+        let parts = self.lock();
+        let idle: u32 = parts.shelves.iter().map(|shelf| shelf.count.load(SeqCst)).sum();
+        let free = self.cap.load(SeqCst).saturating_sub(self.open.load(SeqCst));
+        idle.saturating_add(parts.closing).saturating_add(free)
     }
 
     pub(super) fn idle_of(&self, endpoint: u64) -> u32 {
@@ -87,13 +128,14 @@ impl<C> Places<C> {
     pub(super) fn join(
         &self,
         endpoint: &Arc<Capacity<C>>,
-        worker: Option<Arc<Bell>>,
+        worker: Arc<Bell>,
+        takes_idle: bool,
     ) -> (u64, oneshot::Receiver<Grant<C>>) {
         let (grant, receiver) = oneshot::channel();
         let mut parts = self.lock();
         let id = parts.next_waiter;
         parts.next_waiter += 1;
-        parts.queue.push_back(Waiter { id, endpoint: Arc::clone(endpoint), worker, grant });
+        parts.queue.push_back(Waiter { id, endpoint: Arc::clone(endpoint), worker, takes_idle, grant });
         self.waiting.store(parts.queue.len() as u32, SeqCst);
         // A place may have become free before anybody was seen to wait.
         self.grant(&mut parts);
@@ -117,14 +159,27 @@ impl<C> Places<C> {
         };
         // The first in the queue get the places that are free in a moment; this connection is for the one behind them.
         let Some(waiter) = parts.queue.get(free as usize) else { return Turn::Keep };
-        let is_of_worker = waiter.worker.as_ref().is_some_and(|wanted| Arc::ptr_eq(wanted, worker));
-        if is_of_worker && waiter.endpoint.endpoint == endpoint {
+        if waiter.takes_idle && waiter.is_of(endpoint, worker) {
             let waiter = parts.queue.remove(free as usize).expect("it was there a line above");
             self.waiting.store(parts.queue.len() as u32, SeqCst);
             return Turn::Give(waiter.grant);
         }
         parts.closing += 1;
         Turn::Close
+    }
+
+    pub(super) fn gives_way(&self, endpoint: u64, worker: &Arc<Bell>) -> bool {
+        if !self.is_waited_for() && self.open.load(SeqCst) <= self.cap.load(SeqCst) {
+            return false;
+        }
+        let mut parts = self.lock();
+        let staying = self.open.load(SeqCst).saturating_sub(parts.closing);
+        let gives_way = match self.cap.load(SeqCst).checked_sub(staying) {
+            None => true,
+            Some(free) => parts.queue.iter().skip(free as usize).any(|waiter| !waiter.is_of(endpoint, worker)),
+        };
+        parts.closing += u32::from(gives_way);
+        gives_way
     }
 
     pub(super) fn count_idle(&self, shelf: IdleCount) -> Arc<IdleCount> {

@@ -62,7 +62,7 @@ impl Worker {
         if let Some(permit) = self.endpoint.capacity.try_open() {
             return self.open(permit);
         }
-        match self.endpoint.capacity.wait((!fresh).then_some(self.pool.bell())).await {
+        match self.endpoint.capacity.wait(self.pool.bell(), !fresh).await {
             Grant::Open(permit) => self.open(permit),
             Grant::Use(upstream) => upstream,
         }
@@ -118,7 +118,7 @@ fn stress(cap: u32, manners: Manners) {
     let live = Live::new(Metrics::new(), Events::unheard());
     let address = EndpointAddress::Ip("127.0.0.1:1".parse().unwrap());
     let endpoint = live.endpoint(&"u".parse().unwrap(), &"b".parse().unwrap(), &address);
-    endpoint.capacity.set_cap(Some(cap));
+    endpoint.capacity.configure(Some(cap), u32::MAX, None);
     let seen = Arc::new(Seen::default());
     thread::scope(|scope| {
         for index in 0..WORKERS {
@@ -154,7 +154,7 @@ fn stress(cap: u32, manners: Manners) {
                     while worker.endpoint.capacity.open() > 0 {
                         assert!(Instant::now() < end, "{} stay open", worker.endpoint.capacity.open());
                         tokio::time::sleep(Duration::from_millis(1)).await;
-                        worker.endpoint.capacity.set_cap(Some(cap));
+                        worker.endpoint.capacity.configure(Some(cap), u32::MAX, None);
                         if worker.endpoint.capacity.open() == worker.endpoint.capacity.idle() {
                             worker.endpoint.pool.set(&shared::config::Pool { max_idle: 0, ..Default::default() });
                         }

@@ -1,0 +1,235 @@
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::sync::Notify;
+
+use super::{
+    super::{
+        limits,
+        link::{Link, Place},
+    },
+    queue::Queue,
+};
+use crate::{
+    engine::{Bell, Grant, IdleCount, Patience, Permit, Upstream},
+    error::Reason,
+    instant::Instant,
+    live::EndpointLive,
+    worker::Worker,
+};
+
+/// The connections of one worker to one endpoint, and the requests that wait for a place on one.
+pub(in crate::h2) struct Group {
+    endpoint: Arc<EndpointLive>,
+    links: RefCell<Vec<Link>>,
+    queue: Queue,
+    /// Connections that are being opened.
+    connecting: Cell<usize>,
+    /// Connections that are to be opened as soon as the backend's cap has a place for them.
+    queued: Cell<usize>,
+    /// Told when what those that wait are waiting for has changed.
+    changed: Notify,
+    worker: Arc<Bell>,
+    /// How many connections are idle, for workers that wait at the endpoint's cap.
+    idle: Arc<IdleCount>,
+}
+
+impl Group {
+    pub(super) fn new(endpoint: &Arc<EndpointLive>, worker: &Arc<Bell>) -> Self {
+        Self {
+            endpoint: Arc::clone(endpoint),
+            links: RefCell::default(),
+            queue: Queue::default(),
+            connecting: Cell::new(0),
+            queued: Cell::new(0),
+            changed: Notify::new(),
+            worker: Arc::clone(worker),
+            idle: endpoint.capacity.count_idle_of(worker),
+        }
+    }
+
+    /// Where the connections lead.
+    pub(in crate::h2) fn endpoint(&self) -> &Arc<EndpointLive> {
+        &self.endpoint
+    }
+
+    /// Whether nobody needs it.
+    pub(super) fn is_deserted(&self) -> bool {
+        self.links.borrow().is_empty() && self.queue.len() == 0 && self.connecting.get() == 0 && self.queued.get() == 0
+    }
+
+    /// A place for one request; see [`Links::place`](super::Links::place).
+    pub(super) async fn place(self: &Rc<Self>, worker: &Rc<Worker>, patience: Patience) -> Result<Place, Reason> {
+        self.make_room();
+        if self.queue.len() == 0
+            && let Some(place) = self.take()
+        {
+            return Ok(place);
+        }
+        let capacity = &self.endpoint.capacity;
+        let metrics = &self.endpoint.metrics;
+        let mut waiting = self.queue.join();
+        let mut time = patience.each;
+        let mut pending = None;
+        let mut since = Instant::now();
+        self.serve();
+        loop {
+            if !self.is_provided_for(worker, patience.each) {
+                if pending.is_none() && capacity.is_capped() {
+                    let Some(counted) = capacity.pend() else {
+                        metrics.cap_refusals.inc();
+                        return Err(Reason::QueueFull);
+                    };
+                    metrics.cap_waits.inc();
+                    pending = Some(counted);
+                    (since, time) = (Instant::now(), capacity.queue_timeout().unwrap_or(patience.each));
+                }
+                self.queue_connection(worker, patience.each);
+            }
+            let left = patience.left_of(time.saturating_sub(since.elapsed()))?;
+            // All is on one thread: nothing changes between looking and waiting.
+            tokio::select! {
+                biased;
+                told = &mut waiting.told => return told.expect("who is taken out of the queue is told something"),
+                () = self.changed.notified() => {}
+                () = tokio::time::sleep(left) => {
+                    if pending.is_none() {
+                        return Err(Reason::ConnectTimeout);
+                    }
+                    metrics.cap_timeouts.inc();
+                    return Err(patience.exhausted());
+                }
+            }
+        }
+    }
+
+    /// Whether connections that are being opened will do for all that wait. Begins to open one, if there may be one more.
+    fn is_provided_for(self: &Rc<Self>, worker: &Rc<Worker>, time: Duration) -> bool {
+        let is_provided = || self.queue.len() <= self.connecting.get() * limits::UPSTREAM_STREAMS;
+        if !is_provided()
+            && self.connecting.get() < limits::OPENING
+            && let Some(permit) = self.endpoint.capacity.try_open()
+        {
+            self.connecting.set(self.connecting.get() + 1);
+            let (worker_, group) = (Rc::clone(worker), Rc::clone(self));
+            // A task of its own: who comes later may have a place on it, if this request finds another or is given up.
+            worker.spawn(async move { group.connect(&worker_, permit, time).await });
+        }
+        is_provided()
+    }
+
+    /// Has a connection opened as soon as the cap has a place for it, if those that are to be opened will not do for all that wait.
+    fn queue_connection(self: &Rc<Self>, worker: &Rc<Worker>, time: Duration) {
+        let opening = self.connecting.get() + self.queued.get();
+        if opening >= limits::OPENING || self.queue.len() <= opening * limits::UPSTREAM_STREAMS {
+            return;
+        }
+        self.queued.set(self.queued.get() + 1);
+        let (worker_, group) = (Rc::clone(worker), Rc::clone(self));
+        worker.spawn(async move {
+            let granted = tokio::select! {
+                biased;
+                granted = group.endpoint.capacity.wait(&group.worker, false) => Some(granted),
+                () = group.queue.emptied() => None,
+            };
+            group.queued.set(group.queued.get() - 1);
+            // Only a place, since it takes no idle connection.
+            if let Some(Grant::Open(permit)) = granted
+                && group.queue.len() > group.connecting.get() * limits::UPSTREAM_STREAMS
+            {
+                group.connecting.set(group.connecting.get() + 1);
+                group.connect(&worker_, permit, time).await;
+            }
+        });
+    }
+
+    /// Opens a connection for those that wait, who learn of it either way.
+    async fn connect(self: &Rc<Self>, worker: &Rc<Worker>, permit: Permit<Upstream>, time: Duration) {
+        let opened = Link::open(worker, self, permit, time).await;
+        self.connecting.set(self.connecting.get() - 1);
+        match opened {
+            Ok(link) => {
+                self.links.borrow_mut().push(link);
+                self.note_idle();
+                self.serve();
+            }
+            Err(reason) => self.queue.fail(reason),
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// Gives places to those that wait.
+    fn serve(&self) {
+        self.queue.serve(|| self.take());
+    }
+
+    /// A place on the first connection that has one: so that as few as possible are used, and the others become idle.
+    fn take(&self) -> Option<Place> {
+        let pool = &self.endpoint.pool;
+        self.links.borrow_mut().retain(|link| !link.is_over(pool));
+        let place = self.links.borrow().iter().find_map(Link::place)?;
+        if place.is_reused {
+            self.endpoint.metrics.reused.inc();
+        }
+        self.note_idle();
+        Some(place)
+    }
+
+    /// A request has left its connection, or a connection takes no more.
+    pub(in crate::h2) fn has_place(&self) {
+        self.note_idle();
+        self.make_room();
+        self.serve();
+        if self.queue.len() > 0 {
+            // They may need another connection now, which any of them sees to.
+            self.changed.notify_one();
+        }
+    }
+
+    fn note_idle(&self) {
+        if self.endpoint.capacity.is_capped() {
+            self.idle.set(self.links.borrow().iter().filter(|link| link.is_idle()).count(), true);
+        }
+    }
+
+    /// Lets connections go for others who wait at the endpoint's cap, or where there are more than may be: an idle one first. Others close
+    /// when their last request is over: however busy a worker is, it does not keep a place for ever.
+    pub(super) fn make_room(&self) {
+        let capacity = &self.endpoint.capacity;
+        if !capacity.is_capped() {
+            return;
+        }
+        while !self.links.borrow().is_empty() && capacity.gives_way(&self.worker) {
+            let mut links = self.links.borrow_mut();
+            let at = links.iter().position(Link::is_idle).unwrap_or(links.len() - 1);
+            let link = links.remove(at);
+            drop(links);
+            link.gives_way();
+            self.note_idle();
+        }
+    }
+
+    /// Closes connections that are of no more use. Requests on them go on.
+    pub(super) fn sweep(&self) {
+        let pool = &self.endpoint.pool;
+        let is_removed = self.endpoint.is_removed();
+        let mut idle = 0;
+        self.links.borrow_mut().retain(|link| {
+            idle += usize::from(link.is_idle());
+            let is_surplus = link.is_idle() && idle > pool.max_idle();
+            !(is_removed || is_surplus || link.is_over(pool))
+        });
+        self.note_idle();
+        self.make_room();
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.endpoint.capacity.forget(&self.idle);
+    }
+}
