@@ -1,5 +1,7 @@
 //! How long tries may take, and what is waited for.
 
+use std::{io::Write, net::TcpStream, time::Duration};
+
 use super::{
     backend::{Backend, Hold, Way},
     *,
@@ -111,12 +113,25 @@ fn a_client_that_goes_away_in_a_pause_ends_the_request() {
     let origin = failing(503, &[("Retry-After", "4")], usize::MAX);
     let route = json!({ "retries": { "on": ["503"], "attempts": 5 } });
     let site = site(&[origin.address()], route, json!({}));
-    let mut client = site.client();
-    client.send("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc").unwrap();
+    let mut stream = TcpStream::connect(&site.address).unwrap();
+    stream.write_all(b"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc").unwrap();
     harness::wait_for("the pause", harness::DEADLINE, || (metric(&site, "retries_total", "made") == 1).then_some(()));
-    drop(client);
+    // By a reset: a mere end may be a half-close, of a client that waits for its answer.
+    rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
+    drop(stream);
     let line = site.logged("/");
     assert_eq!((&line["reason"], &line["tries"]), (&json!("client_gone"), &json!(1)), "{line}");
     assert_eq!(metric(&site, "replay_buffer_bytes", ""), 0);
     assert_eq!(metric(&site, "backend_in_flight", ""), 0);
+}
+
+#[test]
+fn a_client_that_has_sent_all_and_closed_its_side_gets_the_answer_of_a_further_try() {
+    let origin = failing(503, &[("Retry-After", "1")], 2);
+    let site = site(&[origin.address()], json!({ "retries": { "on": ["503"] } }), json!({}));
+    let mut client = site.client();
+    client.send("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc").unwrap();
+    client.half_close().unwrap();
+    assert_eq!(client.read_response().unwrap().status, 200);
+    assert_eq!(site.logged("/")["tries"], 2);
 }

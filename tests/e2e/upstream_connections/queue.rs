@@ -265,13 +265,15 @@ fn a_request_waits_as_long_as_its_backend_says_and_else_as_connecting_may_take()
             let mut asking = wait_in_turn(&short, &held, &[version, version]);
             // Another one, for which only the route says how long, waits in vain meanwhile.
             short.reconfigure(|config| {
-                config["upstreams"][1] = config["upstreams"][0].clone();
-                config["upstreams"][1]["name"] = json!("other");
-                drop(config["upstreams"][1]["backends"][0].as_object_mut().unwrap().remove("queue_timeout"));
-                config["routes"][1] = config["routes"][0].clone();
-                config["routes"][1]["name"] = json!("other");
-                config["routes"][1]["match"] = json!({ "path": { "prefix": "/other" } });
-                config["routes"][1]["action"]["forward"]["upstream"] = json!("other");
+                let mut upstream = config["upstreams"][0].clone();
+                upstream["name"] = json!("other");
+                drop(upstream["backends"][0].as_object_mut().unwrap().remove("queue_timeout"));
+                config["upstreams"].as_array_mut().unwrap().push(upstream);
+                let mut route = config["routes"][0].clone();
+                route["name"] = json!("other");
+                route["match"] = json!({ "path": { "prefix": "/other" } });
+                route["action"]["forward"]["upstream"] = json!("other");
+                config["routes"].as_array_mut().unwrap().push(route);
             });
             let _other = Asking::send(&short, version, "GET", "/other");
             held.wait_for_arrivals(2);
