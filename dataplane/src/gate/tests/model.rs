@@ -22,6 +22,7 @@ enum State {
 
 struct Model {
     config: config::Breaker,
+    /// In milliseconds: whole ones are exact, so that the edges lie where the gate has them.
     now: f64,
     state: State,
     /// When the state began.
@@ -46,8 +47,8 @@ impl Model {
             self.openings = 0;
         }
         self.openings += 1;
-        let wait = self.config.wait_duration_in_open_state.duration().as_secs_f64();
-        let most = self.config.max_wait_duration_in_open_state.duration().as_secs_f64();
+        let wait = self.config.wait_duration_in_open_state.duration().as_millis() as f64;
+        let most = self.config.max_wait_duration_in_open_state.duration().as_millis() as f64;
         self.last_wait = (wait * self.config.wait_backoff_factor.powi(self.openings as i32 - 1)).min(most);
         self.begin(State::Open { until: self.now + self.last_wait });
     }
@@ -55,12 +56,12 @@ impl Model {
     /// Transitions by time, and what leaves the window by it.
     fn tick(&mut self) {
         let permits = self.config.permitted_number_of_calls_in_half_open_state;
-        let limit = self.config.max_wait_duration_in_half_open_state.duration().as_secs_f64();
+        let limit = self.config.max_wait_duration_in_half_open_state.duration().as_millis() as f64;
         match self.state {
             State::Open { until } if until <= self.now => self.begin(State::HalfOpen { permits }),
             State::HalfOpen { .. } if limit > 0.0 && self.since + limit <= self.now => self.open(),
             State::Closed if self.config.sliding_window_type == SlidingWindowType::Time => {
-                let second = (self.now - self.since).floor() as u64;
+                let second = ((self.now - self.since) / 1000.0).floor() as u64;
                 let size = u64::from(self.config.sliding_window_size);
                 self.calls.retain(|call| second - call.second < size);
             }
@@ -93,7 +94,7 @@ impl Model {
         if stay != self.stay {
             return;
         }
-        let second = (self.now - self.since).floor() as u64;
+        let second = ((self.now - self.since) / 1000.0).floor() as u64;
         self.tick_window();
         self.calls.push(Call { id, second, is_failed, is_slow });
         if matches!(self.state, State::Closed) && self.config.sliding_window_type == SlidingWindowType::Count {
@@ -245,7 +246,7 @@ proptest! {
                 }
                 Step::Wait(more) => {
                     millis += more;
-                    model.now = f64::from(millis) / 1000.0;
+                    model.now = f64::from(millis);
                     bench.now = bench.begin + Duration::from_millis(millis.into());
                     bench.gate.tick(bench.now);
                     model.tick();
