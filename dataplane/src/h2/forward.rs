@@ -23,11 +23,11 @@ use super::{
     relay::{Body, Ended, Relay},
 };
 use crate::{
-    engine::{Client, Replay, Scratch, Terms},
+    engine::{Client, Replay, Scratch},
     error::Reason,
     proxy::Chosen,
     record::AccessRecord,
-    tries::{Sent, Tries},
+    tries::Sent,
     worker::Worker,
 };
 
@@ -87,11 +87,37 @@ async fn forward(
 ) -> Result<bool, Reason> {
     let mut request = backend_head::request(&scratch.out, &worker.arena)?;
     if !chosen.grpc_web {
-        return run(worker, chosen, peer, request, scratch, record).await;
+        let head = Head { ready: Some(request), is_web: false };
+        return run(worker, chosen, peer, head, scratch, record).await;
     }
     match WebPeer::of(&mut request, peer) {
-        Ok(mut peer) => run(worker, chosen, &mut peer, request, scratch, record).await,
-        Err(peer) => run(worker, chosen, peer, request, scratch, record).await,
+        Ok(mut peer) => {
+            let head = Head { ready: Some(request), is_web: true };
+            run(worker, chosen, &mut peer, head, scratch, record).await
+        }
+        Err(peer) => run(worker, chosen, peer, Head { ready: Some(request), is_web: false }, scratch, record).await,
+    }
+}
+
+/// The head as it is sent: made once for each time that it is, so that the request that is sent but once pays for no copy.
+struct Head {
+    /// Until it is sent.
+    ready: Option<Request<()>>,
+    /// Whether it becomes one of gRPC.
+    is_web: bool,
+}
+
+impl Head {
+    /// The head that stands in `bytes`.
+    fn take(&mut self, worker: &Worker, bytes: &[u8]) -> Result<Request<()>, Reason> {
+        if let Some(request) = self.ready.take() {
+            return Ok(request);
+        }
+        let mut request = backend_head::request(bytes, &worker.arena)?;
+        if self.is_web {
+            grpc_web::translate(&mut request);
+        }
+        Ok(request)
     }
 }
 
@@ -100,17 +126,19 @@ async fn run(
     worker: &Rc<Worker>,
     chosen: &mut Chosen,
     peer: &mut impl Peer,
-    mut request: Request<()>,
+    mut head: Head,
     scratch: &mut Scratch,
     record: &mut AccessRecord<'_>,
 ) -> Result<bool, Reason> {
-    let Chosen { tries, terms, grpc_web, .. } = chosen;
+    let terms = &chosen.terms;
     // Whatever its method: what a backend has not looked at may be sent again.
     let replay = Replay::new((!terms.body.is_empty()).then(|| worker.metrics.replays.reserve()));
     let mut body = Body::new(terms.body.is_empty(), replay);
     loop {
-        record.tries_endpoint(tries.endpoint());
-        match attempt(worker, tries, terms, peer, &request, &mut body, record).await {
+        record.tries_endpoint(chosen.tries.endpoint());
+        let tried = attempt(worker, chosen, peer, &mut head, &scratch.out, &mut body, record).await;
+        let Chosen { tries, terms, .. } = chosen;
+        match tried {
             Ok(ended) if ended.is_tried_again => {}
             Ok(Ended { failure: None, .. }) => return Ok(true),
             Ok(Ended { failure: Some(reason), was_sent, is_unprocessed, code, .. }) => {
@@ -142,16 +170,13 @@ async fn run(
             }
         }
         if tries.advance(worker, &mut scratch.request, &mut scratch.out, terms, record)? {
-            request = backend_head::request(&scratch.out, &worker.arena)?;
-            if *grpc_web {
-                grpc_web::translate(&mut request);
-            }
+            head.ready = None;
         }
         body.rewind();
     }
 }
 
-/// Makes one try.
+/// Makes one try, with the `head` that stands in `bytes`.
 ///
 /// A request that the backend says it has not looked at (`REFUSED_STREAM`, or above the last stream that GOAWAY names) is sent
 /// again on another connection, and so is, once, one that may be delivered twice whose connection ended under it without a response.
@@ -161,13 +186,14 @@ async fn run(
 /// Why there was no connection.
 async fn attempt(
     worker: &Rc<Worker>,
-    tries: &mut Tries,
-    terms: &Terms,
+    chosen: &mut Chosen,
     peer: &mut impl Peer,
-    request: &Request<()>,
+    head: &mut Head,
+    bytes: &[u8],
     body: &mut Body,
     record: &mut AccessRecord<'_>,
 ) -> Result<Ended, Reason> {
+    let Chosen { tries, terms, .. } = chosen;
     let mut sends = 0;
     let mut was_cut = false;
     loop {
@@ -184,8 +210,9 @@ async fn attempt(
         })?;
         sends += 1;
         let is_repeatable = tries.is_repeatable();
+        let request = head.take(worker, bytes)?;
         let relay = Relay { worker, peer: &mut *peer, body: &mut *body, tries: &mut *tries, terms };
-        let ended = relay.run(&mut place, request.clone(), |status| record.answered(status, worker.clock.now())).await;
+        let ended = relay.run(&mut place, request, |status| record.answered(status, worker.clock.now())).await;
         record.bytes_in = body.moved;
         record.bytes_out = ended.bytes_out;
         if !matches!(ended.failure, Some(Reason::ClientGone | Reason::ClientTooSlow)) {
