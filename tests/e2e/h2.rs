@@ -1,14 +1,18 @@
 //! HTTP/2 clients to HTTP/1.1 backends.
 
-use std::{io::Write, process::Command, sync::mpsc};
+use std::{fs, io::Write, process::Command, sync::mpsc};
 
 use harness::{
     DEADLINE, Origin, Reply,
     h2::{Frame, H2Client, H2Response, PREFACE, code, kind},
+    wait_for,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::{both, site::Site};
+use crate::{
+    both,
+    site::{Site, one_upstream},
+};
 
 /// A backend that answers each path in a way of its own.
 pub(crate) fn origin() -> Origin {
@@ -253,6 +257,74 @@ fn an_early_response_passes_an_upload_that_is_then_no_longer_wanted() {
     assert_eq!((reset.kind, reset.stream, reset.code()), (kind::RST_STREAM, stream, code::NO_ERROR));
     ended.recv_timeout(DEADLINE).unwrap();
     drop(site_origin);
+}
+
+#[test]
+fn requests_that_could_not_be_read_are_logged_and_counted() {
+    let origin = Origin::named("origin");
+    let mut config = one_upstream([(origin.address(), 1)].into_iter(), json!({}));
+    config["listeners"] = json!([{ "name": "web", "allow_h2c": true }]);
+    // One, so that the lines come in their order.
+    let site = Site::with_workers(1, config);
+    let mut client = site.h2_client();
+    let pseudo = [(":method", "GET"), (":scheme", "http"), (":authority", "h"), (":path", "/evil")];
+    let large = "x".repeat(20_000);
+    for (fields, reset, status) in [
+        (pseudo[..3].to_vec(), Some(code::PROTOCOL_ERROR), 0),
+        ([&pseudo[..1], &pseudo].concat(), Some(code::PROTOCOL_ERROR), 0),
+        ([&pseudo[..], &[("connection", "close")]].concat(), Some(code::PROTOCOL_ERROR), 0),
+        ([&pseudo[..], &[("a", &*large), ("b", &*large)]].concat(), None, 431),
+        // This one is ours.
+        ([&pseudo[..], &[("host", "other")]].concat(), Some(code::PROTOCOL_ERROR), 0),
+    ] {
+        let stream = client.stream();
+        client.send_headers(stream, &fields, true).unwrap();
+        let answer = client.response(stream).unwrap();
+        assert_eq!((answer.reset, answer.status()), (reset, status), "{answer:?}");
+    }
+    // What is no request at all ends the connection: by the library, and by our own look at it.
+    for frame in [Frame::new(kind::DATA, 0, 0, *b"x"), Frame::new(kind::PING, 0, 0, *b"x")] {
+        let mut broken = site.h2_client();
+        assert_eq!(broken.get("/fine").unwrap().status(), 200);
+        broken.send_frame(&frame).unwrap();
+        let goaway = broken.read_to_end().unwrap().expect("it is told");
+        assert!(matches!(goaway.code(), code::PROTOCOL_ERROR | code::FRAME_SIZE_ERROR), "{goaway:?}");
+    }
+    let streams: Vec<_> = (0..102).map(|_| client.begin("POST", "/open", &[], false).unwrap()).collect();
+    for stream in &streams[100..] {
+        assert_eq!(client.response(*stream).unwrap().reset, Some(code::REFUSED_STREAM));
+    }
+    assert_eq!(client.get("/too-many").unwrap().reset, Some(code::REFUSED_STREAM));
+    let lines = wait_for("the lines", DEADLINE, || {
+        let log = fs::read_to_string(site.directory.path().join("access.log")).unwrap_or_default();
+        let lines = log.lines().map(|line| serde_json::from_str(line).unwrap());
+        let lines: Vec<Value> = lines.filter(|line: &Value| line["path"] == "" || line["path"] == "/evil").collect();
+        (lines.len() >= 7).then_some(lines)
+    });
+    let told = |line: &Value| {
+        assert_eq!(
+            (&line["protocol"], &line["client"], &line["route"]),
+            (&json!("HTTP/2"), &json!("127.0.0.1"), &Value::Null)
+        );
+        (line["status"].clone(), line["reason"].clone(), line["detail"].clone())
+    };
+    let malformed = (json!(400), json!("bad_request"), json!("h2_library"));
+    let large = (json!(431), json!("head_too_large"), json!("h2_library"));
+    let broken = (json!(400), json!("bad_request"), json!("h2_connection"));
+    let ours = (json!(400), json!("bad_request"), Value::Null);
+    assert_eq!(
+        lines.iter().map(told).collect::<Vec<_>>(),
+        [malformed.clone(), malformed.clone(), malformed, large, ours, broken.clone(), broken]
+    );
+    let metrics = site.plane.metrics();
+    for counted in [
+        "tidegate_generated_responses_total{reason=\"bad_request\"} 6\n",
+        "tidegate_generated_responses_total{reason=\"head_too_large\"} 1\n",
+        "tidegate_http2_streams_refused_total 3\n",
+    ] {
+        assert!(metrics.contains(counted), "{counted} in {metrics}");
+    }
+    assert!(origin.received().iter().all(|request| request.target() == "/fine"));
 }
 
 #[test]

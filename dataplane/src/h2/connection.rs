@@ -19,7 +19,7 @@ use super::{
     PREFACE,
     chunk::Chunk,
     heartbeat::Heartbeat,
-    limits,
+    limits, stream,
     tasks::{Arrival, Tasks},
     transport::Transport,
     watch::Guard,
@@ -241,6 +241,7 @@ impl Driver {
                         self.connection.graceful_shutdown();
                     }
                     self.worker.metrics.http2.downstream.streams.inc();
+                    self.transport.watch().handed_out(respond.stream_id().into());
                     self.shared.open.set(self.shared.open.get() + 1);
                     let open = Open(Rc::clone(&self.shared));
                     Tasks::serve(&self.worker, Arrival { request, respond, open });
@@ -250,6 +251,8 @@ impl Driver {
                     let is_calm = error.reason() != Some(Code::ENHANCE_YOUR_CALM) || !error.is_library();
                     if !is_calm {
                         self.worker.metrics.http2.fired(Guard::Library);
+                    } else if error.is_library() {
+                        stream::broken(&self.worker, &self.shared);
                     }
                     return Some(if error.is_io() { End::Gone } else { End::Done });
                 }
@@ -265,7 +268,14 @@ impl Driver {
         for _ in 0..self.shared.malformed.take() {
             watch.malformed();
         }
-        watch.breach().map(End::Breach).or(watch.fired().map(End::Guard))
+        for unheard in watch.take_unheard() {
+            stream::unheard(&self.worker, &self.shared, unheard);
+        }
+        let breach = watch.breach();
+        if breach.is_some() {
+            stream::broken(&self.worker, &self.shared);
+        }
+        breach.map(End::Breach).or(watch.fired().map(End::Guard))
     }
 
     /// Looks now and then at whether the connection is used and its peer is there. A timer that is armed anew for each request

@@ -16,6 +16,7 @@ use super::{
     forward::{self, unless},
     limits, request_head,
     upload::Upload,
+    watch::Unheard,
 };
 use crate::{
     accept::Accept,
@@ -301,6 +302,34 @@ fn refuse(worker: &Worker, shared: &Shared, stream: &mut Stream, parts: &Parts, 
             answer(worker, stream, reason.into(), &audience, record);
         }
     }
+}
+
+/// Counts a connection that is ended because its client broke the protocol, and writes a line for it.
+pub(super) fn broken(worker: &Worker, shared: &Shared) {
+    unread(worker, shared, Reason::BadRequest, "h2_connection");
+}
+
+/// Counts what `h2` answered to a request by itself, and writes its line.
+pub(super) fn unheard(worker: &Worker, shared: &Shared, unheard: Unheard) {
+    let reason = match unheard {
+        Unheard::Malformed => Reason::BadRequest,
+        Unheard::HeadTooLarge => Reason::HeadTooLarge,
+        // It was not looked at, and the client may send it again.
+        Unheard::TooMany => {
+            worker.metrics.http2.refused_streams.inc();
+            return;
+        }
+    };
+    unread(worker, shared, reason, "h2_library");
+}
+
+/// A line in which nothing stands of what was asked for.
+fn unread(worker: &Worker, shared: &Shared, reason: Reason, detail: &'static str) {
+    let snapshot = worker.snapshot();
+    let mut record = start(worker, shared, &snapshot, shared.connection.peer);
+    record.detail = Some(detail);
+    snapshot.count_generated(reason);
+    record.refused(reason.status(), reason);
 }
 
 /// Sends the proxy's own answer. It is small: what the client's window does not take waits in the connection.

@@ -3,26 +3,21 @@
 //! `h2` bounds what its peers make it remember, but not how often they make it work: PING, SETTINGS, `WINDOW_UPDATE`, empty
 //! DATA and `RST_STREAM` cost a peer a few bytes each. Each has an allowance that refills with time and with honest use.
 
+mod frames;
+mod unread;
+
 use h2::Reason as Code;
 
+use self::{
+    frames::{
+        CONTINUATION, DATA, FIRST_FLAG, Frames, GOAWAY, HEADER, HEADERS, PING, RST_STREAM, SETTINGS, WINDOW_UPDATE,
+    },
+    unread::Unread,
+};
 use super::limits;
 use crate::{instant::Instant, metrics::Http2Side};
 
-/// Bytes of a frame's header (RFC 9113 §4.1).
-const HEADER: usize = 9;
-
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const PRIORITY: u8 = 2;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-const WINDOW_UPDATE: u8 = 8;
-const CONTINUATION: u8 = 9;
-
-/// `ACK` of SETTINGS and PING, `END_STREAM` of DATA and HEADERS.
-const FIRST_FLAG: u8 = 1;
+pub(super) use unread::Unheard;
 
 /// What a connection was ended for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -117,70 +112,6 @@ impl Bucket {
     }
 }
 
-/// A frame's header.
-#[derive(Clone, Copy)]
-struct Frame {
-    length: u32,
-    kind: u8,
-    flags: u8,
-    stream: u32,
-}
-
-impl Frame {
-    /// Whether its payload has a size that its type can have (RFC 9113 §6).
-    fn is_sized(self) -> bool {
-        match self.kind {
-            PRIORITY => self.length == 5,
-            RST_STREAM | WINDOW_UPDATE => self.length == 4,
-            SETTINGS if self.flags & FIRST_FLAG != 0 => self.length == 0,
-            SETTINGS => self.length.is_multiple_of(6),
-            PING => self.length == 8,
-            GOAWAY => self.length >= 8,
-            _ => true,
-        }
-    }
-}
-
-/// Finds frame headers in bytes that come in pieces.
-#[derive(Default)]
-struct Frames {
-    header: [u8; HEADER],
-    filled: usize,
-    /// Bytes of the payload, or of the preface, that are still to be passed over.
-    skip: usize,
-}
-
-impl Frames {
-    /// Calls `on_frame` for each header that is completed by `bytes`.
-    fn pass(&mut self, mut bytes: &[u8], mut on_frame: impl FnMut(Frame)) {
-        loop {
-            let skipped = self.skip.min(bytes.len());
-            self.skip -= skipped;
-            bytes = &bytes[skipped..];
-            let taken = (HEADER - self.filled).min(bytes.len());
-            if self.skip > 0 || taken == 0 {
-                return;
-            }
-            self.header[self.filled..self.filled + taken].copy_from_slice(&bytes[..taken]);
-            self.filled += taken;
-            bytes = &bytes[taken..];
-            if self.filled < HEADER {
-                return;
-            }
-            self.filled = 0;
-            let [a, b, c, kind, flags, id @ ..] = self.header;
-            let length = u32::from_be_bytes([0, a, b, c]);
-            self.skip = length as usize;
-            on_frame(Frame { length, kind, flags, stream: u32::from_be_bytes(id) & (u32::MAX >> 1) });
-        }
-    }
-
-    /// Whether the bytes so far end with a frame.
-    fn is_between(&self) -> bool {
-        self.filled == 0 && self.skip == 0
-    }
-}
-
 /// Watches both directions of a connection.
 pub(super) struct Watch {
     inbound: Frames,
@@ -190,6 +121,7 @@ pub(super) struct Watch {
     fired: Option<Guard>,
     breach: Option<Code>,
     last_stream: u32,
+    unread: Unread,
     has_settings: bool,
     has_goaway: bool,
     /// Whether nothing fires.
@@ -201,7 +133,7 @@ impl Watch {
     /// A connection whose peer begins with `preface` bytes that are no frame.
     pub(super) fn new(preface: usize, metrics: Http2Side) -> Self {
         Self {
-            inbound: Frames { skip: preface, ..Frames::default() },
+            inbound: Frames::behind(preface),
             outbound: Frames::default(),
             // In the order of `Guard`.
             buckets: [
@@ -217,6 +149,7 @@ impl Watch {
             fired: None,
             breach: None,
             last_stream: 0,
+            unread: Unread::default(),
             has_settings: false,
             has_goaway: false,
             is_trusted: false,
@@ -242,7 +175,17 @@ impl Watch {
     /// Looks at bytes from the peer.
     pub(super) fn received(&mut self, bytes: &[u8]) {
         let Self {
-            inbound, buckets, fired, breach, last_stream, has_settings, has_goaway, is_trusted, metrics, ..
+            inbound,
+            buckets,
+            fired,
+            breach,
+            last_stream,
+            unread,
+            has_settings,
+            has_goaway,
+            is_trusted,
+            metrics,
+            ..
         } = self;
         inbound.pass(bytes, |frame| {
             let is_flagged = frame.flags & FIRST_FLAG != 0;
@@ -261,7 +204,12 @@ impl Watch {
                     None
                 }
                 HEADERS => {
-                    *last_stream = frame.stream.max(*last_stream);
+                    if frame.stream > *last_stream {
+                        *last_stream = frame.stream;
+                        if !*is_trusted {
+                            unread.began(frame.stream);
+                        }
+                    }
                     None
                 }
                 SETTINGS if is_flagged => None,
@@ -274,6 +222,7 @@ impl Watch {
                 WINDOW_UPDATE => Some(Guard::WindowUpdate),
                 RST_STREAM => {
                     metrics.resets.inc();
+                    unread.is_over(frame.stream);
                     Some(Guard::RapidReset)
                 }
                 _ => Some(Guard::PassedOver),
@@ -289,9 +238,10 @@ impl Watch {
 
     /// Looks at bytes for the peer.
     pub(super) fn sent(&mut self, bytes: &[u8]) {
-        let Self { outbound, buckets, metrics, .. } = self;
+        let Self { outbound, buckets, unread, metrics, .. } = self;
         outbound.pass(bytes, |frame| match frame.kind {
             DATA | HEADERS => {
+                unread.answered(frame);
                 for guard in [Guard::Ping, Guard::WindowUpdate, Guard::PassedOver] {
                     let bucket = &mut buckets[guard as usize];
                     bucket.refill(bucket.allowance.per_frame_sent);
@@ -300,9 +250,20 @@ impl Watch {
                     buckets[Guard::RapidReset as usize].refill(1);
                 }
             }
+            RST_STREAM => unread.answered(frame),
             GOAWAY => drop(metrics.goaways_sent.inc()),
             _ => {}
         });
+    }
+
+    /// Notes that `h2` has handed out a request.
+    pub(super) fn handed_out(&mut self, stream: u32) {
+        self.unread.is_over(stream);
+    }
+
+    /// What `h2` has answered to requests that it did not hand out, since somebody asked.
+    pub(super) fn take_unheard(&mut self) -> Vec<Unheard> {
+        self.unread.take()
     }
 
     /// Counts a malformed request.
@@ -335,7 +296,7 @@ impl Watch {
 mod tests {
     use prometheus_client::registry::Registry;
 
-    use super::*;
+    use super::{frames::PRIORITY, *};
     use crate::metrics::Http2Metrics;
 
     fn watch(preface: usize) -> Watch {
@@ -372,7 +333,7 @@ mod tests {
             (frame(SETTINGS, 0, 0, &[]), Guard::Settings, limits::SETTINGS.burst),
             (frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]), Guard::WindowUpdate, limits::WINDOW_UPDATES.burst),
             (frame(DATA, 0, 1, &[]), Guard::EmptyData, limits::EMPTY_DATA.burst),
-            (frame(2, 0, 1, &[0; 5]), Guard::PassedOver, limits::PASSED_OVER.burst),
+            (frame(PRIORITY, 0, 1, &[0; 5]), Guard::PassedOver, limits::PASSED_OVER.burst),
             (frame(RST_STREAM, 0, 1, &[0; 4]), Guard::RapidReset, limits::RESETS.burst),
         ] {
             let mut watch = watch(0);
@@ -441,5 +402,35 @@ mod tests {
         assert!(watch.farewell(Code::NO_ERROR).is_none());
         watch.sent(&data[11..]);
         assert!(watch.farewell(Code::NO_ERROR).is_some());
+    }
+
+    #[test]
+    fn what_the_library_answers_by_itself_is_known_by_the_frames() {
+        for size in 1..40 {
+            let mut watch = watch(0);
+            let mut pass = |bytes: Vec<u8>, is_sent: bool| {
+                for piece in bytes.chunks(size) {
+                    if is_sent { watch.sent(piece) } else { watch.received(piece) }
+                }
+            };
+            let reset = |stream, code: Code| frame(RST_STREAM, 0, stream, &u32::from(code).to_be_bytes());
+            pass(frame(SETTINGS, 0, 0, &[]), false);
+            for stream in [1, 3, 5, 7, 9, 9] {
+                pass(frame(HEADERS, 4, stream, b"abcdef"), false);
+            }
+            // In the order in which it is found out, and not of who was heard out or has left.
+            pass(reset(9, Code::CANCEL), false);
+            pass(reset(7, Code::REFUSED_STREAM), true);
+            pass(frame(HEADERS, 5, 3, b"abc"), true);
+            pass(reset(3, Code::NO_ERROR), true);
+            watch.handed_out(5);
+            let mut pass = |bytes: Vec<u8>| bytes.chunks(size).for_each(|piece| watch.sent(piece));
+            pass(reset(5, Code::PROTOCOL_ERROR));
+            pass(reset(1, Code::PROTOCOL_ERROR));
+            pass(reset(9, Code::STREAM_CLOSED));
+            assert_eq!(watch.take_unheard(), [Unheard::TooMany, Unheard::HeadTooLarge, Unheard::Malformed], "{size}");
+            assert_eq!(watch.take_unheard(), []);
+            assert!(watch.outbound.is_between());
+        }
     }
 }

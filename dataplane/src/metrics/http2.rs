@@ -15,6 +15,8 @@ pub(crate) struct Http2Metrics {
     pub(crate) downstream: Http2Side,
     /// Connections to backends.
     pub(crate) upstream: Http2Side,
+    /// Requests of clients that had as many open as one connection may.
+    pub(crate) refused_streams: Counter,
     guards: Family<GuardLabel, Counter>,
 }
 
@@ -54,6 +56,7 @@ impl Http2Metrics {
         let resets: Family<SideLabel, Counter> = Family::default();
         let goaways: Family<GoawayLabels, Counter> = Family::default();
         let guards: Family<GuardLabel, Counter> = Family::default();
+        let refused_streams = Counter::default();
         registry.register("http2_streams", "Requests begun by HTTP/2, by side", streams.clone());
         registry.register("http2_resets_received", "RST_STREAM frames that came, by side", resets.clone());
         registry.register("http2_goaways", "GOAWAY frames, by side and direction", goaways.clone());
@@ -61,6 +64,11 @@ impl Http2Metrics {
             "http2_guards",
             "HTTP/2 connections ended because of what the client sent, by guard",
             guards.clone(),
+        );
+        registry.register(
+            "http2_streams_refused",
+            "Requests of HTTP/2 clients that had as many open on a connection as may be",
+            refused_streams.clone(),
         );
         for guard in Guard::ALL {
             drop(guards.get_or_create_owned(&GuardLabel { guard: guard.word() }));
@@ -71,7 +79,7 @@ impl Http2Metrics {
             goaways_received: goaways.get_or_create_owned(&GoawayLabels { side, direction: "received" }),
             goaways_sent: goaways.get_or_create_owned(&GoawayLabels { side, direction: "sent" }),
         };
-        Self { downstream: side("downstream"), upstream: side("upstream"), guards }
+        Self { downstream: side("downstream"), upstream: side("upstream"), refused_streams, guards }
     }
 
     /// Counts a connection that `guard` ended.
