@@ -5,7 +5,10 @@ use std::{cell::Cell, time::Duration};
 use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
 use uuid::Uuid;
 
-use crate::instant::Instant;
+use crate::{
+    instant::Instant,
+    split_mix::{STEP, mixed},
+};
 
 /// How long wall-clock time is counted on from when it was read: a clock that is set is noticed within it.
 const ANCHORED: Duration = Duration::from_secs(1);
@@ -105,13 +108,11 @@ impl Clock {
         uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
     }
 
-    /// A random number, no secret, by `SplitMix64` (Steele, Lea, Flood 2014): a system call for each request would cost more than all else about its id.
+    /// A random number, no secret: a system call for each request would cost more than all else about its id.
     pub(crate) fn next_random(&self) -> u64 {
-        let state = self.random.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let state = self.random.get().wrapping_add(STEP);
         self.random.set(state);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        mixed(state)
     }
 }
 

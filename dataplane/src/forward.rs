@@ -147,9 +147,8 @@ fn unread(terms: &Terms, upload: &Upload) -> u64 {
 
 /// Makes one try.
 ///
-/// A pooled connection may have been closed by the backend meanwhile: then the request is replayed once on a fresh one, if
-/// no byte of a response came, all that was sent of it is still there, and either nothing was sent or it may be delivered twice. That
-/// is the same try.
+/// A pooled connection may have been closed by the backend meanwhile: then the request is replayed once on a fresh one, if it may be
+/// ([`Tries::is_stale`]).
 ///
 /// # Errors
 /// Why there was no connection.
@@ -175,9 +174,7 @@ async fn attempt(
         };
         let is_pooled = upstream.requests > 0;
         let ended = Exchange::new(worker, client, &mut upstream, tries, terms, scratch).run().await;
-        let is_stale = is_pooled && ended.failure == Some(Reason::UpstreamReset) && !ended.response_began;
-        if is_stale && ended.sent.is_whole && (tries.is_repeatable() || !ended.sent.any) {
-            tries.endpoint().metrics.stale.inc();
+        if is_pooled && tries.is_stale(ended.failure, ended.response_began, ended.sent) {
             wanted.is_fresh = true;
             scratch.upload.rewind();
             continue;

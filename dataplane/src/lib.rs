@@ -53,6 +53,7 @@ mod request_id;
 mod retry_after;
 mod rewrite;
 mod snapshot;
+mod split_mix;
 mod state;
 mod status;
 mod template;

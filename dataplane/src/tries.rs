@@ -140,6 +140,20 @@ impl Tries {
         Patience { each: terms.timeouts.connect.duration(), until }
     }
 
+    /// Whether the pooled connection of the try under way turned out closed, of which `sent` was sent, and the request is to be
+    /// replayed on one that served nothing yet: no byte of a response came, all that was sent is still there, and either nothing was
+    /// sent or it may be delivered twice. Counts it; it is the same try.
+    pub(crate) fn is_stale(&self, failure: Option<Reason>, response_began: bool, sent: Sent) -> bool {
+        let is_stale = failure == Some(Reason::UpstreamReset)
+            && !response_began
+            && sent.is_whole
+            && (self.is_repeatable || !sent.any);
+        if is_stale {
+            self.endpoint().metrics.stale.inc();
+        }
+        is_stale
+    }
+
     /// Whether the request may reach backends more than once, so that what was sent of it is worth keeping.
     pub(crate) fn is_repeatable(&self) -> bool {
         self.is_repeatable

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+use crate::split_mix::{STEP, mixed};
 
 /// A number for `bytes`. No secret, and no defence against who searches for keys with equal numbers.
 pub(crate) fn of_bytes(bytes: &[u8]) -> u64 {
@@ -32,13 +32,6 @@ pub(crate) fn of_address(client: IpAddr) -> u64 {
 /// A number for two.
 pub(crate) fn with(state: u64, more: u64) -> u64 {
     mixed((state ^ more).wrapping_add(STEP))
-}
-
-/// The end of `SplitMix64` (Steele, Lea, Flood 2014): every bit depends on every other.
-fn mixed(state: u64) -> u64 {
-    let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }
 
 #[cfg(test)]

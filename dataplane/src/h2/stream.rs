@@ -271,10 +271,7 @@ async fn attempt(
             terms,
         };
         let ended = exchange.run(|status| record.answered(status, worker.clock.now())).await;
-        let is_stale = is_pooled && ended.failure == Some(Reason::UpstreamReset) && !ended.response_began;
-        let sent = upload.sent();
-        if is_stale && sent.is_whole && (tries.is_repeatable() || !sent.any) {
-            tries.endpoint().metrics.stale.inc();
+        if is_pooled && tries.is_stale(ended.failure, ended.response_began, upload.sent()) {
             wanted.is_fresh = true;
             upload.rewind(None);
             continue;
