@@ -61,8 +61,23 @@ pub(crate) struct Edits {
     rules: Option<Ruled>,
     /// What the route's CORS policy says.
     grant: Option<Grant>,
-    /// The value of a `Set-Cookie` of the proxy's own.
+    /// Cookies of the proxy's own. In a box: few responses have any.
+    cookies: Option<Box<Cookies>>,
+}
+
+/// Values of `Set-Cookie` by which a client stays where it is.
+#[derive(Default)]
+struct Cookies {
+    /// With its backend.
     session: Option<Box<str>>,
+    /// With the upstream that a split drew for it.
+    split: Option<Box<str>>,
+}
+
+impl Cookies {
+    fn each(&self) -> impl Iterator<Item = &str> {
+        self.split.iter().chain(&self.session).map(|cookie| &**cookie)
+    }
 }
 
 /// Rules and what their variables say of one request.
@@ -278,16 +293,31 @@ impl Edits {
             return None;
         }
         let rules = rules.map(|(rules, facts)| Ruled { values: rules.values(facts), rules: Arc::clone(rules) });
-        Some(Self { rules, grant: grant.cloned(), session: None })
+        Some(Self { rules, grant: grant.cloned(), cookies: None })
     }
 
-    /// Makes `session` the value of the `Set-Cookie` that the response gets from the proxy, if there is to be one.
+    /// Makes `session` the value of the `Set-Cookie` by which the client stays with its backend, if there is to be one.
     pub(crate) fn set_session(edits: &mut Option<Self>, session: Option<Box<str>>) {
-        match edits {
-            Some(edits) => edits.session = session,
-            None if session.is_some() => *edits = Some(Self { rules: None, grant: None, session }),
-            None => {}
+        if session.is_some() || edits.as_ref().is_some_and(|edits| edits.cookies.is_some()) {
+            Self::cookies(edits).session = session;
         }
+    }
+
+    /// Makes `split` the value of the `Set-Cookie` by which the client stays with its upstream, if there is to be one.
+    pub(crate) fn set_split(edits: &mut Option<Self>, split: Option<Box<str>>) {
+        if split.is_some() {
+            Self::cookies(edits).split = split;
+        }
+    }
+
+    /// The value that [`set_split`](Self::set_split) set.
+    pub(crate) fn into_split(self) -> Option<Box<str>> {
+        self.cookies?.split
+    }
+
+    fn cookies(edits: &mut Option<Self>) -> &mut Cookies {
+        let edits = edits.get_or_insert(Self { rules: None, grant: None, cookies: None });
+        edits.cookies.get_or_insert_default()
     }
 
     /// Leaves out lines of `head`, which was parsed from `bytes`, and writes the new ones into `out`.
@@ -298,8 +328,8 @@ impl Edits {
         if let Some(Ruled { rules, values }) = &self.rules {
             rules.act(values, head, bytes, out);
         }
-        if let Some(session) = &self.session {
-            write::line(out, b"Set-Cookie", session.as_bytes());
+        for cookie in self.cookies.iter().flat_map(|cookies| cookies.each()) {
+            write::line(out, b"Set-Cookie", cookie.as_bytes());
         }
         let Some(grant) = &self.grant else { return };
         grant.fields().for_each(|(name, value)| write::line(out, name.as_bytes(), value));
@@ -322,10 +352,10 @@ impl Edits {
             rules.act_on_map(values, status, fields);
         }
         // Names of cookies are tokens and paths have no control bytes, so it is a value.
-        if let Some(session) = &self.session
-            && let Ok(session) = HeaderValue::from_str(session)
-        {
-            fields.append(header::SET_COOKIE, session);
+        for cookie in self.cookies.iter().flat_map(|cookies| cookies.each()) {
+            if let Ok(cookie) = HeaderValue::from_str(cookie) {
+                fields.append(header::SET_COOKIE, cookie);
+            }
         }
         let Some(grant) = &self.grant else { return };
         for (name, value) in grant.fields() {

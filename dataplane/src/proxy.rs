@@ -202,9 +202,11 @@ pub(crate) fn choose(
         request_id: record.request_id(),
         protocol: record.protocol,
     };
-    let upstream = match &route.action {
-        Action::Forward(upstream) => Some(upstream),
-        Action::Split(split) => split.choose(&routed, || record.chance()),
+    let (upstream, split_cookie) = match &route.action {
+        Action::Forward(upstream) => (Some(upstream), None),
+        Action::Split(split) => split
+            .choose(&routed, || record.chance())
+            .map_or((None, None), |(upstream, cookie)| (Some(upstream), cookie)),
         Action::Reply(answering) => return Err(Instead::Replied(Box::new(answering.reply(&matched.facts())?))),
     };
     let body_limit = listener.body.min(route.body_limit);
@@ -230,6 +232,7 @@ pub(crate) fn choose(
     let (upstream, affinity, Picked { backend, attempt, cookie }) = picked;
     let mut response_headers = matched.write(out, attempt.endpoint(), &backend.authority, grant.as_ref())?;
     Edits::set_session(&mut response_headers, cookie);
+    Edits::set_split(&mut response_headers, split_cookie);
     let is_repeatable = route.retries.repeats(head.method, request.method);
     let mut tries = Tries::new(upstream, affinity, attempt, &route.retries, is_repeatable, now);
     if matched.depends_on_backend() {

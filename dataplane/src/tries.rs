@@ -326,7 +326,9 @@ impl Tries {
         record.retried(cause);
         let source = self.more.as_ref().and_then(|more| more.source.as_ref());
         if let Some(source) = source {
+            let before = terms.response_headers.take();
             terms.response_headers = source.write(head, out, record, self.attempt.endpoint(), &authority)?;
+            Edits::set_split(&mut terms.response_headers, before.and_then(Edits::into_split));
         }
         Edits::set_session(&mut terms.response_headers, cookie);
         Ok(source.is_some())

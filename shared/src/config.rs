@@ -35,7 +35,7 @@ pub use retry_budget::RetryBudget;
 pub use route::{
     Action, Backoff, Cors, Fallback, Forward, HeaderRules, Maintenance, PathMatch, PathRewrite, QueryRewrite, Redirect,
     RegexRewrite, ReplacePrefix, Respond, ResponseHeaderRules, Retries, Rewrite, Route, RouteLimits, RouteMatch,
-    RouteTimeouts, SecurityHeaders, SplitBy, SplitTarget, SplitWhen, ValueMatch,
+    RouteTimeouts, SecurityHeaders, SplitBy, SplitCookie, SplitTarget, SplitWhen, ValueMatch,
 };
 pub use settings::{AccessLog, AccessLogFormat, RequestId, Settings};
 pub use sticky::{CookieSecure, SameSite, Sticky};

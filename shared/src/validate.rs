@@ -69,6 +69,8 @@ struct References<'a> {
     used_upstreams: HashSet<&'a Name>,
     /// Upstreams that speak HTTP/2.
     h2_upstreams: HashSet<&'a Name>,
+    /// Names of the cookies of sessions, by upstream.
+    session_cookies: HashMap<&'a Name, &'a str>,
 }
 
 impl<'a> References<'a> {
@@ -82,6 +84,11 @@ impl<'a> References<'a> {
                 .iter()
                 .filter(|upstream| upstream.protocol == UpstreamProtocol::H2c)
                 .map(|upstream| &upstream.name)
+                .collect(),
+            session_cookies: config
+                .upstreams
+                .iter()
+                .filter_map(|upstream| Some((&upstream.name, upstream.sticky.as_ref()?.cookie.as_str())))
                 .collect(),
             used_upstreams: config.routes.iter().flat_map(|route| route.upstreams()).collect(),
         }

@@ -68,7 +68,7 @@ impl Route {
         let action = match &route.action {
             config::Action::Forward(forward) => Action::Forward(upstream(&forward.upstream)),
             config::Action::Split(targets) => {
-                Action::Split(Box::new(Split::compile(targets, route.split_by, upstream)))
+                Action::Split(Box::new(Split::compile(targets, &route.split_by, upstream)))
             }
             config::Action::Redirect(redirect) => {
                 Action::Reply(Box::new(Answering::of_redirect(redirect, path.as_ref())))

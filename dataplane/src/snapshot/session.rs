@@ -1,4 +1,4 @@
-//! The cookie by which a client stays with its backend.
+//! The cookie by which a client stays with its backend, or with the upstream that a split drew for it.
 
 use shared::config::{CookieSecure, SameSite, Sticky};
 
@@ -10,13 +10,13 @@ const DIGITS: usize = 16;
 /// What is known of the session of a request's client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Session {
-    /// The token of the endpoint where it is, if it has one that can be read.
+    /// The token of the endpoint, or the upstream, where it is, if it has one that can be read.
     pub(crate) token: Option<u64>,
     /// Whether the client came by HTTPS.
     pub(super) is_https: bool,
 }
 
-/// What does not change of the cookies of an upstream.
+/// What does not change of the cookies of an upstream, or of a split.
 #[derive(Debug)]
 pub(super) struct SessionCookie {
     name: Box<str>,

@@ -6,20 +6,29 @@ use shared::{
     value::FieldName,
 };
 
-use super::Upstream;
+use super::{Upstream, session::SessionCookie};
 use crate::{balance::hash, head::RoutedRequest};
 
 /// Several upstreams that share the requests of a route.
 pub(crate) struct Split {
     targets: Box<[Target]>,
-    by: SplitBy,
+    by: By,
     /// The sum of the weights.
     sum: u64,
+}
+
+/// By what it is chosen among the weights.
+enum By {
+    Chance,
+    ClientAddress,
+    Cookie(SessionCookie),
 }
 
 struct Target {
     upstream: Arc<Upstream>,
     weight: u64,
+    /// What stands for it in cookies: the same on every data plane, in every process and for every route.
+    token: u64,
     /// Requests for which any of these holds go here, whatever the weights.
     headers: Box<[(FieldName, ValueTest)]>,
     cookies: Box<[(Box<[u8]>, ValueTest)]>,
@@ -29,7 +38,7 @@ impl Split {
     /// Compiles `targets`, whose upstreams `upstream` finds.
     pub(crate) fn compile(
         targets: &[SplitTarget],
-        by: SplitBy,
+        by: &SplitBy,
         upstream: impl Fn(&shared::value::Name) -> Arc<Upstream>,
     ) -> Self {
         let targets: Box<[Target]> = targets
@@ -37,6 +46,7 @@ impl Split {
             .map(|target| Target {
                 upstream: upstream(&target.upstream),
                 weight: target.weight.get().into(),
+                token: hash::with(hash::of_bytes(b"split"), hash::of_bytes(target.upstream.as_str().as_bytes())),
                 headers: target
                     .when
                     .headers
@@ -48,25 +58,46 @@ impl Split {
                     .collect(),
             })
             .collect();
+        let by = match by {
+            SplitBy::Random => By::Chance,
+            SplitBy::ClientAddress => By::ClientAddress,
+            SplitBy::Cookie(cookie) => By::Cookie(SessionCookie::compile(&cookie.as_sticky())),
+        };
         Self { sum: targets.iter().map(|target| target.weight).sum(), targets, by }
     }
 
-    /// Where `request` goes; `chance` is a random number. Nowhere if no upstream has a weight.
-    pub(crate) fn choose(&self, request: &RoutedRequest<'_>, chance: impl FnOnce() -> u64) -> Option<&Arc<Upstream>> {
+    /// Where `request` goes, and the value of a `Set-Cookie` for its response if the client is to stay there and does not know it yet;
+    /// `chance` is a random number. Nowhere if no upstream has a weight.
+    pub(crate) fn choose(
+        &self,
+        request: &RoutedRequest<'_>,
+        chance: impl FnOnce() -> u64,
+    ) -> Option<(&Arc<Upstream>, Option<Box<str>>)> {
         if let Some(target) = self.targets.iter().find(|target| target.is_named_by(request)) {
-            return Some(&target.upstream);
+            return Some((&target.upstream, None));
         }
-        let number = match self.by {
-            SplitBy::Random => chance(),
-            SplitBy::ClientAddress => hash::of_address(request.client),
+        let cookie = match &self.by {
+            By::Chance => return Some((&self.drawn(chance())?.upstream, None)),
+            By::ClientAddress => return Some((&self.drawn(hash::of_address(request.client))?.upstream, None)),
+            By::Cookie(cookie) => cookie,
         };
+        let session = cookie.read(request);
+        let has_token = |target: &&Target| target.weight > 0 && Some(target.token) == session.token;
+        if let Some(target) = self.targets.iter().find(has_token) {
+            return Some((&target.upstream, None));
+        }
+        let target = self.drawn(chance())?;
+        Some((&target.upstream, Some(cookie.line(target.token, session.is_https))))
+    }
+
+    /// The target of `number`, by the weights; none if there are none.
+    fn drawn(&self, number: u64) -> Option<&Target> {
         let mut point = number.checked_rem(self.sum)?;
-        let target = self.targets.iter().find(|target| {
+        self.targets.iter().find(|target| {
             let is_here = point < target.weight;
             point = point.saturating_sub(target.weight);
             is_here
-        });
-        target.map(|target| &target.upstream)
+        })
     }
 }
 

@@ -5,6 +5,7 @@ mod headers;
 mod maintenance;
 mod retries;
 mod rewrite;
+mod split_cookie;
 
 use std::collections::BTreeMap;
 
@@ -20,6 +21,7 @@ pub use headers::{HeaderRules, ResponseHeaderRules, SecurityHeaders};
 pub use maintenance::Maintenance;
 pub use retries::{Backoff, Retries};
 pub use rewrite::{PathRewrite, QueryRewrite, RegexRewrite, ReplacePrefix, Rewrite};
+pub use split_cookie::SplitCookie;
 
 /// What to do with which request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,7 +35,7 @@ pub struct Route {
     pub matches: RouteMatch,
     /// What happens to them.
     pub action: Action,
-    /// By what a split chooses among its weights.
+    /// By what a split chooses among its weights: `random`, `client_address` or a `cookie`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub split_by: SplitBy,
     /// Which `Host` the backend sees: `preserve`, `backend`, or a literal.

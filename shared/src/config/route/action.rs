@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::ValueMatch;
+use super::{SplitCookie, ValueMatch};
 use crate::{
     config::{Weight, is, is_default},
     value::{FieldName, Name, Template},
@@ -62,8 +62,8 @@ pub struct SplitWhen {
 }
 
 /// By what a split chooses among its weights.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!("client_address"), json!({"cookie": {"max_age": "30d"}}))))]
 #[serde(rename_all = "snake_case")]
 pub enum SplitBy {
     /// Each request by chance.
@@ -71,6 +71,9 @@ pub enum SplitBy {
     Random,
     /// A client address always goes the same way, as long as the weights stay.
     ClientAddress,
+    /// A client's first request by chance; a cookie keeps it there, however the weights change, until its upstream has none or is no
+    /// target any more.
+    Cookie(SplitCookie),
 }
 
 /// Sends the client elsewhere.

@@ -31,6 +31,9 @@ pub(super) fn check(route: &Route, pointer: &str, references: &References, findi
     if route.split_by != SplitBy::default() && !matches!(route.action, Action::Split(_)) {
         findings.warning(format!("{pointer}/split_by"), "never acts: the action is no split");
     }
+    if let SplitBy::Cookie(cookie) = &route.split_by {
+        split::check_cookie(cookie, route, &format!("{pointer}/split_by/cookie"), references, findings);
+    }
     let allow = &route.maintenance.allow;
     at_most(limits::CLIENT_CIDRS_PER_ROUTE, allow.len(), format_args!("{pointer}/maintenance/allow"), findings);
     if route.grpc_web {

@@ -1,14 +1,14 @@
 //! Splits among upstreams.
 
 use super::{
-    super::{References, at_most, limits},
+    super::{References, at_most, limits, sticky},
     action, check_values,
 };
 use crate::{
     Findings,
-    config::{SplitTarget, SplitWhen},
+    config::{Route, SplitCookie, SplitTarget, SplitWhen},
     document::escape,
-    value::{FieldName, quoted},
+    value::{FieldName, Name, quoted},
 };
 
 pub(super) fn check(targets: &[SplitTarget], pointer: &str, references: &References, findings: &mut Findings) {
@@ -36,5 +36,25 @@ pub(super) fn check(targets: &[SplitTarget], pointer: &str, references: &Referen
                 format!("{} is no name of a cookie: 1 to 128 letters, digits or !#$%&'*+-.^_`|~", quoted(name)),
             );
         }
+    }
+}
+
+pub(super) fn check_cookie(
+    cookie: &SplitCookie,
+    route: &Route,
+    pointer: &str,
+    references: &References,
+    findings: &mut Findings,
+) {
+    sticky::check(&cookie.as_sticky(), pointer, findings);
+    let is_taken = |upstream: &&Name| references.session_cookies.get(upstream) == Some(&cookie.cookie.as_str());
+    if let Some(upstream) = route.action.upstreams().find(is_taken) {
+        findings.error(
+            format!("{pointer}/cookie"),
+            format!(
+                "the sessions of the upstream \"{upstream}\" have a cookie of this name, too, and each would replace the other: \
+                 choose another name"
+            ),
+        );
     }
 }

@@ -80,6 +80,13 @@ fn query_edits_name_parameters() {
 fn splits_lead_somewhere() {
     let at = "/routes/0/action/split";
     let split = |targets: Value| sound_but(json!({"routes": [{"name": "r", "action": {"split": targets}}]}));
+    let by_cookie = |cookie: Value| {
+        let mut config = sound_but(
+            json!({"routes": [{"name": "r", "split_by": {"cookie": cookie}, "action": {"split": [{"upstream": "u"}]}}]}),
+        );
+        config["upstreams"][0]["sticky"] = json!({"cookie": "s"});
+        config
+    };
     let unused: Expected = (Warning, "/upstreams/0", "no route");
     let cases: &[(Value, &[Expected])] = &[
         (
@@ -109,6 +116,9 @@ fn splits_lead_somewhere() {
             ),
             &[(Warning, "/routes/0/split_by", "no split")],
         ),
+        (by_cookie(json!({"cookie": "c", "max_age": "400d"})), &[]),
+        (by_cookie(json!({"max_age": "401d"})), &[(Error, "/routes/0/split_by/cookie/max_age", "out of range")]),
+        (by_cookie(json!({"cookie": "s"})), &[(Error, "/routes/0/split_by/cookie/cookie", "choose another name")]),
         (
             sound_but(json!({"routes": [{"name": "r", "grpc_web": true, "action": {"split": [{"upstream": "u"}]}}]})),
             &[(Error, "/routes/0/grpc_web", "needs HTTP/2")],
