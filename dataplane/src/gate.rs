@@ -395,6 +395,12 @@ impl Gate {
         }
     }
 
+    /// Keeps everybody from changing a state, while it lives.
+    #[cfg(test)]
+    pub(crate) fn hold(&self) -> impl Sized {
+        self.lock()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Machine> {
         // Nothing in here panics half-way through a change.
         self.machine.lock().unwrap_or_else(PoisonError::into_inner)

@@ -17,6 +17,8 @@ mod apply;
 mod arrival;
 mod attempt;
 mod balance;
+#[doc(hidden)]
+pub mod bench;
 mod budget;
 mod client_address;
 mod clock;

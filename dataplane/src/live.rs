@@ -295,6 +295,12 @@ impl Live {
         self.metrics.retain_endpoints(&kept);
     }
 
+    /// Keeps everybody from finding and making live state, while it lives.
+    #[cfg(test)]
+    pub(crate) fn hold(&self) -> impl Sized {
+        self.lock()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Parts> {
         // A panic while compiling leaves whole entries only: the maps are fit for use.
         self.parts.lock().unwrap_or_else(PoisonError::into_inner)

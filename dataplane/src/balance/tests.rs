@@ -130,6 +130,33 @@ fn round_robin_is_exact_over_workers() {
 }
 
 #[test]
+fn no_lock_is_taken_to_pick_and_to_record() {
+    for policy in POLICIES {
+        let subject = Subject::weighted(&format!("policy: {policy}"), &[1; 20]);
+        let Subject { live, upstream, .. } = &subject;
+        // Somebody else has every lock that there is, for good.
+        let endpoints: Vec<_> = upstream.members().map(|(endpoint, ..)| endpoint).collect();
+        let held = (live.hold(), upstream.hold(), endpoints.iter().map(|it| it.gate.hold()).collect::<Vec<_>>());
+        let (done, is_done) = std::sync::mpsc::channel();
+        let upstream = Arc::clone(upstream);
+        std::thread::spawn(move || {
+            for number in 0..1_000 {
+                let affinity = Affinity { key: Some(hash::with(3, number)), session: None };
+                let now = Instant::now();
+                let mut attempt = upstream.pick(&affinity, &[], now, || hash::with(5, number)).unwrap().attempt;
+                // Fewer of each endpoint than would open its breaker: that is a transition.
+                let status = if number.is_multiple_of(9) { 503 } else { 200 };
+                attempt.answered(Said { status, grpc: None }, Duration::ZERO, now);
+            }
+            done.send(()).unwrap();
+        });
+        let waited = is_done.recv_timeout(Duration::from_secs(20));
+        assert!(waited.is_ok(), "{policy}: a pick or a record waits for a lock");
+        drop(held);
+    }
+}
+
+#[test]
 fn who_may_not_be_used_leaves_the_rest_exact() {
     let subject = Subject::weighted("policy: round_robin", &[3, 2, 5]);
     let shut = (0..10).map(|_| subject.pick(None, Duration::ZERO)).find(|attempt| index(attempt) == 2).unwrap();

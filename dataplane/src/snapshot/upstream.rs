@@ -225,6 +225,12 @@ impl Upstream {
         backends.collect()
     }
 
+    /// Keeps everybody from changing what can be picked, while it lives.
+    #[cfg(test)]
+    pub(crate) fn hold(&self) -> impl Sized {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Its name.
     pub(crate) fn name(&self) -> &Name {
         &self.config.name
