@@ -158,8 +158,10 @@ mod tests {
     #[test]
     fn the_last_id_is_remembered() {
         let mut after = 5;
-        let mut stream: &[u8] =
-            b"retry: 1000\n\n: alive\n\nevent: missed\ndata: {\"missed\":1}\n\nid: 7\nevent: x\ndata: {}\n\nid: 8\n";
+        let mut stream: &[u8] = b"retry: 1000\n\n: alive\n\nid: 6\nevent: missed\ndata: {\"missed\":1}\n\n";
+        assert!(print_all(&mut stream, &mut after, Format::Json).unwrap().is_none());
+        assert_eq!(after, 6);
+        stream = b"id: 7\nevent: x\ndata: {}\n\nid: 8\n";
         assert!(print_all(&mut stream, &mut after, Format::Json).unwrap().is_none());
         assert_eq!(after, 7);
     }

@@ -20,7 +20,7 @@ pub struct EventStream {
 pub struct Told {
     /// `event`.
     pub event: String,
-    /// `id`; none with `missed`.
+    /// `id`, if it has one.
     pub id: Option<u64>,
     /// `data`.
     pub data: Value,

@@ -39,8 +39,8 @@ pub(super) fn routes(router: OpenApiRouter<Api>) -> OpenApiRouter<Api> {
             "Server-Sent Events: transitions of endpoints, and what becomes of revisions and data planes. The `data` of each is \
              an `Event` as JSON. The newest 4096 are kept, and their ids increase. A reader that was away continues behind \
              `Last-Event-ID`, or `after`. What it missed it is told in an event `missed`, whose `data` is \
-             `{\"missed\": NUMBER}`, or null when the control plane was started anew. Who reads too slowly is told `missed`, \
-             too, and the stream ends. Every 15 seconds without events there is a comment.",
+             `{\"missed\": NUMBER}`, or null when the control plane was started anew; its id is that behind which the events \
+             go on. Who reads too slowly is told `missed`, too, and the stream ends. Every 15 seconds without events there is a comment.",
         )
         .query::<EventParams>()
         .field("Last-Event-ID", "The id of the last event that was seen. Goes before `after`.")
@@ -125,7 +125,9 @@ impl Stream {
                     Missed::Count(number) => number.to_string(),
                     Missed::Unknown => "null".to_owned(),
                 };
-                bytes.extend_from_slice(format!("event: missed\ndata: {{\"missed\":{number}}}\n\n").as_bytes());
+                // With the id behind which it goes on: who comes back is not told the same again.
+                let text = format!("id: {}\nevent: missed\ndata: {{\"missed\":{number}}}\n\n", batch.behind);
+                bytes.extend_from_slice(text.as_bytes());
                 // Who was away goes on; who is here and too slow would be so again and again.
                 if self.is_begun {
                     self.place.missed();

@@ -149,10 +149,12 @@ struct Entry {
 }
 
 /// What a reader gets at one time.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Batch {
     /// How many events were lost to the reader before these: it was too slow, or away for too long. They are gone.
     pub(crate) missed: Option<Missed>,
+    /// The id behind which these come: that of the last event that was read, missed or passed over.
+    pub(crate) behind: u64,
     /// Events as Server-Sent Events have them.
     pub(crate) texts: Vec<Bytes>,
 }
@@ -256,12 +258,13 @@ impl Reader {
     pub(crate) fn take(&mut self) -> Batch {
         self.changes.mark_unchanged();
         let ring = self.log.lock();
-        let mut batch = Batch { missed: self.missed.take(), texts: Vec::new() };
+        let mut missed = self.missed.take();
         let oldest = ring.entries.front().map_or(ring.next, |entry| entry.id);
         if self.last + 1 < oldest {
-            batch.missed.get_or_insert(Missed::Count(oldest - 1 - self.last));
+            missed.get_or_insert(Missed::Count(oldest - 1 - self.last));
             self.last = oldest - 1;
         }
+        let mut batch = Batch { missed, behind: self.last, texts: Vec::new() };
         let read = usize::try_from(self.last + 1 - oldest).unwrap_or(usize::MAX);
         for entry in ring.entries.iter().skip(read) {
             if batch.texts.len() == Self::BATCH {
@@ -335,10 +338,10 @@ mod tests {
     fn who_is_too_slow_is_told_how_many_are_gone() {
         let log = log(2);
         let mut reader = log.read(None, None);
-        assert_eq!(reader.take(), Batch::default());
+        assert_eq!(reader.take(), Batch { missed: None, behind: 1001, texts: Vec::new() });
         add(&log, KEPT as u64 + 5);
         let batch = reader.take();
-        assert_eq!((batch.missed, ids(&batch)[0]), (Some(Missed::Count(5)), 1007));
+        assert_eq!((batch.missed, batch.behind, ids(&batch)[0]), (Some(Missed::Count(5)), 1006, 1007));
         assert_eq!(batch.texts.len(), Reader::BATCH);
         let next = reader.take();
         assert_eq!((next.missed, ids(&next)[0]), (None, 1007 + Reader::BATCH as u64));
