@@ -245,7 +245,10 @@ fn the_field_of_request_ids_means_nothing_else() {
         ),
         (
             with_rule("x-trace", json!({"action": {"respond": respond}})),
-            &[(Error, "/routes/0/action/respond/headers/x-trace", written)],
+            &[
+                (Warning, "/upstreams/0", "no route forwards"),
+                (Error, "/routes/0/action/respond/headers/x-trace", written),
+            ],
         ),
         (
             with_rule("x-trace", json!({"fallback": {"respond": respond}})),
