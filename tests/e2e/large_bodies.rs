@@ -3,6 +3,7 @@
 use std::{
     io::{self, Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
+    sync::LazyLock,
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -17,6 +18,16 @@ fn byte_at(position: u64) -> u8 {
     ((position * 31) ^ (position >> 11)) as u8
 }
 
+/// What repeats itself every 512 KiB. Made once: a client that made it behind its head would keep the proxy waiting.
+static PERIODS: LazyLock<Vec<u8>> = LazyLock::new(|| (0..2 * PERIOD as u64).map(byte_at).collect());
+const PERIOD: usize = 1 << 19;
+
+/// The bytes of a body from `position` on, at most `count` and 512 KiB of them.
+fn bytes_at(position: u64, count: usize) -> &'static [u8] {
+    let from = (position % PERIOD as u64) as usize;
+    &PERIODS[from..from + count.min(PERIOD)]
+}
+
 /// Writes `length` bytes of body in pieces of `piece`, each dressed by `frame`.
 fn write_body(
     stream: &mut impl Write,
@@ -25,20 +36,20 @@ fn write_body(
     chunked: bool,
     pause: Option<Duration>,
 ) -> io::Result<()> {
-    let period: Vec<u8> = (0..(piece as u64 + (1 << 19))).map(byte_at).collect();
     let mut sent = 0;
     while sent < length {
-        let count = (piece as u64).min(length - sent);
-        let from = (sent % (1 << 19)) as usize;
-        let bytes = &period[from..from + count as usize];
+        let end = sent + (piece as u64).min(length - sent);
         if chunked {
-            write!(stream, "{count:x}\r\n")?;
+            write!(stream, "{:x}\r\n", end - sent)?;
         }
-        stream.write_all(bytes)?;
+        while sent < end {
+            let bytes = bytes_at(sent, (end - sent) as usize);
+            stream.write_all(bytes)?;
+            sent += bytes.len() as u64;
+        }
         if chunked {
             stream.write_all(b"\r\n")?;
         }
-        sent += count;
         if let Some(pause) = pause {
             rest(pause);
         }
@@ -51,7 +62,6 @@ fn write_body(
 
 /// Reads until `length` bytes came or the stream ends; answers how many came and checks each.
 fn read_body(stream: &mut impl Read, length: u64, pause: Option<Duration>) -> u64 {
-    let period: Vec<u8> = (0..2 << 19).map(byte_at).collect();
     let mut buffer = vec![0; 256 << 10];
     let mut seen = 0;
     while seen < length {
@@ -60,9 +70,8 @@ fn read_body(stream: &mut impl Read, length: u64, pause: Option<Duration>) -> u6
         if count == 0 {
             break;
         }
-        let from = (seen % (1 << 19)) as usize;
         assert!(
-            buffer[..count] == period[from..from + count],
+            buffer[..count] == *bytes_at(seen, count),
             "the body differs between {seen} and {}",
             seen + count as u64
         );
@@ -377,10 +386,12 @@ fn an_upload_with_pauses_is_not_cut_off() {
     // Pauses are shorter than the idle time-out, all of them together far longer.
     let timeouts = json!({"timeouts": {"request_body_idle": "1s", "first_byte": "1s", "idle": "1s"}});
     let site = Site::start(one_upstream([(address.as_str(), 1)].into_iter(), timeouts));
+    LazyLock::force(&PERIODS);
     let mut client = connect(&site);
     write!(client, "POST /up HTTP/1.1\r\nHost: h\r\nContent-Length: {LENGTH}\r\n\r\n").unwrap();
-    write_body(&mut client, LENGTH, 16 << 20, false, Some(Duration::from_millis(600))).unwrap();
-    assert!(read_head(&mut client).starts_with("HTTP/1.1 200"));
+    let sent = write_body(&mut client, LENGTH, 8 << 20, false, Some(Duration::from_millis(400)));
+    sent.unwrap_or_else(|error| panic!("{error}: {}", site.logged("/up")));
+    assert!(read_head(&mut client).starts_with("HTTP/1.1 200"), "{}", site.logged("/up"));
 }
 
 /// A handle that keeps a slow sender going until the test is done with it.

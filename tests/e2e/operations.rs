@@ -100,7 +100,9 @@ fn a_disk_that_fails_does_not_hold_up_the_end() {
     let state = directory.path().join("state");
     let mut data = DataPlane::follow(&control.control_socket(), &state, &["--workers", "1"]);
     data.wait_until_ready();
-    wait_for("the first copy", DEADLINE, || state.join("snapshot").exists().then_some(()));
+    // Both parts of it, which come in any order: one that is written now would be in the way of the removal.
+    let copied = || ["snapshot", "material"].iter().all(|name| state.join(name).exists());
+    wait_for("the first copy", DEADLINE, || copied().then_some(()));
     // Nobody can write here, root neither.
     fs::remove_dir_all(&state).unwrap();
     control.api().put("config?wait=10s", &site(&web, &origin)).expect(200);
