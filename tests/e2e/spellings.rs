@@ -5,7 +5,7 @@ use std::{
     fs,
 };
 
-use harness::{DEADLINE, Origin, wait_for};
+use harness::{DEADLINE, Origin, h2::H2Origin, wait_for};
 use serde_json::{Value, json};
 use shared::routing::path;
 
@@ -99,6 +99,17 @@ fn spellings() -> BTreeSet<String> {
 #[test]
 fn over_200_spellings_of_paths_are_one_path_each_for_everybody() {
     let origin = Origin::named("origin");
+    everybody_agrees(origin.address(), "h1", || {
+        origin.received().into_iter().map(|request| (request.target().to_owned(), request.head.fields)).collect()
+    });
+    let origin = H2Origin::start(&[], |_, stream| stream.answer(&[(":status", "200")], b"", &[]));
+    everybody_agrees(origin.address(), "h2c", || {
+        origin.received().into_iter().map(|request| (request.field(":path").to_owned(), request.fields)).collect()
+    });
+}
+
+/// Asks for each spelling. The backend at `address` gives the targets and fields that it got.
+fn everybody_agrees(address: &str, protocol: &str, got: impl Fn() -> Vec<(String, Vec<(String, String)>)>) {
     let forward = json!({ "forward": { "upstream": "up" } });
     let route = |name: &str, prefix: &str| {
         json!({
@@ -109,7 +120,8 @@ fn over_200_spellings_of_paths_are_one_path_each_for_everybody() {
             "response_headers": { "set": { "x-id": "{request_id}" } },
         })
     };
-    let mut config = crate::site::one_upstream([(origin.address(), 1)].into_iter(), json!({}));
+    let mut config = crate::site::one_upstream([(address, 1)].into_iter(), json!({}));
+    config["upstreams"][0]["protocol"] = json!(protocol);
     config["listeners"] = json!([{ "name": "web", "allow_h2c": true }]);
     config["routes"] = json!([route("rest", "/"), route("a", "/a"), route("closed", "/closed")]);
     config["ip_rules"] = json!([{ "route": "closed", "action": "deny", "cidr": "127.0.0.0/8" }]);
@@ -130,10 +142,12 @@ fn over_200_spellings_of_paths_are_one_path_each_for_everybody() {
         let lines: BTreeMap<_, _> = lines.map(|line| (line["request_id"].as_str().unwrap().to_owned(), line)).collect();
         (lines.len() == answers.len()).then_some(lines)
     });
-    let received: BTreeMap<String, _> = origin
-        .received()
+    let field = |fields: &[(String, String)], wanted: &str| {
+        fields.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.clone())
+    };
+    let received: BTreeMap<String, _> = got()
         .into_iter()
-        .map(|request| (request.head.field("x-request-id").unwrap_or_default().to_owned(), request))
+        .map(|(target, fields)| (field(&fields, "x-request-id").unwrap_or_default(), (target, fields)))
         .collect();
 
     let mut counts = BTreeMap::new();
@@ -162,10 +176,11 @@ fn over_200_spellings_of_paths_are_one_path_each_for_everybody() {
             continue;
         }
         assert_eq!(told.status, 200, "{case}: {told:?}");
-        let got = &received[id];
+        let (got, fields) = &received[id];
         let sent = query.map_or(canonical.to_string(), |query| format!("{canonical}?{query}"));
-        assert_eq!(got.target(), sent, "{case}");
-        assert_eq!((got.head.field("x-route"), got.head.field("x-path")), (Some(route), Some(&*canonical)), "{case}");
+        assert_eq!(*got, sent, "{case}");
+        let said = (field(fields, "x-route"), field(fields, "x-path"));
+        assert_eq!(said, (Some(route.to_owned()), Some(canonical.to_string())), "{case}");
     }
     assert!(counts.len() == 4 && counts.values().all(|count| *count >= 4), "{counts:?}");
 }

@@ -1,14 +1,17 @@
-//! What routes change of requests and responses, the same for clients of HTTP/1.1 and of HTTP/2.
+//! What routes change of requests and responses, the same for clients and backends of HTTP/1.1 and of HTTP/2.
 
 mod h2_backends;
 mod headers;
 mod rewrites;
 
-use harness::{Head, Origin, Reply};
+use harness::{
+    Origin, Received, Reply,
+    h2::{H2Origin, H2Request},
+};
 use serde_json::{Value, json};
 
 use crate::{
-    both::{Told, ask, site},
+    both::{Told, ask},
     site::Site,
 };
 
@@ -25,48 +28,93 @@ struct Case {
 }
 
 /// What a backend answers.
+const ANSWER: [(&str, &str); 7] = [
+    ("server", "origin"),
+    ("x-powered-by", "php"),
+    ("x-a", "1"),
+    ("set-cookie", "a=1"),
+    ("set-cookie", "b=2"),
+    ("content-type", "text/html"),
+    ("etag", "\"e\""),
+];
+
 fn origin() -> Origin {
-    Origin::start(|_| {
-        Reply::with(
-            200,
-            &[
-                ("Server", "origin"),
-                ("X-Powered-By", "php"),
-                ("X-A", "1"),
-                ("Set-Cookie", "a=1"),
-                ("Set-Cookie", "b=2"),
-                ("Content-Type", "text/html"),
-                ("ETag", "\"e\""),
-            ],
-            "body",
-        )
-    })
+    Origin::start(|_| Reply::with(200, &ANSWER, "body"))
 }
 
-/// Runs each case over both versions.
-fn run(cases: &[Case]) {
-    let origin = origin();
-    let (site, own) = start(&origin, cases);
-    for (case, own) in cases.iter().zip(&own) {
-        let target = format!("{own}{}", case.target);
-        let told = ask(&site, "GET", &target, case.sent);
-        let got = origin.take_received();
-        for (index, told) in told.iter().enumerate() {
-            for expected in case.expected {
-                let expected = expected.replace("/~", own);
-                check(
-                    &expected,
-                    got.get(index).map(|request| &request.head),
-                    told,
-                    &format!("{target} {}", case.route),
-                );
+/// A backend of one version or the other.
+enum Backend {
+    H1(Origin),
+    H2(H2Origin),
+}
+
+/// A request as a backend got it.
+#[derive(Debug)]
+struct Got {
+    target: String,
+    fields: Vec<(String, String)>,
+}
+
+impl Backend {
+    fn both() -> [Self; 2] {
+        let fields = [&[(":status", "200"), ("content-length", "4")][..], &ANSWER].concat();
+        let h2 = H2Origin::start(&[], move |_, stream| stream.answer(&fields, b"body", &[]));
+        [Self::H1(origin()), Self::H2(h2)]
+    }
+
+    fn upstream(&self) -> Value {
+        let (address, protocol) = match self {
+            Self::H1(origin) => (origin.address(), "h1"),
+            Self::H2(origin) => (origin.address(), "h2c"),
+        };
+        json!({ "name": "up", "protocol": protocol, "backends": [{ "name": "a", "address": address }] })
+    }
+
+    /// The requests since the last call.
+    fn take(&self) -> Vec<Got> {
+        match self {
+            Self::H1(origin) => {
+                let got = |request: Received| Got { target: request.target().to_owned(), fields: request.head.fields };
+                origin.take_received().into_iter().map(got).collect()
+            }
+            Self::H2(origin) => {
+                let got =
+                    |request: H2Request| Got { target: request.field(":path").to_owned(), fields: request.fields };
+                origin.take_received().into_iter().map(got).collect()
             }
         }
     }
 }
 
-/// A site with a route for each case, and the paths that stand for `/~`.
-fn start(origin: &Origin, cases: &[Case]) -> (Site, Vec<String>) {
+impl Got {
+    /// All values of a field. HTTP/2 has another name for the host.
+    fn all(&self, name: &str) -> Vec<&str> {
+        let name = if name == "host" && self.fields[0].0.starts_with(':') { ":authority" } else { name };
+        let fields = self.fields.iter().filter(|(field, _)| field.eq_ignore_ascii_case(name));
+        fields.map(|(_, value)| value.as_str()).collect()
+    }
+}
+
+/// Runs each case over both versions, before backends of both.
+fn run(cases: &[Case]) {
+    for backend in Backend::both() {
+        let (site, own) = start(&backend.upstream(), cases);
+        for (case, own) in cases.iter().zip(&own) {
+            let target = format!("{own}{}", case.target);
+            let told = ask(&site, "GET", &target, case.sent);
+            let got = backend.take();
+            for (index, told) in told.iter().enumerate() {
+                for expected in case.expected {
+                    let expected = expected.replace("/~", own);
+                    check(&expected, got.get(index), told, &format!("{target} {}", case.route));
+                }
+            }
+        }
+    }
+}
+
+/// A site with a route to `upstream` for each case, and the paths that stand for `/~`.
+fn start(upstream: &Value, cases: &[Case]) -> (Site, Vec<String>) {
     let own: Vec<String> = (0..cases.len()).map(|index| format!("/c{index}")).collect();
     let routes = cases.iter().zip(&own).map(|(case, own)| {
         let mut route = json!({
@@ -80,14 +128,19 @@ fn start(origin: &Origin, cases: &[Case]) -> (Site, Vec<String>) {
         }
         route
     });
-    (site(origin, routes.collect()), own)
+    let site = Site::start(json!({
+        "listeners": [{ "name": "web", "allow_h2c": true }],
+        "upstreams": [upstream],
+        "routes": routes.collect::<Vec<_>>(),
+    }));
+    (site, own)
 }
 
-fn check(expected: &str, got: Option<&Head>, told: &Told, case: &str) {
+fn check(expected: &str, got: Option<&Got>, told: &Told, case: &str) {
     let (side, expected) = expected.split_at(2);
     if let (">", Some(got)) = (side.trim(), got) {
         if expected.starts_with('/') {
-            assert_eq!(got.first_line, format!("GET {expected} HTTP/1.1"), "{case}");
+            assert_eq!(got.target, expected, "{case}");
         } else {
             check_field(expected, &|name| got.all(name), &format!("{case} gave the backend {got:?}"));
         }

@@ -260,6 +260,7 @@ fn response_rules() {
 #[test]
 fn lines_are_written_in_train_case_to_http_1_and_long_heads_pass_whole() {
     let origin = origin();
+    let upstream = json!({ "name": "up", "backends": [{ "name": "a", "address": origin.address() }] });
     let long = "v".repeat(4000);
     let case = Case {
         route: json!({
@@ -270,7 +271,7 @@ fn lines_are_written_in_train_case_to_http_1_and_long_heads_pass_whole() {
         sent: &[],
         expected: &[],
     };
-    let (site, own) = start(&origin, &[case]);
+    let (site, own) = start(&upstream, &[case]);
     let answer = fetch(&site.address, format!("GET {} HTTP/1.1\r\nHost: h\r\n\r\n", own[0])).unwrap();
     assert_eq!(answer.text(), "body");
     let names: Vec<&str> = answer.head.fields.iter().map(|(name, _)| name.as_str()).collect();

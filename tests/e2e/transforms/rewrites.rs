@@ -92,13 +92,14 @@ fn query_edits() {
 #[test]
 fn routing_and_log_keep_the_path_that_came() {
     let origin = origin();
+    let upstream = json!({ "name": "up", "backends": [{ "name": "a", "address": origin.address() }] });
     let case = Case {
         route: json!({ "rewrite": { "path": { "to": "/a/{header.x-a}/b" } } }),
         target: "",
         sent: &[],
         expected: &[],
     };
-    let (site, own) = start(&origin, &[case]);
+    let (site, own) = start(&upstream, &[case]);
     let ask = |value: &str, path: &str| {
         fetch(&site.address, format!("GET {path} HTTP/1.1\r\nHost: h\r\nX-A: {value}\r\n\r\n")).unwrap().status
     };
