@@ -29,6 +29,7 @@ mod operations;
 mod raw;
 mod refusals;
 mod retries;
+mod rolling_deploy;
 mod site;
 mod slow_peers;
 mod spellings;
