@@ -29,6 +29,7 @@ use crate::{arrival, engine::ReplayMemory, error::Reason, protocol::Protocol};
 use backends::Backends;
 use histogram::Histogram;
 pub(crate) use http2::{Http2Metrics, Http2Side};
+use sampled::SampledGauge;
 use transitions::Transitions;
 use upstreams::Upstreams;
 pub(crate) use upstreams::{RetryResult, UpstreamMetrics};
@@ -73,6 +74,7 @@ pub(crate) struct Metrics {
     pub(crate) panics: Counter,
     /// Times that accepting failed (out of descriptors or buffers).
     pub(crate) accept_errors: Counter,
+    tasks: SampledGauge,
 }
 
 /// Handles of one route.
@@ -175,6 +177,7 @@ impl Metrics {
             reports_dropped: Counter::default(),
             panics: Counter::default(),
             accept_errors: Counter::default(),
+            tasks: SampledGauge::default(),
         };
         registry.register("requests", "Requests answered, by route and status class", metrics.requests.clone());
         registry.register_with_unit(
@@ -227,11 +230,18 @@ impl Metrics {
         );
         registry.register("panics", "Connections ended by a panic", metrics.panics.clone());
         registry.register("accept_errors", "Failed accepts", metrics.accept_errors.clone());
+        registry.register("tasks", "Tasks that run or wait, on all threads", metrics.tasks.clone());
         for reason in Reason::ALL {
             drop(metrics.generated(reason));
         }
         metrics.registry = Arc::new(registry);
         metrics
+    }
+
+    /// Counts the tasks of the runtime that this is called on, as long as the process lives.
+    pub(crate) fn watch_tasks(&self) {
+        let runtime = tokio::runtime::Handle::current().metrics();
+        self.tasks.add(move || Some(runtime.num_alive_tasks() as u32));
     }
 
     /// The whole in the `OpenMetrics` text format.

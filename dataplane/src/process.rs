@@ -65,6 +65,7 @@ async fn serve(options: Options) -> anyhow::Result<()> {
 async fn serve_until(options: Options, signals: Signals) -> anyhow::Result<()> {
     let Signals { shutdown, hangup, reopen, .. } = signals;
     let metrics = Metrics::new();
+    metrics.watch_tasks();
     let (events, published) = Events::channel(&metrics);
     let backlog = Arc::new(Backlog::new(&metrics));
     // A file's data plane has nobody to tell.

@@ -177,6 +177,7 @@ impl WorkerHandle {
 }
 
 async fn run(common: Common, mut commands: mpsc::UnboundedReceiver<Command>) {
+    common.metrics.watch_tasks();
     let worker = Rc::new(Worker {
         pool: Pool::default(),
         links: Links::default(),

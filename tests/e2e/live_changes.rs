@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{DEADLINE, Load, Origin, Plan, RawClient, RawResponse, Up, free_port, get};
+use harness::{DEADLINE, Load, Origin, Plan, RawClient, RawResponse, Unrelated, Up, free_port, get};
 use serde_json::{Value, json};
 
 /// Answers over `count` requests on a connection each.
@@ -197,4 +197,20 @@ fn a_removed_listener_closes_and_an_idle_connection_of_it_too() {
     assert!(RawClient::connect(&extra).is_err());
     assert_ne!(idle.state_after(DEADLINE), harness::Connection::Kept);
     assert_eq!(get(&web, "h", "/").unwrap().status, 404);
+}
+
+/// Must hold 4 of balancing and 5 of health, in small; `cargo bench -p tidegate-tests --bench changes` makes ten thousand.
+#[test]
+fn a_thousand_unrelated_changes_reset_nothing_and_leave_nothing_behind() {
+    let mut site = Unrelated::start();
+    site.change(200);
+    let before = site.footprint();
+    site.change(800);
+    let after = site.footprint();
+    // Connections of the load come and go.
+    assert!(after.descriptors <= before.descriptors + 6, "{before:?}, then {after:?}");
+    assert!(after.tasks <= before.tasks + 12, "{before:?}, then {after:?}");
+    assert!(after.threads <= before.threads + 2, "{before:?}, then {after:?}");
+    assert!(after.memory <= before.memory + (8 << 10), "{before:?}, then {after:?}");
+    assert!(site.finish() > 0);
 }

@@ -22,6 +22,7 @@ mod plane;
 mod port;
 mod process;
 mod raw_client;
+mod unrelated;
 mod up;
 mod wait;
 
@@ -40,5 +41,6 @@ pub use plane::{ControlPlane, DataPlane};
 pub use port::free_port;
 pub use process::{Process, children_of, is_alive};
 pub use raw_client::{Connection, RawClient, RawResponse, fetch, get};
+pub use unrelated::{Footprint, Unrelated};
 pub use up::{Up, UpSettings};
 pub use wait::{DEADLINE, wait_for, within};
