@@ -132,6 +132,7 @@ impl Dns {
     /// from then on and nothing else. No address changes meanwhile.
     pub(crate) fn swap(&self, snapshot: &Snapshot, swap: impl FnOnce()) {
         let mut sources = self.names.lock();
+        snapshot.upstreams().for_each(|upstream| upstream.settle(&self.names.live));
         for upstream in snapshot.upstreams().filter(|upstream| !upstream.sources().is_empty()) {
             let known =
                 |source| sources.chosen.get(source).and_then(|chosen: &Chosen| chosen.addresses.borrow().clone());

@@ -301,6 +301,13 @@ impl Live {
         self.lock()
     }
 
+    /// How many upstreams, endpoints, places of backends, and upstreams with endpoints it knows.
+    #[cfg(test)]
+    pub(crate) fn sizes(&self) -> [usize; 4] {
+        let parts = self.lock();
+        [parts.upstreams.len(), parts.endpoints.len(), parts.places.len(), parts.members.len()]
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Parts> {
         // A panic while compiling leaves whole entries only: the maps are fit for use.
         self.parts.lock().unwrap_or_else(PoisonError::into_inner)

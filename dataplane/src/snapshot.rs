@@ -11,6 +11,8 @@ mod route;
 mod session;
 mod split;
 mod transforms;
+#[cfg(test)]
+mod unrelated;
 mod upstream;
 
 use std::{collections::HashMap, sync::Arc};

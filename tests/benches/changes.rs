@@ -17,7 +17,7 @@ const EACH: u64 = 1_000;
 /// By how much descriptors and tasks may differ, for connections of the load come and go; threads, for the ones that block end after 10 s.
 const DESCRIPTORS: u64 = 8;
 const TASKS: u64 = 16;
-const THREADS: u64 = 2;
+const THREADS: u64 = 4;
 /// By how many KiB memory may grow after the first round.
 const MEMORY: u64 = 8 << 10;
 

@@ -205,6 +205,23 @@ impl Upstream {
         }
     }
 
+    /// Right before this acts: makes endpoints anew that were retired since it was compiled. While the snapshot that acted until then still
+    /// acts, DNS may take from a backend the very address at which this finds it: where it says the same name, or says it by number.
+    pub(crate) fn settle(&self, live: &Live) {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.targets.load();
+        if !before.all().any(|target| target.endpoint.is_removed()) {
+            return;
+        }
+        let mut members = before.members(self.backends.len());
+        for (members, backend) in members.iter_mut().zip(&self.config.backends) {
+            for member in members.iter_mut().filter(|member| member.endpoint.is_removed()) {
+                member.endpoint = live.endpoint(&self.config.name, &backend.name, &member.endpoint.address);
+            }
+        }
+        self.targets.store(Arc::new(Targets::new(&self.config, members)));
+    }
+
     /// Connections to the backend number `backend` that could not be made.
     pub(crate) fn failed_connections(&self, backend: usize) -> u64 {
         let targets = self.targets.load();
@@ -309,6 +326,34 @@ mod tests {
         assert!(first[0].is_removed() && !first[1].is_removed());
         upstream.set_addresses([(1, resolved(&[("10.0.0.1", 1)]))], &live);
         assert_ne!(endpoints(&upstream)[0].id, first[0].id, "who comes back begins anew");
+    }
+
+    #[test]
+    fn an_address_that_dns_takes_away_from_a_name_stays_with_the_backend_that_has_it_by_number_by_then() {
+        let live = Live::new(Metrics::new(), Events::unheard());
+        let before = compiled(&live, 1, None);
+        before.set_addresses([(1, resolved(&[("10.0.0.1", 1)]))], &live);
+        let text =
+            "upstreams: [{name: u, backends: [{name: a, address: 10.0.0.9:1}, {name: dns, address: 10.0.0.1:1}]}]";
+        let config = shared::document::read_config(text).unwrap();
+        let after = Upstream::compile(&config.upstreams[0], &live, Some(&before));
+        assert_eq!(endpoints(&after)[0].id, endpoints(&before)[0].id);
+        // A late answer, before the change acts.
+        before.set_addresses([(1, resolved(&[("10.0.0.2", 1)]))], &live);
+        assert!(endpoints(&after)[0].is_removed());
+        after.settle(&live);
+        let [found] = &endpoints(&after)[..] else { panic!("it has one address") };
+        assert!(!found.is_removed() && found.address.to_string() == "10.0.0.1:1");
+        let known = |endpoint: &EndpointLive| {
+            live.endpoints_of(&"u".parse().unwrap()).iter().any(|known| known.id == endpoint.id)
+        };
+        assert!(known(found), "it is checked and shown");
+        let targets = after.targets.load_full();
+        after.settle(&live);
+        assert!(Arc::ptr_eq(&targets, &after.targets.load_full()), "there is nothing more to settle");
+        // One that comes later yet is nobody's.
+        before.set_addresses([(1, resolved(&[("10.0.0.3", 1)]))], &live);
+        assert!(!endpoints(&after)[0].is_removed());
     }
 
     #[test]
