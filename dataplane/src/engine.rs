@@ -21,6 +21,7 @@ mod pool;
 mod replay;
 mod response_head;
 mod scratch;
+mod socket;
 mod splice;
 mod stop;
 mod stream;

@@ -2,24 +2,29 @@
 
 use std::{
     ops::{Add, AddAssign, Sub},
-    time::Duration,
+    sync::LazyLock,
+    time::{self, Duration},
 };
 
-use rustix::time::{ClockId, clock_gettime};
+/// Where the process's own count of nanoseconds begins: long before [`BASE`], so that there are moments before it, too.
+const FIRST: u64 = 1 << 60;
+
+/// The moment that has the number [`FIRST`].
+static BASE: LazyLock<time::Instant> = LazyLock::new(time::Instant::now);
 
 /// A moment of the monotonic clock. A drop-in for [`std::time::Instant`] where requests are concerned, each of which compares and
 /// subtracts a dozen of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Instant {
-    /// Nanoseconds since the clock's own beginning: enough for 584 years.
+    /// Nanoseconds, enough for 500 years.
     nanos: u64,
 }
 
 impl Instant {
     /// The present one.
     pub(crate) fn now() -> Self {
-        let time = clock_gettime(ClockId::Monotonic);
-        Self { nanos: (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64) }
+        let base = *BASE;
+        Self { nanos: FIRST + nanos(time::Instant::now().saturating_duration_since(base)) }
     }
 
     /// Nanoseconds from `earlier` to this one; 0 if that is later.

@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
@@ -13,7 +12,7 @@ use rustix::{
     net::{RecvFlags, recv},
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 
@@ -22,6 +21,7 @@ use super::{
     deadlines::Deadline,
     input::Input,
     scratch::Scratch,
+    socket::Socket,
     stop::Stop,
 };
 use crate::{instant::Instant, worker::Worker};
@@ -67,7 +67,7 @@ impl Client {
 
     /// Reads once. `Ok(0)` is the end of what the client sends.
     pub(crate) fn poll_read(&mut self, buffers: &Buffers, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.input.poll_fill(&mut self.stream, || buffers.small(), context)
+        self.input.poll_fill(&self.stream, || buffers.small(), context)
     }
 
     /// Whether the client sends nothing more: it ended its side, and no further request of it was read ahead.
@@ -155,7 +155,7 @@ impl Client {
         self.deadline.arm(Instant::now(), ANSWER);
         let sent = std::future::poll_fn(|context| {
             while written < bytes.len() {
-                match Pin::new(&mut self.stream).poll_write(context, &bytes[written..]) {
+                match self.stream.poll_send(context, &bytes[written..]) {
                     Poll::Ready(Ok(count)) => written += count,
                     Poll::Ready(Err(_)) => return Poll::Ready(false),
                     Poll::Pending if self.deadline.has_passed() => return Poll::Ready(false),

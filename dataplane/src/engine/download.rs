@@ -3,18 +3,17 @@
 use std::{
     io,
     ops::Range,
-    pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use http1::{
     Asked, ChunkHead, ChunkLimits, ChunkedDecoder, Fault, HeadLimits, LAST_CHUNK, LengthDecoder, Part, Progress,
     ResponseBody, ResponseHead, write,
 };
-use tokio::io::{AsyncRead, ReadBuf};
 
 use super::{
     buffers::{Buffer, Buffers, HUGE},
+    socket::Socket,
     splice,
     stream::Upstream,
 };
@@ -292,6 +291,26 @@ impl Download {
         buffers: &Buffers,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
+        let mut size = 0;
+        let read = upstream.stream.poll_receive(context, || {
+            let room = self.room(buffers);
+            size = room.len();
+            room
+        });
+        if let Poll::Ready(Ok(count)) = read {
+            upstream.read_all_room = count == size;
+            self.has_begun |= count > 0;
+            self.end += count;
+        }
+        if self.start == self.end {
+            // A response that is waited for owns no buffer.
+            self.buffer = None;
+        }
+        read
+    }
+
+    /// Where the next bytes are read to.
+    fn room(&mut self, buffers: &Buffers) -> &mut [u8] {
         let is_large = self.moved >= splice::LEAST;
         if self.start == self.end {
             (self.start, self.end) = (HEADROOM, HEADROOM);
@@ -307,19 +326,7 @@ impl Download {
             buffer.copy_within(self.start..self.end, HEADROOM);
             (self.start, self.end) = (HEADROOM, HEADROOM + self.end - self.start);
         }
-        let mut room = ReadBuf::new(&mut buffer[self.end..last]);
-        let size = room.remaining();
-        let read = Pin::new(&mut upstream.stream).poll_read(context, &mut room);
-        let count = room.filled().len();
-        self.end += count;
-        if self.start == self.end {
-            // A response that is waited for owns no buffer.
-            self.buffer = None;
-        }
-        ready!(read)?;
-        upstream.read_all_room = count == size;
-        self.has_begun |= count > 0;
-        Poll::Ready(Ok(count))
+        &mut buffer[self.end..last]
     }
 
     /// The backend closed. Answers whether that is how the response ends.

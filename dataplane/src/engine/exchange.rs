@@ -18,6 +18,7 @@ use super::{
     pace::{Pace, Standing, Waits},
     response_head,
     scratch::Scratch,
+    socket::Socket,
     splice::{self, Moved, Side, Splice},
     stream::Upstream,
     terms::Terms,
@@ -292,19 +293,17 @@ impl<'a> Exchange<'a> {
                         upload::Step::Write(range) => &self.client.input.bytes()[range],
                         _ => self.upload.again(),
                     };
-                    match Pin::new(&mut self.upstream.stream).poll_write(context, bytes) {
+                    match self.upstream.stream.poll_send(context, bytes) {
                         Poll::Ready(Ok(count)) => self.body_written(count),
                         Poll::Ready(Err(error)) => return self.upstream_takes_no_more(&error),
                         Poll::Pending => return Ok((moved, Waits::Upstream)),
                     }
                 }
-                upload::Step::WriteTail => {
-                    match Pin::new(&mut self.upstream.stream).poll_write(context, self.upload.tail()) {
-                        Poll::Ready(Ok(count)) => self.upload.tail_written(count),
-                        Poll::Ready(Err(error)) => return self.upstream_takes_no_more(&error),
-                        Poll::Pending => return Ok((moved, Waits::Upstream)),
-                    }
-                }
+                upload::Step::WriteTail => match self.upstream.stream.poll_send(context, self.upload.tail()) {
+                    Poll::Ready(Ok(count)) => self.upload.tail_written(count),
+                    Poll::Ready(Err(error)) => return self.upstream_takes_no_more(&error),
+                    Poll::Pending => return Ok((moved, Waits::Upstream)),
+                },
                 upload::Step::Read => {
                     let used = self.upload.used();
                     self.client.input.consume(used);
@@ -320,7 +319,7 @@ impl<'a> Exchange<'a> {
                         expects if expects > SMALL as u64 => buffers.large(),
                         _ => buffers.small(),
                     };
-                    match self.client.input.poll_fill(&mut self.client.stream, fresh, context) {
+                    match self.client.input.poll_fill(&self.client.stream, fresh, context) {
                         Poll::Ready(Ok(0)) | Poll::Ready(Err(_)) => return Err(Stop::Failed(Reason::ClientGone)),
                         Poll::Ready(Ok(_)) => {}
                         Poll::Pending => return Ok((moved, Waits::Client)),
@@ -346,11 +345,11 @@ impl<'a> Exchange<'a> {
             upload::Step::WriteAgain => self.upload.again(),
             _ => &[],
         };
-        let stream = Pin::new(&mut self.upstream.stream);
+        let stream = &mut self.upstream.stream;
         let written = if body.is_empty() {
-            stream.poll_write(context, head)
+            stream.poll_send(context, head)
         } else {
-            stream.poll_write_vectored(context, &[IoSlice::new(head), IoSlice::new(body)])
+            Pin::new(stream).poll_write_vectored(context, &[IoSlice::new(head), IoSlice::new(body)])
         };
         Ok(written.map(|written| {
             let count = written?;
@@ -422,13 +421,11 @@ impl<'a> Exchange<'a> {
             let step = self.download.step(self.response, self.terms.asked);
             match step.map_err(|fault| self.broken(Reason::BadResponse, fault))? {
                 download::Step::Head => self.answer(context)?,
-                download::Step::Write => {
-                    match Pin::new(&mut self.client.stream).poll_write(context, self.download.waiting()) {
-                        Poll::Ready(Ok(count)) => self.download.written(count),
-                        Poll::Ready(Err(_)) => return Err(Stop::Failed(Reason::ClientGone)),
-                        Poll::Pending => return Ok((moved, Waits::Client)),
-                    }
-                }
+                download::Step::Write => match self.client.stream.poll_send(context, self.download.waiting()) {
+                    Poll::Ready(Ok(count)) => self.download.written(count),
+                    Poll::Ready(Err(_)) => return Err(Stop::Failed(Reason::ClientGone)),
+                    Poll::Pending => return Ok((moved, Waits::Client)),
+                },
                 download::Step::Read => {
                     if self.download.spliceable() >= splice::LEAST {
                         self.download_splice = self.worker.pipes.take().map(Box::new);

@@ -2,13 +2,10 @@
 
 use std::{
     io,
-    pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
-use tokio::io::{AsyncRead, ReadBuf};
-
-use super::buffers::Buffer;
+use super::{buffers::Buffer, socket::Socket};
 
 /// What was read and not used. It owns a buffer only while there is something in it.
 #[derive(Default)]
@@ -50,29 +47,28 @@ impl Input {
     }
 
     /// Reads once, into a buffer from `fresh` if there is none. `Ok(0)` is the end of the stream, or no room.
-    ///
-    /// Goes through `poll_read`, which after a short read knows without a system call that there is nothing more.
     pub(crate) fn poll_fill(
         &mut self,
-        stream: &mut (impl AsyncRead + Unpin),
+        stream: &impl Socket,
         fresh: impl FnOnce() -> Buffer,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        let buffer = self.buffer.get_or_insert_with(fresh);
-        if self.end == buffer.len() && self.start > 0 {
-            buffer.copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, self.end - self.start);
+        let read = stream.poll_receive(context, || {
+            let buffer = self.buffer.get_or_insert_with(fresh);
+            if self.end == buffer.len() && self.start > 0 {
+                buffer.copy_within(self.start..self.end, 0);
+                (self.start, self.end) = (0, self.end - self.start);
+            }
+            &mut buffer[self.end..]
+        });
+        if let Poll::Ready(Ok(count)) = read {
+            self.end += count;
         }
-        let mut room = ReadBuf::new(&mut buffer[self.end..]);
-        let read = Pin::new(stream).poll_read(context, &mut room);
-        let count = room.filled().len();
-        self.end += count;
         if self.is_empty() {
             // A connection that waits owns no buffer.
             self.consume(0);
         }
-        ready!(read)?;
-        Poll::Ready(Ok(count))
+        read
     }
 }
 
@@ -81,9 +77,28 @@ mod tests {
     use super::*;
     use crate::engine::buffers::{Buffers, SMALL};
 
-    fn filled(input: &mut Input, mut stream: &[u8], buffers: &Buffers) -> usize {
+    /// Gives what there is, and never waits.
+    struct Slice<'a>(&'a [u8]);
+
+    impl Socket for Slice<'_> {
+        fn poll_readable(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn receive(&self, room: &mut [u8]) -> io::Result<usize> {
+            let count = self.0.len().min(room.len());
+            room[..count].copy_from_slice(&self.0[..count]);
+            Ok(count)
+        }
+
+        fn poll_send(&mut self, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Pending
+        }
+    }
+
+    fn filled(input: &mut Input, bytes: &[u8], buffers: &Buffers) -> usize {
         let mut context = Context::from_waker(std::task::Waker::noop());
-        match input.poll_fill(&mut stream, || buffers.small(), &mut context) {
+        match input.poll_fill(&Slice(bytes), || buffers.small(), &mut context) {
             Poll::Ready(count) => count.unwrap(),
             Poll::Pending => panic!("a slice is always ready"),
         }

@@ -13,7 +13,7 @@ use tokio::{
     net::{TcpStream, UnixStream},
 };
 
-use super::{acquire::Greeting, capacity::Permit};
+use super::{acquire::Greeting, capacity::Permit, socket::Socket};
 use crate::instant::Instant;
 
 /// A connected socket.
@@ -75,14 +75,11 @@ impl Upstream {
         }
         let mut context = Context::from_waker(Waker::noop());
         if !self.read_all_room {
-            return match &self.stream {
-                Stream::Tcp(stream) => stream.poll_read_ready(&mut context).is_pending(),
-                Stream::Unix(stream) => stream.poll_read_ready(&mut context).is_pending(),
-            };
+            return self.stream.poll_readable(&mut context).is_pending();
         }
         self.read_all_room = false;
         let mut byte = [0];
-        Pin::new(&mut self.stream).poll_read(&mut context, &mut ReadBuf::new(&mut byte)).is_pending()
+        self.stream.poll_receive(&mut context, || &mut byte).is_pending()
     }
 
     /// Whether the kernel knows of nothing on an idle connection either: it may be ahead of what [`is_quiet`](Self::is_quiet)
@@ -94,6 +91,29 @@ impl Upstream {
             Stream::Unix(stream) => recv(stream, &mut [0; 1], flags),
         };
         matches!(peeked, Err(rustix::io::Errno::AGAIN))
+    }
+}
+
+impl Socket for Stream {
+    fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_readable(context),
+            Self::Unix(stream) => stream.poll_readable(context),
+        }
+    }
+
+    fn receive(&self, room: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.receive(room),
+            Self::Unix(stream) => stream.receive(room),
+        }
+    }
+
+    fn poll_send(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_send(context, bytes),
+            Self::Unix(stream) => stream.poll_send(context, bytes),
+        }
     }
 }
 

@@ -58,25 +58,36 @@ pub fn parse(authority: &[u8]) -> Result<Authority<'_>, AuthorityError> {
     if authority[0] == b'[' {
         return parse_bracketed(authority);
     }
-    let colon = authority.iter().position(|byte| *byte == b':').unwrap_or(authority.len());
+    // One pass: almost every name is as it should be.
+    let (mut seen, mut repeated, mut before, mut colon) = (0, 0, DOT, authority.len());
+    for (at, byte) in authority.iter().enumerate() {
+        let class = CLASSES[usize::from(*byte)];
+        if class & COLON != 0 {
+            colon = at;
+            break;
+        }
+        seen |= class;
+        repeated |= class & before;
+        before = class;
+    }
     let port = parse_port(&authority[colon..])?;
-    Ok(Authority { host: parse_name(&authority[..colon])?, port })
+    let name = &authority[..colon];
+    let has_empty_label = repeated & DOT != 0;
+    Ok(Authority { host: parse_name(name.strip_suffix(b".").unwrap_or(name), seen, has_empty_label)?, port })
 }
 
-fn parse_name(name: &[u8]) -> Result<Cow<'_, str>, AuthorityError> {
-    let name = name.strip_suffix(b".").unwrap_or(name);
+/// The host of `name`, in which classes of bytes were `seen`.
+fn parse_name(name: &[u8], seen: u8, has_empty_label: bool) -> Result<Cow<'_, str>, AuthorityError> {
     if name.is_empty() {
         return Err(AuthorityError::NoHost);
     }
     if name.len() > Hostname::MAX_LEN {
         return Err(AuthorityError::TooLong);
     }
-    // All bytes at once: almost every name is as it should be.
-    let seen = name.iter().fold(0, |seen, byte| seen | CLASSES[usize::from(*byte)]);
     if seen & FORBIDDEN != 0 {
         return Err(first_fault(name));
     }
-    if seen & DOT != 0 && (name[0] == b'.' || name.ends_with(b".") || name.windows(2).any(|pair| pair == b"..")) {
+    if has_empty_label {
         return Err(AuthorityError::EmptyLabel);
     }
     let has_upper_case = seen & UPPER != 0;
@@ -87,6 +98,7 @@ fn parse_name(name: &[u8]) -> Result<Cow<'_, str>, AuthorityError> {
 const UPPER: u8 = 1;
 const DOT: u8 = 2;
 const FORBIDDEN: u8 = 4;
+const COLON: u8 = 8;
 
 /// What each byte means in a name; 0 for one that simply stands.
 static CLASSES: [u8; 256] = classes();
@@ -99,6 +111,7 @@ const fn classes() -> [u8; 256] {
             b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => 0,
             b'A'..=b'Z' => UPPER,
             b'.' => DOT,
+            b':' => COLON,
             _ => FORBIDDEN,
         };
         byte += 1;
