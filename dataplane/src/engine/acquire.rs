@@ -8,7 +8,7 @@ use super::{capacity::Grant, client::Client, connect::connect, stream::Upstream,
 use crate::{error::Reason, instant::Instant, live::EndpointLive, worker::Worker};
 
 /// The header of the PROXY protocol that a connection begins with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Greeting(pub(crate) Box<[u8]>);
 
 /// Which connections will do.

@@ -6,13 +6,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, V
 use http1::Field;
 
 use super::arena::Arena;
-use crate::{clock::Clock, error::Reason};
+use crate::{clock::Clock, error::Reason, request_id::Renamed};
 
-/// The request whose head for HTTP/1.1 is `bytes`, as `h2` sends it. They were written by us, so their lines have the one form.
+/// The request whose head for HTTP/1.1 is `bytes`, as `h2` sends it. They were written by us, so their lines have the one form. Its id
+/// stands in the field `renamed`, or the usual one.
 ///
 /// # Errors
 /// It has what cannot stand in HTTP/2.
-pub(super) fn request(bytes: &[u8], arena: &Arena) -> Result<Request<()>, Reason> {
+pub(super) fn request(bytes: &[u8], renamed: &Renamed, arena: &Arena) -> Result<Request<()>, Reason> {
     let bytes = arena.copy(bytes);
     let mut lines = lines(&bytes);
     let mut parts = uri::Parts::default();
@@ -46,7 +47,7 @@ pub(super) fn request(bytes: &[u8], arena: &Arena) -> Result<Request<()>, Reason
         }
         let mut value = HeaderValue::from_maybe_shared(bytes.slice(value)).map_err(|_| Reason::BadRequest)?;
         // Never indexed: each is a new one, and would push out of the table what comes again.
-        value.set_sensitive(Field::of(name) == Field::XRequestId);
+        value.set_sensitive(Field::of(name) == Field::XRequestId || renamed.is(name));
         fields.append(HeaderName::from_bytes(name).map_err(|_| Reason::BadRequest)?, value);
     }
     *request.uri_mut() = Uri::from_parts(parts).map_err(|_| Reason::BadRequest)?;
@@ -120,11 +121,12 @@ mod tests {
     fn a_head_for_http_1_becomes_one_for_http_2() {
         let bytes = b"POST /a?b HTTP/1.1\r\nHost: h:81\r\nX-A: 1\r\nVia: 2 tidegate\r\nTransfer-Encoding: chunked\r\n\
             TE: trailers\r\nConnection: TE\r\n\r\n";
-        let request = request(bytes, &Arena::default()).unwrap();
+        let request = request(bytes, &Renamed::default(), &Arena::default()).unwrap();
         assert_eq!((request.method().as_str(), request.uri().to_string().as_str()), ("POST", "http://h:81/a?b"));
         let names: Vec<&str> = request.headers().keys().map(HeaderName::as_str).collect();
         assert_eq!(names, ["x-a", "via", "te"]);
-        let asterisk = super::request(b"OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n", &Arena::default()).unwrap();
+        let asterisk =
+            super::request(b"OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n", &Renamed::default(), &Arena::default()).unwrap();
         assert_eq!(asterisk.uri().path(), "*");
     }
 

@@ -23,7 +23,7 @@ use super::{
     relay::{Body, Ended, Relay},
 };
 use crate::{
-    engine::{Client, Replay, Scratch},
+    engine::{Client, Replay, Scratch, Terms},
     error::Reason,
     proxy::Chosen,
     record::AccessRecord,
@@ -85,7 +85,7 @@ async fn forward(
     scratch: &mut Scratch,
     record: &mut AccessRecord<'_>,
 ) -> Result<bool, Reason> {
-    let mut request = backend_head::request(&scratch.out, &worker.arena)?;
+    let mut request = backend_head::request(&scratch.out, chosen.terms.returned.renamed(), &worker.arena)?;
     if !chosen.grpc_web {
         let head = Head { ready: Some(request), is_web: false };
         return run(worker, chosen, peer, head, scratch, record).await;
@@ -109,11 +109,11 @@ struct Head {
 
 impl Head {
     /// The head that stands in `bytes`.
-    fn take(&mut self, worker: &Worker, bytes: &[u8]) -> Result<Request<()>, Reason> {
+    fn take(&mut self, worker: &Worker, terms: &Terms, bytes: &[u8]) -> Result<Request<()>, Reason> {
         if let Some(request) = self.ready.take() {
             return Ok(request);
         }
-        let mut request = backend_head::request(bytes, &worker.arena)?;
+        let mut request = backend_head::request(bytes, terms.returned.renamed(), &worker.arena)?;
         if self.is_web {
             grpc_web::translate(&mut request);
         }
@@ -198,7 +198,7 @@ async fn attempt(
     let mut was_cut = false;
     loop {
         let patience = tries.patience(terms);
-        let place = worker.links.place(worker, tries.endpoint(), patience);
+        let place = worker.links.place(worker, tries.endpoint(), terms.greeting.as_ref(), patience);
         let placed = tokio::select! {
             biased;
             placed = place => placed,
@@ -210,7 +210,7 @@ async fn attempt(
         })?;
         sends += 1;
         let is_repeatable = tries.is_repeatable();
-        let request = head.take(worker, bytes)?;
+        let request = head.take(worker, terms, bytes)?;
         let relay = Relay { worker, peer: &mut *peer, body: &mut *body, tries: &mut *tries, terms };
         let ended = relay.run(&mut place, request, |status| record.answered(status, worker.clock.now())).await;
         record.bytes_in = body.moved;

@@ -112,8 +112,7 @@ impl Link {
     ) -> Result<Self, Reason> {
         let until = Instant::now() + time;
         let endpoint = group.endpoint();
-        // All clients share it, so it is nobody's.
-        let upstream = engine::connect(&endpoint.address, None, permit, time).await?;
+        let upstream = engine::connect(&endpoint.address, group.greeting(), permit, time).await?;
         endpoint.metrics.connections.inc();
         let Upstream { stream, permit, opened, .. } = upstream;
         let metrics = worker.metrics.http2.upstream.clone();

@@ -11,41 +11,48 @@ pub(super) use group::Group;
 
 use super::link::Place;
 use crate::{
-    engine::{Patience, Pool},
+    engine::{Greeting, Patience, Pool},
     error::Reason,
     live::EndpointLive,
     worker::Worker,
 };
 
-/// Connections by endpoint. All clients of a worker share them.
+/// The endpoint's id, and the header of the PROXY protocol that its connections begin with.
+type Key = (u64, Option<Greeting>);
+
+/// Connections by endpoint, and by the header of the PROXY protocol that they began with. All clients of a worker share those without.
 #[derive(Default)]
 pub(crate) struct Links {
-    groups: RefCell<HashMap<u64, Rc<Group>, RandomState>>,
+    groups: RefCell<HashMap<Key, Rc<Group>, RandomState>>,
 }
 
 impl Links {
     /// Closes connections that are of no more use. Requests on them go on.
     pub(crate) fn sweep(&self) {
-        self.groups.borrow_mut().retain(|_, group| {
-            group.sweep();
+        // By endpoint, however many clients have connections to it.
+        let mut idle: HashMap<u64, usize> = HashMap::new();
+        self.groups.borrow_mut().retain(|(endpoint, _), group| {
+            group.sweep(idle.entry(*endpoint).or_default());
             !group.is_deserted()
         });
     }
 
     /// Closes an idle connection to each of `endpoints` at whose cap somebody waits.
     pub(crate) fn serve_waiting(&self, endpoints: &[u64]) {
-        let groups = self.groups.borrow();
-        for group in endpoints.iter().filter_map(|endpoint| groups.get(endpoint)) {
-            group.make_room();
+        if !endpoints.is_empty() {
+            let groups = self.groups.borrow();
+            let groups = groups.iter().filter(|((endpoint, _), _)| endpoints.contains(endpoint));
+            groups.for_each(|(_, group)| group.make_room());
         }
     }
 
-    fn group(&self, endpoint: &Arc<EndpointLive>, pool: &Pool) -> Rc<Group> {
+    fn group(&self, endpoint: &Arc<EndpointLive>, greeting: Option<&Greeting>, pool: &Pool) -> Rc<Group> {
         let mut groups = self.groups.borrow_mut();
-        Rc::clone(groups.entry(endpoint.id).or_insert_with(|| Rc::new(Group::new(endpoint, pool.bell()))))
+        let group = groups.entry((endpoint.id, greeting.cloned()));
+        Rc::clone(group.or_insert_with(|| Rc::new(Group::new(endpoint, greeting, pool.bell()))))
     }
 
-    /// A place on a connection to `endpoint`: on the first that has one, else on a new one, for requests in the order in which they come.
+    /// A place on a connection to `endpoint` that began with `greeting`: on the first that has one, else on a new one, for requests in the order in which they come.
     /// Those that come while one is opened wait for it, as many as it may take; at the cap of the backend they wait as long as that says.
     /// Safe to cancel.
     ///
@@ -56,9 +63,10 @@ impl Links {
         &self,
         worker: &Rc<Worker>,
         endpoint: &Arc<EndpointLive>,
+        greeting: Option<&Greeting>,
         patience: Patience,
     ) -> Result<Place, Reason> {
         patience.left()?;
-        self.group(endpoint, &worker.pool).place(worker, patience).await
+        self.group(endpoint, greeting, &worker.pool).place(worker, patience).await
     }
 }

@@ -20,7 +20,7 @@ pub struct Upstream {
     #[serde(default, skip_serializing_if = "is_default")]
     pub protocol: UpstreamProtocol,
     /// The version of the PROXY protocol whose header each connection to a backend begins with, naming the client. A connection is
-    /// used for requests only that would have the same header. None: no header. Not with `protocol: h2c`.
+    /// used for requests only that would have the same header. None: no header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy_protocol: Option<ProxyProtocolVersion>,
     /// How a backend is chosen.

@@ -189,19 +189,6 @@ fn a_proxy_protocol_needs_balancers_and_balancers_need_it() {
 }
 
 #[test]
-fn backends_that_all_clients_share_are_not_told_of_one() {
-    let upstream = |protocol: &str| {
-        sound_but(json!({"upstreams": [{
-            "name": "u", "protocol": protocol, "proxy_protocol": "v2", "backends": [{"name": "a", "address": "127.0.0.1:1"}],
-        }]}))
-    };
-    expect(&[
-        (upstream("h1"), &[]),
-        (upstream("h2c"), &[(Error, "/upstreams/0/proxy_protocol", "shared by all clients")]),
-    ]);
-}
-
-#[test]
 fn the_field_of_request_ids_means_nothing_else() {
     let header = |name: &str| sound_but(json!({"settings": {"request_id": {"header": name}}}));
     let pointer = "/settings/request_id/header";

@@ -5,7 +5,7 @@ use hashbrown::HashMap;
 use super::{References, at_most, balance, breaker, health_check, limits, pool, sticky, unique_names};
 use crate::{
     Findings,
-    config::{Backend, RetryBudget, Upstream, UpstreamProtocol},
+    config::{Backend, RetryBudget, Upstream},
     status::AdminState,
 };
 
@@ -17,13 +17,6 @@ pub(super) fn check(upstreams: &[Upstream], references: &References, findings: &
             findings.warning(
                 format!("/upstreams/{index}"),
                 format!("no route forwards to the upstream \"{}\"", upstream.name),
-            );
-        }
-        if upstream.proxy_protocol.is_some() && upstream.protocol == UpstreamProtocol::H2c {
-            findings.error(
-                format!("/upstreams/{index}/proxy_protocol"),
-                "connections to h2c backends are shared by all clients, so no header could name one: leave it out, or write \
-                 protocol: h1",
             );
         }
         check_backends(upstream, format_args!("/upstreams/{index}/backends"), findings);

@@ -1,5 +1,7 @@
 //! Backends that are told by the PROXY protocol whose connection it is.
 
+mod h2;
+
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
     net::{IpAddr, Ipv4Addr, TcpListener, TcpStream},
@@ -10,7 +12,10 @@ use std::{
     thread,
 };
 
-use harness::{DEADLINE, RawClient, connect_from, h2::Frame, h2::H2Client, h2::PREFACE};
+use harness::{
+    DEADLINE, RawClient, connect_from,
+    h2::{Frame, H2Client, PREFACE},
+};
 use serde_json::{Value, json};
 
 use super::header::{SIGNATURE, tlv, v2_of, with_checksum};

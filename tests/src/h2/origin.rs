@@ -23,6 +23,8 @@ pub struct H2Request {
     pub stream: u32,
     /// On which connection, counted from 0.
     pub connection: usize,
+    /// The header of the PROXY protocol, version 1, with which that began.
+    pub greeting: String,
     /// Pseudo-fields and fields.
     pub fields: Vec<Field>,
     /// The body.
@@ -197,7 +199,16 @@ impl Shared {
     fn converse(&self, stream: TcpStream, connection: usize) -> io::Result<()> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).push(stream.try_clone()?);
         let mut link = H2Link::new(stream)?;
-        if link.read_exactly(PREFACE.len())? != PREFACE {
+        let mut begun = link.read_exactly(PREFACE.len())?;
+        let mut greeting = String::new();
+        if begun.starts_with(b"PROXY ") {
+            while !begun.ends_with(b"\r\n") {
+                begun.extend(link.read_exactly(1)?);
+            }
+            greeting = String::from_utf8_lossy(&begun[..begun.len() - 2]).into_owned();
+            begun = link.read_exactly(PREFACE.len())?;
+        }
+        if begun != PREFACE {
             return Err(io::Error::other("no preface"));
         }
         link.send_frame(&Frame::settings(&self.settings))?;
@@ -207,7 +218,8 @@ impl Shared {
                 continue;
             }
             let index = requests.iter().position(|request| request.stream == frame.stream).unwrap_or_else(|| {
-                requests.push(H2Request { stream: frame.stream, connection, ..H2Request::default() });
+                let greeting = greeting.clone();
+                requests.push(H2Request { stream: frame.stream, connection, greeting, ..H2Request::default() });
                 requests.len() - 1
             });
             let is_head = frame.kind == kind::HEADERS && requests[index].fields.is_empty();

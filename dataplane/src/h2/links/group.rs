@@ -15,16 +15,18 @@ use super::{
     queue::Queue,
 };
 use crate::{
-    engine::{Bell, Grant, IdleCount, Patience, Permit, Upstream},
+    engine::{Bell, Grant, Greeting, IdleCount, Patience, Permit, Upstream},
     error::Reason,
     instant::Instant,
     live::EndpointLive,
     worker::Worker,
 };
 
-/// The connections of one worker to one endpoint, and the requests that wait for a place on one.
+/// The connections of one worker to one endpoint, or those that began with one header of the PROXY protocol, and the requests that
+/// wait for a place on one.
 pub(in crate::h2) struct Group {
     endpoint: Arc<EndpointLive>,
+    greeting: Option<Greeting>,
     links: RefCell<Vec<Link>>,
     queue: Queue,
     /// Connections that are being opened.
@@ -33,21 +35,23 @@ pub(in crate::h2) struct Group {
     queued: Cell<usize>,
     /// Told when what those that wait are waiting for has changed.
     changed: Notify,
-    worker: Arc<Bell>,
+    /// As whom it stands in the queue at the endpoint's cap: those that began with a header make room for each other.
+    party: Arc<Bell>,
     /// How many connections are idle, for workers that wait at the endpoint's cap.
     idle: Arc<IdleCount>,
 }
 
 impl Group {
-    pub(super) fn new(endpoint: &Arc<EndpointLive>, worker: &Arc<Bell>) -> Self {
+    pub(super) fn new(endpoint: &Arc<EndpointLive>, greeting: Option<&Greeting>, worker: &Arc<Bell>) -> Self {
         Self {
             endpoint: Arc::clone(endpoint),
+            greeting: greeting.cloned(),
             links: RefCell::default(),
             queue: Queue::default(),
             connecting: Cell::new(0),
             queued: Cell::new(0),
             changed: Notify::new(),
-            worker: Arc::clone(worker),
+            party: greeting.map_or_else(|| Arc::clone(worker), |_| Arc::default()),
             idle: endpoint.capacity.count_idle_of(worker),
         }
     }
@@ -55,6 +59,11 @@ impl Group {
     /// Where the connections lead.
     pub(in crate::h2) fn endpoint(&self) -> &Arc<EndpointLive> {
         &self.endpoint
+    }
+
+    /// The header that each of them begins with.
+    pub(in crate::h2) fn greeting(&self) -> Option<&Greeting> {
+        self.greeting.as_ref()
     }
 
     /// Whether nobody needs it.
@@ -133,7 +142,7 @@ impl Group {
         worker.spawn(async move {
             let granted = tokio::select! {
                 biased;
-                granted = group.endpoint.capacity.wait(&group.worker, false) => Some(granted),
+                granted = group.endpoint.capacity.wait(&group.party, false) => Some(granted),
                 () = group.queue.emptied() => None,
             };
             group.queued.set(group.queued.get() - 1);
@@ -203,7 +212,7 @@ impl Group {
         if !capacity.is_capped() {
             return;
         }
-        while !self.links.borrow().is_empty() && capacity.gives_way(&self.worker) {
+        while !self.links.borrow().is_empty() && capacity.gives_way(&self.party) {
             let mut links = self.links.borrow_mut();
             let at = links.iter().position(Link::is_idle).unwrap_or(links.len() - 1);
             let link = links.remove(at);
@@ -213,14 +222,13 @@ impl Group {
         }
     }
 
-    /// Closes connections that are of no more use. Requests on them go on.
-    pub(super) fn sweep(&self) {
+    /// Closes connections that are of no more use; `idle` counts those of the endpoint that are idle. Requests on them go on.
+    pub(super) fn sweep(&self, idle: &mut usize) {
         let pool = &self.endpoint.pool;
         let is_removed = self.endpoint.is_removed();
-        let mut idle = 0;
         self.links.borrow_mut().retain(|link| {
-            idle += usize::from(link.is_idle());
-            let is_surplus = link.is_idle() && idle > pool.max_idle();
+            *idle += usize::from(link.is_idle());
+            let is_surplus = link.is_idle() && *idle > pool.max_idle();
             !(is_removed || is_surplus || link.is_over(pool))
         });
         self.note_idle();

@@ -1,0 +1,107 @@
+//! The same for HTTP/2 backends, whose connections carry many requests at a time.
+
+use harness::{
+    DEADLINE, RawClient, connect_from,
+    h2::{Frame, H2Client, H2Origin, PREFACE},
+    wait_for,
+};
+use serde_json::{Value, json};
+
+use super::{GET, expected};
+use crate::site::{Site, one_upstream};
+
+/// An HTTP/2 backend that answers each request with the header that its connection began with, and the connection's number.
+fn greeted() -> H2Origin {
+    H2Origin::start(&[], |request, stream| {
+        let body = format!("{} #{}", request.greeting, request.connection);
+        stream.answer(&[(":status", "200")], body.as_bytes(), &[])
+    })
+}
+
+fn site(origin: &H2Origin, workers: u16, backend: Value) -> Site {
+    let mut config = one_upstream([(origin.address(), 1)].into_iter(), json!({}));
+    config["upstreams"][0]["proxy_protocol"] = json!("v1");
+    config["upstreams"][0]["protocol"] = json!("h2c");
+    for (name, value) in backend.as_object().unwrap() {
+        config["upstreams"][0]["backends"][0][name] = value.clone();
+    }
+    config["listeners"] = json!([{ "name": "web", "allow_h2c": true }]);
+    Site::with_workers(workers, config)
+}
+
+/// A client from `peer`, and what the backend has to be told of it.
+fn h1_from(site: &Site, peer: &str) -> (String, RawClient) {
+    let stream = connect_from(peer.parse().unwrap(), &site.address).unwrap();
+    (expected("v1", &stream), RawClient::on(stream).unwrap())
+}
+
+fn h2_from(site: &Site, peer: &str) -> (String, H2Client) {
+    let stream = connect_from(peer.parse().unwrap(), &site.address).unwrap();
+    let told = expected("v1", &stream);
+    let mut client = H2Client::on(stream).unwrap();
+    client.send(PREFACE).unwrap();
+    client.send_frame(&Frame::settings(&[])).unwrap();
+    (told, client)
+}
+
+#[test]
+fn no_connection_to_an_http_2_backend_is_used_for_two_clients() {
+    let origin = greeted();
+    let site = site(&origin, 1, json!({}));
+    let mut raw = ["127.0.0.7", "127.0.0.8", "127.0.0.7"].map(|peer| h1_from(&site, peer));
+    let mut h2 = ["127.0.0.7", "127.0.0.9"].map(|peer| h2_from(&site, peer));
+    for _ in 0..10 {
+        for (told, client) in &mut raw {
+            let text = client.ask(GET).unwrap().text();
+            assert!(text.starts_with(&*told), "{text} is not of {told}");
+        }
+        for (told, client) in &mut h2 {
+            // Those of one client share a connection.
+            let streams: Vec<u32> = (0..20).map(|_| client.begin("GET", "/", &[], true).unwrap()).collect();
+            for stream in streams {
+                let text = client.response(stream).unwrap().text();
+                assert!(text.starts_with(&*told), "{text} is not of {told}");
+            }
+        }
+    }
+    assert_eq!(origin.connections(), 5, "each client has one and keeps it");
+    drop((raw, h2));
+}
+
+#[test]
+fn at_the_cap_a_shared_connection_of_another_client_makes_room() {
+    for workers in [1, 2] {
+        let origin = greeted();
+        let site = site(&origin, workers, json!({ "max_connections": 1 }));
+        let mut raw = ["127.0.0.7", "127.0.0.8"].map(|peer| h1_from(&site, peer));
+        let mut h2 = ["127.0.0.8", "127.0.0.9"].map(|peer| h2_from(&site, peer));
+        for _ in 0..5 {
+            for (told, client) in &mut raw {
+                let answer = client.ask(GET).unwrap();
+                assert!(
+                    answer.status == 200 && answer.text().starts_with(&*told),
+                    "{} is not of {told}",
+                    answer.text()
+                );
+            }
+            for (told, client) in &mut h2 {
+                let text = client.get("/").unwrap().text();
+                assert!(text.starts_with(&*told), "{text} is not of {told}");
+            }
+        }
+        wait_for("all but the last to be seen closed", DEADLINE, || (origin.open_connections() == 1).then_some(()));
+    }
+}
+
+#[test]
+fn idle_connections_are_kept_by_endpoint_and_not_by_client() {
+    let origin = greeted();
+    let site = site(&origin, 1, json!({}));
+    site.reconfigure(|config| config["upstreams"][0]["pool"] = json!({ "max_idle": 1 }));
+    let mut clients = ["127.0.0.7", "127.0.0.8", "127.0.0.9"].map(|peer| h1_from(&site, peer));
+    for (told, client) in &mut clients {
+        assert!(client.ask(GET).unwrap().text().starts_with(&*told));
+    }
+    assert_eq!(origin.connections(), 3);
+    wait_for("all but one to be closed", DEADLINE, || (origin.open_connections() == 1).then_some(()));
+}
