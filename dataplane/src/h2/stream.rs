@@ -65,14 +65,17 @@ pub(super) async fn serve(
     let call = Call::of(&parts.headers);
     let mut stream = Stream { client: Downstream::new(respond), body, call };
     let (limits, _) = shared.connection.limits(worker);
-    match read(&mut scratch.request, &mut bytes, &parts, &stream.body, &limits) {
+    let is_small = match read(&mut scratch.request, &mut bytes, &parts, &stream.body, &limits) {
         Ok(()) => {
             drop(parts);
             handle(worker, shared, &mut stream, &mut scratch, &bytes).await;
+            matches!(scratch.request.body, RequestBody::Length(length) if length <= limits::REST.0)
         }
-        Err(refusal) => refuse(worker, shared, &mut stream, &parts, refusal),
-    }
-    let is_small = matches!(scratch.request.body, RequestBody::Length(length) if length <= limits::REST.0);
+        Err(refusal) => {
+            refuse(worker, shared, &mut stream, &parts, refusal);
+            false
+        }
+    };
     scratch.appended = bytes;
     scratch.out.shrink_to(limits::KEPT_STAGED);
     worker.give_back(scratch);
