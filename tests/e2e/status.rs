@@ -3,7 +3,8 @@
 use std::{fs, process::Command};
 
 use harness::{
-    Api, ControlPlane, DEADLINE, DataPlane, EventStream, Origin, Process, Up, binary, free_port, get, wait_for,
+    Api, ControlPlane, DEADLINE, DataPlane, EventStream, Origin, Process, Terminal, Up, binary, free_port, get,
+    wait_for,
 };
 use rustix::process::Signal;
 use serde_json::{Value, json};

@@ -102,3 +102,73 @@ fn events_are_followed_over_a_restart_of_the_control_plane() {
     });
     follow.wait_for_output(&format!("revision {} committed", answer.expect(201).revision()));
 }
+
+#[test]
+fn on_a_terminal_a_watch_draws_over_what_it_has_drawn_and_fits() {
+    const ROWS: u16 = 9;
+    let (a, b) = (Origin::named("a"), Origin::named("b"));
+    let up = Up::start();
+    let api = up.api();
+    let first =
+        api.put("config?wait=10s", &site(&up.listen_address(), &[a.address(), b.address()])).expect(200).revision();
+    let mut watch = Terminal::start(tidegate(&up, &["status", "--watch"]), ROWS, 60);
+    // One drawing after the other, each from the upper left corner.
+    let last =
+        |written: &str| written.rsplit("\x1b[H").find(|drawn| drawn.ends_with("\x1b[J")).unwrap_or_default().to_owned();
+    wait_for("it is drawn", DEADLINE, || last(&watch.written()).contains("serving").then_some(()));
+    assert!(last(&watch.written()).starts_with(&format!("revision {first}\x1b[K\r\n")), "{:?}", watch.written());
+
+    let second = api.post("upstreams/shop/backends/b/drain?wait=10s", &json!({})).expect(200).revision();
+    let drawn = wait_for("the change is drawn", DEADLINE, || {
+        let drawn = last(&watch.written());
+        (drawn.contains(&format!("revision {second}")) && drawn.contains("draining")).then_some(drawn)
+    });
+    assert!(
+        drawn.lines().all(|line| line.trim_end_matches("\r").trim_end_matches("\x1b[K").chars().count() <= 60),
+        "{drawn:?}"
+    );
+
+    let backends: Vec<_> =
+        (0..20).map(|index| json!({ "name": format!("b{index}"), "address": a.address() })).collect();
+    api.put("upstreams/many?wait=10s", &json!({ "backends": backends })).expect(201);
+    let drawn = wait_for("not all fits", DEADLINE, || {
+        Some(last(&watch.written())).filter(|drawn| drawn.contains("lines more than fit here"))
+    });
+    assert_eq!(drawn.matches("\r\n").count(), usize::from(ROWS) - 1, "{drawn:?}");
+    assert_eq!(watch.written().matches("\x1b[2J").count(), 1, "the screen is cleared once");
+    assert!(watch.interrupt().success());
+}
+
+#[test]
+fn a_backend_is_drained_disabled_and_enabled() {
+    let a = Origin::named("a");
+    let up = Up::start();
+    let api = up.api();
+    let mut revision = api.put("config?wait=10s", &site(&up.listen_address(), &[a.address()])).expect(200).revision();
+    let state = || api.get("upstreams/shop/backends/a").expect(200).body["state"].clone();
+    for (arguments, shown, status) in [
+        (&["drain", "shop", "a", "--deadline", "1h"][..], json!("draining"), 503),
+        (&["disable", "shop", "a"], json!("disabled"), 503),
+        (&["enable", "shop", "a"], json!(null), 200),
+    ] {
+        let (text, code) = output(&up, &[arguments, &["--dry-run"]].concat());
+        assert_eq!((text.trim(), code), ("valid; nothing was changed", Some(0)), "{arguments:?}");
+        revision += 1;
+        let (text, code) = output(&up, arguments);
+        let said = format!("revision {revision} is committed and serves traffic on every connected data plane");
+        assert_eq!((text.trim(), code), (said.as_str(), Some(0)), "{arguments:?}");
+        assert_eq!(state(), shown);
+        assert_eq!(get(&up.listen_address(), "h", "/").unwrap().status, status);
+        // What is so already makes no revision.
+        let (text, code) = output(&up, &[arguments, &["-o", "json"]].concat());
+        let json: Value = serde_json::from_str(&text).unwrap();
+        let is_new = arguments.contains(&"--deadline");
+        revision += u64::from(is_new);
+        assert_eq!((&json["revision"], code), (&json!(revision), Some(0)), "{arguments:?}: {text}");
+    }
+    for arguments in [&["drain", "shop", "nobody"][..], &["drain", "nothing", "a"], &["enable", "shop", "nobody"]] {
+        assert_eq!(output(&up, arguments).1, Some(1), "{arguments:?}");
+    }
+    assert_eq!(output(&up, &["drain", "shop", "a", "--deadline", "soon"]).1, Some(2));
+    assert_eq!(output(&up, &["drain", "shop"]).1, Some(2));
+}
