@@ -23,15 +23,19 @@ const ROUNDS: usize = 9;
 const CEILINGS: [f64; 2] = [200.0, 300.0];
 
 fn main() -> ExitCode {
+    let of_calls = json!({});
+    let of_seconds = json!({ "sliding_window_type": "time", "sliding_window_size": 60 });
+    let bounded = json!({ "policy": "consistent_hash", "hash": { "max_load_percent": 150 } });
     let cases = [
-        ("round_robin", json!({ "policy": "round_robin" })),
-        ("random", json!({ "policy": "random" })),
-        ("least_connections", json!({ "policy": "least_connections" })),
-        ("peak_ewma", json!({ "policy": "peak_ewma" })),
-        ("consistent_hash", json!({ "policy": "consistent_hash" })),
-        ("consistent_hash, bounded", json!({ "policy": "consistent_hash", "hash": { "max_load_percent": 150 } })),
+        ("round_robin", json!({ "policy": "round_robin" }), &of_calls),
+        ("round_robin, window of 60 s", json!({ "policy": "round_robin" }), &of_seconds),
+        ("random", json!({ "policy": "random" }), &of_calls),
+        ("least_connections", json!({ "policy": "least_connections" }), &of_calls),
+        ("peak_ewma", json!({ "policy": "peak_ewma" }), &of_calls),
+        ("consistent_hash", json!({ "policy": "consistent_hash" }), &of_calls),
+        ("consistent_hash, bounded", bounded, &of_calls),
     ];
-    let upstreams: Vec<Picking> = cases.iter().map(|(_, balance)| upstream(balance)).collect();
+    let upstreams: Vec<Picking> = cases.iter().map(|(_, balance, breaker)| upstream(balance, breaker)).collect();
     let mut figures = vec![[const { Vec::new() }; 2]; cases.len()];
     for _ in 0..ROUNDS {
         for (upstream, figures) in upstreams.iter().zip(&mut figures) {
@@ -42,7 +46,7 @@ fn main() -> ExitCode {
     }
     println!("{:<28} {:>10} {:>16}", format!("{ENDPOINTS} endpoints, {WORKERS} threads"), "pick, ns", "and record, ns");
     let mut is_within = true;
-    for ((name, _), figures) in cases.iter().zip(figures) {
+    for ((name, ..), figures) in cases.iter().zip(figures) {
         let [pick, both] = figures.map(median);
         is_within &= pick <= CEILINGS[0] && both <= CEILINGS[1];
         println!("{name:<28} {pick:>10.0} {both:>16.0}");
@@ -51,13 +55,13 @@ fn main() -> ExitCode {
     if is_within { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn upstream(balance: &Value) -> Picking {
+fn upstream(balance: &Value, breaker: &Value) -> Picking {
     let backend = |index: usize| {
         let address = format!("10.0.{}.{}:80", index / 250, index % 250 + 1);
         json!({ "name": format!("b{index}"), "address": address, "weight": index % 4 + 1 })
     };
     let backends: Vec<Value> = (0..ENDPOINTS).map(backend).collect();
-    let config = json!({ "name": "up", "balance": balance, "backends": backends });
+    let config = json!({ "name": "up", "balance": balance, "breaker": breaker, "backends": backends });
     Picking::new(&serde_json::from_value(config).expect("a sound upstream"))
 }
 

@@ -1,6 +1,6 @@
 use std::{
     sync::{
-        Mutex, PoisonError,
+        Mutex, TryLockError,
         atomic::{
             AtomicI64, AtomicU64,
             Ordering::{Acquire, Relaxed, Release},
@@ -18,7 +18,7 @@ pub(in crate::gate) struct TimeWindow {
     begin: Instant,
     /// The second that is under way, from `begin` on.
     second: AtomicU64,
-    /// Held for as long as it takes to empty the buckets of seconds that left: once a second.
+    /// Held for as long as it takes to empty the buckets of seconds that left: once a second. Nobody waits for it.
     turning: Mutex<()>,
     /// By second modulo size.
     buckets: Box<[Bucket]>,
@@ -72,7 +72,12 @@ impl TimeWindow {
         if second <= known {
             return known;
         }
-        let _turning = self.turning.lock().unwrap_or_else(PoisonError::into_inner);
+        // While another worker does it, calls count to the second before: no worker waits for another.
+        let _turning = match self.turning.try_lock() {
+            Ok(turning) => turning,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return known,
+        };
         let known = self.second.load(Acquire);
         if second <= known {
             return known;
@@ -89,5 +94,26 @@ impl TimeWindow {
 
     fn bucket(&self, second: u64) -> &Bucket {
         &self.buckets[(second % self.buckets.len() as u64) as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_who_empties_the_buckets() {
+        let begin = Instant::now();
+        let window = TimeWindow::new(Duration::from_secs(3), begin);
+        let bad = Outcome { is_failed: true, is_slow: false };
+        window.record(bad, begin);
+        let held = window.turning.lock().unwrap();
+        let later = begin + Duration::from_secs(2);
+        assert_eq!(window.record(bad, later), 0, "it counts to the second that is known");
+        assert_eq!(window.counts(later), Counts { calls: 2, failed: 2, slow: 0 });
+        drop(held);
+        assert_eq!(window.record(bad, later), 2);
+        assert_eq!(window.counts(begin + Duration::from_secs(3)), Counts { calls: 1, failed: 1, slow: 0 });
+        assert_eq!(window.counts(begin + Duration::from_secs(5)), Counts::default());
     }
 }
