@@ -143,6 +143,11 @@ impl<C> Capacity<C> {
         self.places.gives_way(self.endpoint, worker)
     }
 
+    /// A connection of which [`gives_way`](Self::gives_way) was so will not close soon; [`Permit::closes`] is not said of it.
+    pub(crate) fn stays(&self) {
+        self.places.stays();
+    }
+
     /// Counts the idle connections of `worker` from now on, until [`forget`](Self::forget).
     pub(crate) fn count_idle_of(&self, worker: &Arc<Bell>) -> Arc<IdleCount> {
         self.places.count_idle(IdleCount {

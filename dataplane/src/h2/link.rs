@@ -51,6 +51,35 @@ struct State {
     group: Weak<Group>,
 }
 
+/// A connection that gave way, and is to close when its last request is over.
+pub(super) struct Leaving {
+    state: Weak<State>,
+    was_seen: bool,
+}
+
+/// What a look at a connection that gave way shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// It has closed.
+    Gone,
+    /// It will close in a moment, as far as is known.
+    Leaves,
+    /// It is still there at the second look: its requests are long ones. It is not to be counted as one that closes from now on.
+    Stays,
+}
+
+impl Leaving {
+    /// Looks at it.
+    pub(super) fn look(&mut self) -> Seen {
+        let Some(state) = self.state.upgrade().filter(|state| state.gives_way.get()) else { return Seen::Gone };
+        if !std::mem::replace(&mut self.was_seen, true) {
+            return Seen::Leaves;
+        }
+        state.gives_way.set(false);
+        Seen::Stays
+    }
+}
+
 /// A place for one request.
 pub(super) struct Place {
     /// To send the request by.
@@ -151,9 +180,10 @@ impl Link {
     }
 
     /// Has it take no further request and close when the last is over: its place is for others.
-    pub(super) fn gives_way(self) {
+    pub(super) fn gives_way(self) -> Leaving {
         self.state.gives_way.set(true);
         self.state.is_retired.set(true);
+        Leaving { state: Rc::downgrade(&self.state), was_seen: false }
     }
 
     /// Whether it has no request.
@@ -238,7 +268,7 @@ struct Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        if self.state.gives_way.get() {
+        if self.state.gives_way.take() {
             self.permit.closes();
         }
     }

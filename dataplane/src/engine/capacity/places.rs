@@ -182,6 +182,10 @@ impl<C> Places<C> {
         gives_way
     }
 
+    pub(super) fn stays(&self) {
+        self.lock().closing -= 1;
+    }
+
     pub(super) fn count_idle(&self, shelf: IdleCount) -> Arc<IdleCount> {
         let shelf = Arc::new(shelf);
         self.lock().shelves.push(Arc::clone(&shelf));

@@ -208,4 +208,13 @@ fn a_shared_connection_gives_way_to_others_and_not_to_its_own_worker() {
     assert!(capacity.gives_way(&mine));
     permits[0].closes();
     assert!(!capacity.gives_way(&mine));
+    drop(permits);
+    // One that was to close, and does not for its requests are long.
+    let permit = capacity.try_open().unwrap();
+    let _theirs = capacity.wait(&other, false);
+    assert!(capacity.gives_way(&mine) && !capacity.gives_way(&mine));
+    capacity.stays();
+    assert!(capacity.gives_way(&mine));
+    capacity.stays();
+    drop(permit);
 }

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use super::{
     super::{
         limits,
-        link::{Link, Place},
+        link::{Leaving, Link, Place, Seen},
     },
     queue::Queue,
 };
@@ -28,6 +28,8 @@ pub(in crate::h2) struct Group {
     endpoint: Arc<EndpointLive>,
     greeting: Option<Greeting>,
     links: RefCell<Vec<Link>>,
+    /// Those that gave way to others.
+    leaving: RefCell<Vec<Leaving>>,
     queue: Queue,
     /// Connections that are being opened.
     connecting: Cell<usize>,
@@ -47,6 +49,7 @@ impl Group {
             endpoint: Arc::clone(endpoint),
             greeting: greeting.cloned(),
             links: RefCell::default(),
+            leaving: RefCell::default(),
             queue: Queue::default(),
             connecting: Cell::new(0),
             queued: Cell::new(0),
@@ -68,7 +71,11 @@ impl Group {
 
     /// Whether nobody needs it.
     pub(super) fn is_deserted(&self) -> bool {
-        self.links.borrow().is_empty() && self.queue.len() == 0 && self.connecting.get() == 0 && self.queued.get() == 0
+        self.links.borrow().is_empty()
+            && self.leaving.borrow().is_empty()
+            && self.queue.len() == 0
+            && self.connecting.get() == 0
+            && self.queued.get() == 0
     }
 
     /// A place for one request; see [`Links::place`](super::Links::place).
@@ -217,7 +224,7 @@ impl Group {
             let at = links.iter().position(Link::is_idle).unwrap_or(links.len() - 1);
             let link = links.remove(at);
             drop(links);
-            link.gives_way();
+            self.leaving.borrow_mut().push(link.gives_way());
             self.note_idle();
         }
     }
@@ -232,6 +239,14 @@ impl Group {
             !(is_removed || is_surplus || link.is_over(pool))
         });
         self.note_idle();
+        self.leaving.borrow_mut().retain_mut(|leaving| {
+            let seen = leaving.look();
+            if seen == Seen::Stays {
+                // Others make room for who waits as if this one had not.
+                self.endpoint.capacity.stays();
+            }
+            seen == Seen::Leaves
+        });
         self.make_room();
     }
 }

@@ -105,3 +105,32 @@ fn idle_connections_are_kept_by_endpoint_and_not_by_client() {
     assert_eq!(origin.connections(), 3);
     wait_for("all but one to be closed", DEADLINE, || (origin.open_connections() == 1).then_some(()));
 }
+
+/// A connection that is to make room, but whose request goes on and on, does not stand in the way of another that can.
+#[test]
+fn idle_connections_make_room_beside_one_that_cannot() {
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let released = std::sync::Mutex::new(released);
+    let origin = H2Origin::start(&[], move |request, stream| {
+        if request.field(":path") == "/long" {
+            let _ = released.lock().unwrap().recv_timeout(DEADLINE * 2);
+        }
+        stream.answer(&[(":status", "200")], b"ok", &[])
+    });
+    let site = site(&origin, 1, json!({ "max_connections": 1, "queue_timeout": "4s" }));
+    let (_, mut long) = h2_from(&site, "127.0.0.7");
+    let stream = long.begin("GET", "/long", &[], true).unwrap();
+    wait_for("it is at the backend", DEADLINE, || (origin.received().len() == 1).then_some(()));
+    // Its connection is to go for this one, which waits in vain.
+    let (_, mut second) = h1_from(&site, "127.0.0.8");
+    assert_eq!(second.ask(GET).unwrap().status, 503);
+    site.reconfigure(|config| config["upstreams"][0]["backends"][0]["max_connections"] = json!(2));
+    assert_eq!(second.ask(GET).unwrap().status, 200);
+    // Now that of the second goes for a third, and so on.
+    for peer in ["127.0.0.9", "127.0.0.10", "127.0.0.8"] {
+        let (_, mut other) = h1_from(&site, peer);
+        assert_eq!(other.ask(GET).unwrap().status, 200, "{peer}");
+    }
+    release.send(()).unwrap();
+    assert_eq!(long.response(stream).unwrap().text(), "ok");
+}
