@@ -38,7 +38,7 @@ pub(crate) use deadlines::{Deadline, Deadlines};
 pub(crate) use drain::drain;
 pub(crate) use exchange::{Ended, Exchange, MAX_DRAINED};
 pub(crate) use pace::{Held, Pace, Span, Standing, Timeouts, Waits};
-pub(crate) use pool::{Pool, PoolSettings, Silence, retire};
+pub(crate) use pool::{FAREWELL, FAREWELL_BYTES, Pool, PoolSettings, Silence, retire};
 pub(crate) use replay::{KEPT as KEPT_REPLAY, Replay, ReplayMemory, Reserved};
 pub(crate) use scratch::{KEPT as KEPT_SCRATCH, Scratch};
 pub(crate) use splice::Pipes;

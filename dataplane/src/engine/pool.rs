@@ -24,10 +24,10 @@ pub(crate) use settings::{PoolSettings, Silence};
 
 /// How long a connection that makes room for another one waits for the backend to close its side too, so that the backend never
 /// sees more than may be. One that does not react is closed all the same.
-const FAREWELL: Duration = Duration::from_secs(1);
+pub(crate) const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What a backend may still send on a connection that it is told the end of.
-const FAREWELL_BYTES: u64 = 64 << 10;
+pub(crate) const FAREWELL_BYTES: u64 = 64 << 10;
 
 /// Idle connections of one worker, by endpoint.
 #[derive(Default)]

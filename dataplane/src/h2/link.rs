@@ -175,6 +175,9 @@ impl Link {
         worker.spawn(async move {
             std::future::poll_fn(|context| driver.poll(context)).await;
             driver.state.retire();
+            if driver.endpoint.capacity.is_capped() {
+                let _ = tokio::time::timeout(engine::FAREWELL, driver.farewell()).await;
+            }
         });
         Ok(Self { send, state })
     }
@@ -299,6 +302,20 @@ impl Driver {
                 return Poll::Ready(());
             }
             self.arm();
+        }
+    }
+
+    /// Ends the connection on our side and waits until the backend has ended it, too, or has sent too much: else it would see the next
+    /// connection in this one's place before the end of this one.
+    async fn farewell(&mut self) {
+        if std::future::poll_fn(|context| self.transport.poll_end(context)).await.is_err() {
+            return;
+        }
+        let mut read = 0;
+        while read < engine::FAREWELL_BYTES
+            && let Ok(count @ 1..) = std::future::poll_fn(|context| self.transport.poll_discard(context)).await
+        {
+            read += count as u64;
         }
     }
 

@@ -360,5 +360,6 @@ fn busy_workers_pass_the_only_connection_to_an_http2_backend_on_to_one_another()
         }
     });
     assert!(origin.connections() > 1, "both workers had it");
+    assert_eq!(origin.most_open(), 1, "one after the other");
     assert!(metric(&site, "backend_connection_waits_total") > 0);
 }

@@ -93,6 +93,7 @@ struct Shared {
     received: Mutex<Vec<H2Request>>,
     connections: AtomicUsize,
     ended_connections: AtomicUsize,
+    most_open: AtomicUsize,
     open: Mutex<Vec<TcpStream>>,
     ended: AtomicBool,
 }
@@ -131,6 +132,7 @@ impl H2Origin {
             received: Mutex::default(),
             connections: AtomicUsize::new(0),
             ended_connections: AtomicUsize::new(0),
+            most_open: AtomicUsize::new(0),
             open: Mutex::default(),
             ended: AtomicBool::new(false),
         });
@@ -141,12 +143,15 @@ impl H2Origin {
                     break;
                 }
                 let number = accepting.connections.fetch_add(1, Ordering::SeqCst);
+                let open = number + 1 - accepting.ended_connections.load(Ordering::SeqCst);
+                accepting.most_open.fetch_max(open, Ordering::SeqCst);
                 let shared = Arc::clone(&accepting);
                 thread::spawn(move || {
                     // A client that goes away is part of many tests.
                     let _ = stream.try_clone().and_then(|clone| shared.converse(clone, number));
-                    let _ = stream.shutdown(Shutdown::Both);
+                    // Before the end is to be seen: who waits for it may connect at once.
                     shared.ended_connections.fetch_add(1, Ordering::SeqCst);
+                    let _ = stream.shutdown(Shutdown::Both);
                 });
             }
         });
@@ -176,6 +181,11 @@ impl H2Origin {
     /// How many connections are open.
     pub fn open_connections(&self) -> usize {
         self.connections() - self.shared.ended_connections.load(Ordering::SeqCst)
+    }
+
+    /// How many connections were open at the same time, at most.
+    pub fn most_open(&self) -> usize {
+        self.shared.most_open.load(Ordering::SeqCst)
     }
 
     /// Ends all open connections; new ones are taken.
