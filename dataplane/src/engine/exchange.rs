@@ -2,13 +2,15 @@
 //!
 //! Both directions are driven by one poll, so that an early response passes a request that is still coming.
 
+mod head;
+
 use std::{
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll},
 };
 
-use http1::{Fault, ResponseBody, ResponseHead, Version};
+use http1::{Fault, ResponseHead};
 use tokio::io::AsyncWrite;
 
 use super::{
@@ -16,7 +18,6 @@ use super::{
     client::Client,
     download::{self, Download},
     pace::{Pace, Standing, Waits},
-    response_head,
     scratch::Scratch,
     socket::Socket,
     splice::{self, Moved, Side, Splice},
@@ -25,20 +26,13 @@ use super::{
     upload::{self, Upload},
 };
 use crate::{
-    attempt::Said,
     error::Reason,
-    grpc,
     instant::Instant,
-    retry_after,
     tries::{Sent, Tries},
     worker::Worker,
 };
 
-/// The most interim responses before the final one: each keeps the request from its time-out.
-const MAX_INTERIM: u8 = 32;
-
-/// Bytes of the body of a response that is replaced which are read, so that its connection can be kept.
-pub(crate) const MAX_DRAINED: u64 = 64 << 10;
+pub(crate) use head::MAX_DRAINED;
 
 /// A request under way.
 pub(crate) struct Exchange<'a> {
@@ -450,76 +444,6 @@ impl<'a> Exchange<'a> {
             }
             moved = true;
         }
-    }
-
-    /// Acts on a complete head: interim ones are passed on, the final one begins the response.
-    fn answer(&mut self, context: &mut Context<'_>) -> Result<(), Stop> {
-        self.expects_continue = false;
-        if self.response.is_interim() {
-            if self.interim == MAX_INTERIM {
-                self.detail = Some("too_many_interim");
-                return Err(Stop::Failed(Reason::BadResponse));
-            }
-            self.interim += 1;
-            if self.client.version == Version::Http11 {
-                self.download.pass_interim(self.response);
-            } else {
-                self.download.skip_head(self.response);
-            }
-            return Ok(());
-        }
-        let is_http11 = self.client.version == Version::Http11;
-        let is_delimited = !matches!(self.response.body, ResponseBody::UntilClose | ResponseBody::Chunked);
-        // A request that is still coming may never end: what follows it on the connection could not be told from it.
-        self.client_keeps &= (is_http11 || is_delimited) && self.is_uploaded() && !self.client.stop.is_set();
-        let now = self.worker.clock.now();
-        let bytes = self.download.head(self.response.len);
-        let grpc = || grpc::status_of_fields(&self.response.fields, bytes);
-        let said = Said::new(self.response.status, self.response.body.is_empty(), grpc);
-        self.tries.answered(said, now);
-        let retry_after = || retry_after::of_fields(&self.response.fields, bytes);
-        if self.tries.retries_answer(self.worker, self.terms, said, retry_after, self.sent()) {
-            self.download.skip_head(self.response);
-            return Err(Stop::TriedAgain);
-        }
-        self.upload.settle();
-        self.answered_at = Some(now);
-        if self.terms.replaces_errors && self.response.status >= 500 {
-            return Err(self.drain(context));
-        }
-        self.appended.clear();
-        if let Some(edits) = &self.terms.response_headers
-            && self.response.status != 101
-        {
-            let bytes = self.download.head(self.response.len);
-            edits.act(self.response, bytes, self.appended);
-        }
-        let bytes = self.download.head(self.response.len);
-        self.terms.returned.act(self.response, bytes, self.appended);
-        let delivery = response_head::Delivery { is_http11, keeps: self.client_keeps, clock: &self.worker.clock };
-        response_head::append(self.appended, self.response, self.download.head(self.response.len), &delivery);
-        let begun = self.download.begin(self.response, is_http11, self.appended, self.terms.returned.renamed());
-        begun.map_err(|fault| self.broken(Reason::BadResponse, fault))
-    }
-
-    /// Leaves a response out whose head is complete. What of it is there is read, so that the connection can be kept if that is
-    /// all; the client does not wait for more.
-    fn drain(&mut self, context: &mut Context<'_>) -> Stop {
-        self.download.begin_without_head(self.response);
-        let is_whole = loop {
-            match self.download.step(self.response, self.terms.asked) {
-                Ok(download::Step::Done) => break true,
-                Ok(download::Step::Write) => self.download.written(self.download.waiting().len()),
-                Ok(download::Step::Read) if self.download.moved() < MAX_DRAINED => {
-                    match self.download.poll_read(self.upstream, &self.worker.buffers, context) {
-                        Poll::Ready(Ok(1..)) => {}
-                        _ => break false,
-                    }
-                }
-                _ => break false,
-            }
-        };
-        Stop::Replaced { is_whole }
     }
 
     /// Ends the exchange for a message that cannot be read.
