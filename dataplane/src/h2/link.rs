@@ -194,6 +194,11 @@ impl Link {
         self.state.open.get() == 0
     }
 
+    /// Whether it takes no further request, whatever the settings say: it ends, or has ended.
+    pub(super) fn is_retired(&self) -> bool {
+        self.state.is_retired.get()
+    }
+
     /// Whether it takes no further request: it has ended, or by the settings of the endpoint's pool.
     pub(super) fn is_over(&self, pool: &PoolSettings) -> bool {
         let State { open, served, cancelled, is_retired, used, opened, .. } = &*self.state;

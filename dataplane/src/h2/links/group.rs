@@ -197,6 +197,8 @@ impl Group {
 
     /// A request has left its connection, or a connection takes no more.
     pub(in crate::h2) fn has_place(&self) {
+        // What takes no more may have closed already: it has no place that it could give way with.
+        self.links.borrow_mut().retain(|link| !link.is_retired());
         self.note_idle();
         self.make_room();
         self.serve();

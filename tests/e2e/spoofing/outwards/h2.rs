@@ -134,3 +134,31 @@ fn idle_connections_make_room_beside_one_that_cannot() {
     release.send(()).unwrap();
     assert_eq!(long.response(stream).unwrap().text(), "ok");
 }
+
+/// A connection that the backend has ended has no place any more that somebody could be waiting for.
+#[test]
+fn what_the_backend_has_ended_makes_no_room_and_the_next_connection_does() {
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let released = std::sync::Mutex::new(released);
+    let origin = H2Origin::start(&[], move |request, stream| {
+        if request.field(":path") == "/long" {
+            let _ = released.lock().unwrap().recv_timeout(DEADLINE * 2);
+        }
+        stream.answer(&[(":status", "200")], b"ok", &[])
+    });
+    let site = site(&origin, 1, json!({ "max_connections": 1, "queue_timeout": "4s" }));
+    for turn in 0..5 {
+        assert_eq!(h1_from(&site, "127.0.0.7").1.ask(GET).unwrap().status, 200);
+        origin.drop_connections();
+        let (_, mut long) = h2_from(&site, "127.0.0.8");
+        let stream = long.begin("GET", "/long", &[], true).unwrap();
+        let is_there = || origin.received().iter().filter(|request| request.field(":path") == "/long").count() > turn;
+        wait_for("it is at the backend", DEADLINE, || is_there().then_some(()));
+        let (_, mut waiting) = h1_from(&site, "127.0.0.9");
+        waiting.send(GET).unwrap();
+        wait_for("another waits", DEADLINE, || (site.endpoint("up", "b0")["load"]["queued"] == 1).then_some(()));
+        release.send(()).unwrap();
+        assert_eq!(long.response(stream).unwrap().status(), 200);
+        assert_eq!(waiting.read_response().unwrap().status, 200, "turn {turn}");
+    }
+}
