@@ -105,6 +105,8 @@ pub(crate) struct GateStatus {
     pub(crate) since: Timestamp,
     /// What the operator wants.
     pub(crate) admin: AdminState,
+    /// Since when.
+    pub(crate) admin_since: Timestamp,
     /// What checks say.
     pub(crate) health: HealthStatus,
     /// What the breaker says.
@@ -355,8 +357,14 @@ impl Gate {
             reason: ledger.entry.reason.to_owned(),
             since: ledger.entry.since,
             admin,
-            health: HealthStatus { state: health, since: ledger.health.since, last_check: ledger.last_check.clone() },
-            breaker: machine.breaker.status(ledger.breaker.since, now),
+            admin_since: ledger.admin.since,
+            health: HealthStatus {
+                state: health,
+                since: ledger.health.since,
+                reason: ledger.health.reason.to_owned(),
+                last_check: ledger.last_check.clone(),
+            },
+            breaker: machine.breaker.status(ledger.breaker, now),
             transitions: ledger.history(),
         }
     }

@@ -14,6 +14,7 @@ use shared::{
 use self::names::Names;
 use crate::{
     cors::{self, Grant},
+    snapshot::NewSession,
     template::{Facts, Place, Text, train_case},
 };
 
@@ -69,14 +70,18 @@ pub(crate) struct Edits {
 #[derive(Default)]
 struct Cookies {
     /// With its backend.
-    session: Option<Box<str>>,
+    session: Option<NewSession>,
     /// With the upstream that a split drew for it.
     split: Option<Box<str>>,
 }
 
 impl Cookies {
-    fn each(&self) -> impl Iterator<Item = &str> {
-        self.split.iter().chain(&self.session).map(|cookie| &**cookie)
+    /// All of them for the response that is written now: with it a session begins.
+    fn give(&self) -> impl Iterator<Item = &str> {
+        if let Some(session) = &self.session {
+            session.endpoint.load.session_begins();
+        }
+        self.split.iter().chain(self.session.as_ref().map(|session| &session.cookie)).map(|cookie| &**cookie)
     }
 }
 
@@ -296,8 +301,8 @@ impl Edits {
         Some(Self { rules, grant: grant.cloned(), cookies: None })
     }
 
-    /// Makes `session` the value of the `Set-Cookie` by which the client stays with its backend, if there is to be one.
-    pub(crate) fn set_session(edits: &mut Option<Self>, session: Option<Box<str>>) {
+    /// Makes `session` the one that begins with the response, if there is to be one.
+    pub(crate) fn set_session(edits: &mut Option<Self>, session: Option<NewSession>) {
         if session.is_some() || edits.as_ref().is_some_and(|edits| edits.cookies.is_some()) {
             Self::cookies(edits).session = session;
         }
@@ -328,7 +333,7 @@ impl Edits {
         if let Some(Ruled { rules, values }) = &self.rules {
             rules.act(values, head, bytes, out);
         }
-        for cookie in self.cookies.iter().flat_map(|cookies| cookies.each()) {
+        for cookie in self.cookies.iter().flat_map(|cookies| cookies.give()) {
             write::line(out, b"Set-Cookie", cookie.as_bytes());
         }
         let Some(grant) = &self.grant else { return };
@@ -352,7 +357,7 @@ impl Edits {
             rules.act_on_map(values, status, fields);
         }
         // Names of cookies are tokens and paths have no control bytes, so it is a value.
-        for cookie in self.cookies.iter().flat_map(|cookies| cookies.each()) {
+        for cookie in self.cookies.iter().flat_map(|cookies| cookies.give()) {
             if let Ok(cookie) = HeaderValue::from_str(cookie) {
                 fields.append(header::SET_COOKIE, cookie);
             }

@@ -33,6 +33,7 @@ pub(crate) struct Load {
     tries: AtomicU64,
     ewma: Ewma,
     failures: AtomicU64,
+    sessions: AtomicU64,
     /// Made with the first answer: most endpoints of a large configuration rest.
     latencies: OnceLock<Box<Latencies>>,
     /// When it joined others that served already, in microseconds and one more; 0 if it never did.
@@ -47,6 +48,7 @@ impl Load {
             tries: AtomicU64::new(0),
             ewma: Ewma::default(),
             failures: AtomicU64::new(0),
+            sessions: AtomicU64::new(0),
             latencies: OnceLock::new(),
             joined: AtomicU64::new(0),
         }
@@ -95,6 +97,16 @@ impl Load {
     /// Tries that failed, ever.
     pub(crate) fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
+    }
+
+    /// A client gets the cookie of a session there.
+    pub(crate) fn session_begins(&self) {
+        self.sessions.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Sessions that began, ever.
+    pub(crate) fn sessions(&self) -> u64 {
+        self.sessions.load(Ordering::Relaxed)
     }
 
     /// The head of a response came after `took`.

@@ -229,9 +229,9 @@ pub(crate) fn choose(
             picked?
         }
     };
-    let (upstream, affinity, Picked { backend, attempt, cookie }) = picked;
+    let (upstream, affinity, Picked { backend, attempt, session }) = picked;
     let mut response_headers = matched.write(out, attempt.endpoint(), &backend.authority, grant.as_ref())?;
-    Edits::set_session(&mut response_headers, cookie);
+    Edits::set_session(&mut response_headers, session);
     Edits::set_split(&mut response_headers, split_cookie);
     let is_repeatable = route.retries.repeats(head.method, request.method);
     let mut tries = Tries::new(upstream, affinity, attempt, &route.retries, is_repeatable, now);

@@ -26,6 +26,7 @@ pub(crate) use ip_rules::{IpRules, Verdict};
 pub(crate) use listener::Listener;
 pub(crate) use retries::{Cause, Policy};
 pub(crate) use route::{Route, RouteLabels};
+pub(crate) use session::NewSession;
 pub(crate) use split::Split;
 pub(crate) use upstream::{Picked, Unavailable, Upstream};
 

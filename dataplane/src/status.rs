@@ -34,7 +34,7 @@ pub(crate) fn of_all(snapshot: &Snapshot, now: Instant) -> Whole {
 fn of_upstream(upstream: &Upstream, now: Instant) -> UpstreamStatus {
     let members = upstream.members();
     let mut endpoints: Vec<_> =
-        members.map(|(endpoint, weight, backup)| of_endpoint(&endpoint, weight, backup, now)).collect();
+        members.map(|(endpoint, weight, backup)| of_endpoint(upstream, &endpoint, weight, backup, now)).collect();
     endpoints.sort_unstable_by(|a, b| (&a.backend, &a.address).cmp(&(&b.backend, &b.address)));
     UpstreamStatus {
         upstream: upstream.name().clone(),
@@ -44,9 +44,16 @@ fn of_upstream(upstream: &Upstream, now: Instant) -> UpstreamStatus {
     }
 }
 
-/// One endpoint.
-pub(crate) fn of_endpoint(endpoint: &EndpointLive, weight: f64, backup: bool, now: Instant) -> EndpointStatus {
-    let GateStatus { state, reason, since, admin, health, breaker, transitions } = endpoint.gate.status(now);
+/// One endpoint of `upstream`.
+pub(crate) fn of_endpoint(
+    upstream: &Upstream,
+    endpoint: &EndpointLive,
+    weight: f64,
+    backup: bool,
+    now: Instant,
+) -> EndpointStatus {
+    let GateStatus { state, reason, since, admin, admin_since, health, breaker, transitions } =
+        endpoint.gate.status(now);
     EndpointStatus {
         backend: endpoint.backend.clone(),
         address: endpoint.address.to_string(),
@@ -56,9 +63,10 @@ pub(crate) fn of_endpoint(endpoint: &EndpointLive, weight: f64, backup: bool, no
         reason,
         since,
         admin,
+        admin_since: Some(admin_since),
         health,
         breaker,
-        load: load(endpoint, now),
+        load: LoadStatus { sessions: upstream.is_sticky().then(|| endpoint.load.sessions()), ..load(endpoint, now) },
         transitions,
     }
 }

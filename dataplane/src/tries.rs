@@ -14,7 +14,7 @@ use crate::{
     matched::HeadSource,
     metrics::RetryResult,
     record::AccessRecord,
-    snapshot::{Affinity, Cause, Picked, Policy, Upstream},
+    snapshot::{Affinity, Cause, NewSession, Picked, Policy, Upstream},
     worker::Worker,
 };
 
@@ -61,8 +61,8 @@ struct Next {
     attempt: Attempt,
     /// What a `Host` field that names its backend says.
     authority: Box<str>,
-    /// The value of a `Set-Cookie` for its response.
-    cookie: Option<Box<str>>,
+    /// The session that begins with its response.
+    session: Option<NewSession>,
     pause: Duration,
     cause: Cause,
 }
@@ -70,7 +70,7 @@ struct Next {
 /// What of a further try is of use once it began.
 struct Begun {
     authority: Box<str>,
-    cookie: Option<Box<str>>,
+    session: Option<NewSession>,
     cause: Cause,
 }
 
@@ -283,8 +283,8 @@ impl Tries {
         let id = self.endpoint().id;
         let more = self.more.get_or_insert_default();
         more.tried.push(id);
-        let Picked { backend, attempt, cookie } = self.upstream.pick(&self.affinity, &more.tried, now, chance).ok()?;
-        Some(Next { attempt, authority: backend.authority.clone(), cookie, pause, cause })
+        let Picked { backend, attempt, session } = self.upstream.pick(&self.affinity, &more.tried, now, chance).ok()?;
+        Some(Next { attempt, authority: backend.authority.clone(), session, pause, cause })
     }
 
     /// How long is waited before the next try.
@@ -322,7 +322,7 @@ impl Tries {
         terms: &mut Terms,
         record: &mut AccessRecord<'_>,
     ) -> Result<bool, Reason> {
-        let Some(Begun { authority, cookie, cause }) = self.begin_next(worker.clock.now()) else { return Ok(false) };
+        let Some(Begun { authority, session, cause }) = self.begin_next(worker.clock.now()) else { return Ok(false) };
         record.retried(cause);
         let source = self.more.as_ref().and_then(|more| more.source.as_ref());
         if let Some(source) = source {
@@ -330,18 +330,18 @@ impl Tries {
             terms.response_headers = source.write(head, out, record, self.attempt.endpoint(), &authority)?;
             Edits::set_split(&mut terms.response_headers, before.and_then(Edits::into_split));
         }
-        Edits::set_session(&mut terms.response_headers, cookie);
+        Edits::set_session(&mut terms.response_headers, session);
         Ok(source.is_some())
     }
 
     /// Makes the try that was decided on the one under way from `now` on.
     fn begin_next(&mut self, now: Instant) -> Option<Begun> {
         let more = self.more.as_mut()?;
-        let Next { attempt, authority, cookie, cause, .. } = more.next.take()?;
+        let Next { attempt, authority, session, cause, .. } = more.next.take()?;
         (self.attempt, self.held) = (attempt, Held::default());
         self.attempt.begins(now);
         more.until = self.policy.try_until(now);
-        Some(Begun { authority, cookie, cause })
+        Some(Begun { authority, session, cause })
     }
 }
 

@@ -141,6 +141,9 @@ pub struct EndpointStatus {
     pub since: Timestamp,
     /// What the operator wants.
     pub admin: AdminState,
+    /// Since when; absent where a data plane does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin_since: Option<Timestamp>,
     /// What checks say.
     pub health: HealthStatus,
     /// What its breaker says.
@@ -165,6 +168,9 @@ pub struct HealthStatus {
     pub state: Health,
     /// Since when.
     pub since: Timestamp,
+    /// Why, in one word, whichever input decides.
+    #[serde(default)]
+    pub reason: String,
     /// How the last check ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_check: Option<CheckStatus>,
@@ -192,6 +198,9 @@ pub struct BreakerStatus {
     pub state: BreakerState,
     /// Since when.
     pub since: Timestamp,
+    /// Why, in one word, whichever input decides.
+    #[serde(default)]
+    pub reason: String,
     /// When trial calls may pass; only while it is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_until: Option<Timestamp>,
@@ -245,7 +254,8 @@ pub struct LoadStatus {
     /// The same as a moving average that follows peaks at once, as `peak_ewma` balances by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_ewma_us: Option<u64>,
-    /// Sessions that were given to it and are remembered; absent where they are not counted.
+    /// Sessions that began there since the endpoint is known: clients that got its cookie. Absent where the upstream is not `sticky`.
+    /// How many go on nobody knows: only the clients have them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sessions: Option<u64>,
 }

@@ -14,6 +14,7 @@ use std::{
 
 use harness::{DEADLINE, Origin, Reply, get, h2::H2Origin, wait_for};
 use serde_json::{Value, json};
+use shared::value::Timestamp;
 
 use crate::site::{Site, one_upstream};
 
@@ -63,6 +64,8 @@ fn a_backend_that_fails_its_checks_gets_nothing_until_it_passes_again() {
     let shown = wait_for_state(&site, "b0", "unhealthy");
     assert_eq!((&shown["reason"], &shown["health"]["state"]), (&json!("checks_failed"), &json!("unhealthy")));
     assert_eq!(shown["health"]["last_check"]["detail"], "status 503", "{shown}");
+    // Each input has its own reason, though only one decides.
+    assert_eq!((&shown["health"]["reason"], &shown["breaker"]["reason"]), (&json!("checks_failed"), &json!("closed")));
     let before = requests(&failing);
     for _ in 0..40 {
         assert_eq!(get(&site.address, "h", "/").unwrap().status, 200);
@@ -261,9 +264,13 @@ fn backends_that_take_no_requests_are_shown_so_and_decide_on_no_panic() {
     let site = site(&addresses, &json!({ "http": { "path": "/healthz" } }));
     wait_for_state(&site, "b1", "unhealthy");
     for state in ["draining", "disabled"] {
+        let asked = Timestamp::now();
         site.reconfigure(|config| config["upstreams"][0]["backends"][0]["state"] = json!(state));
         let shown = wait_for_state(&site, "b0", state);
         assert_eq!((&shown["admin"], &shown["health"]["state"]), (&json!(state), &json!("healthy")), "{shown}");
+        let since: Timestamp = serde_json::from_value(shown["admin_since"].clone()).unwrap();
+        assert!(shown["reason"] == state && since >= asked, "{shown}");
+        assert_eq!(shown["health"]["reason"], "checks_passed", "{shown}");
         // All that take requests fail.
         wait_for_state(&site, "b1", "panic");
         let before = requests(&origins[0]);

@@ -105,10 +105,15 @@ fn a_cookie_says_what_was_configured_and_what_is_none_of_ours_is_replaced() {
         assert_eq!(given(&ask_anew(&site, made_up)), Some(token.clone()), "{made_up}");
     }
     origins[0].take_received();
+    let begun = |site: &Site| site.endpoint("up", "b0")["load"]["sessions"].clone();
+    // Two without a cookie, and four with one of nobody's.
+    assert_eq!(begun(&site), 6);
     assert_eq!(given(&ask_anew(&site, &token)), None);
+    assert_eq!(begun(&site), 6, "it went on");
     assert_eq!(origins[0].received()[0].head.field("cookie"), Some(format!("a=1; {token}; b=2").as_str()));
     site.reconfigure(|config| config["upstreams"][0]["sticky"] = Value::Null);
     assert_eq!(given(&ask_anew(&site, "x=1")), None);
+    assert_eq!(begun(&site), Value::Null, "there are none any more");
 }
 
 #[test]

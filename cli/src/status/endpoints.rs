@@ -5,7 +5,7 @@ use shared::value::Timestamp;
 
 use crate::output::{self, cell};
 
-const TITLES: [&str; 13] = [
+const TITLES: [&str; 17] = [
     "UPSTREAM",
     "BACKEND",
     "ADDRESS",
@@ -19,6 +19,10 @@ const TITLES: [&str; 13] = [
     "FAILED",
     "P50",
     "P99",
+    "EWMA",
+    "BUSY",
+    "IDLE",
+    "SESSIONS",
 ];
 /// The title and the place of the column that is there when there are several data planes.
 const DATA_PLANE: (usize, &str) = (3, "DATA PLANE");
@@ -74,6 +78,10 @@ fn row(upstream: &str, endpoint: &Value, is_connected: bool, now: Timestamp) -> 
         number("failures"),
         latency(load("latency_p50_us")),
         latency(load("latency_p99_us")),
+        latency(load("latency_ewma_us")),
+        number("connections_busy"),
+        number("connections_idle"),
+        number("sessions"),
     ]);
     row
 }
@@ -132,18 +140,19 @@ mod tests {
         let plane = |id: &str, state: &str| {
             json!({ "data_plane": id, "state": state, "endpoints": [{
                 "backend": "a", "address": "127.0.0.1:1", "state": "serving", "reason": "active",
-                "load": { "in_flight": 1, "queued": 0, "requests": 7, "requests_per_second": 2.0, "failures": 0 },
+                "load": { "in_flight": 1, "queued": 0, "requests": 7, "requests_per_second": 2.0, "failures": 0,
+                    "connections_busy": 1, "connections_idle": 3, "latency_ewma_us": 250, "sessions": 9 },
             }] })
         };
         let words = |table: &str| -> Vec<Vec<String>> {
             table.lines().map(|line| line.split_whitespace().map(str::to_owned).collect()).collect()
         };
         let one = table(&[json!({ "upstream": "u", "data_planes": [plane("0123456789", "connected")] })]);
-        assert_eq!(words(&one)[1].join(" "), "u a 127.0.0.1:1 serving active - 1 0 2.0 7 0 - -");
+        assert_eq!(words(&one)[1].join(" "), "u a 127.0.0.1:1 serving active - 1 0 2.0 7 0 - - 250us 1 3 9");
         let planes = [plane("0123456789", "connected"), plane("9876543210", "disconnected")];
         let two = table(&[json!({ "upstream": "u", "data_planes": planes })]);
         assert_eq!(words(&two)[1][..4], ["u", "a", "127.0.0.1:1", "01234567"]);
-        assert_eq!(words(&two)[2].join(" "), "u a 127.0.0.1:1 98765432 unknown disconnected - - - - - - - -");
+        assert_eq!(words(&two)[2].join(" "), "u a 127.0.0.1:1 98765432 unknown disconnected - - - - - - - - - - - -");
         assert_eq!(table(&[json!({ "upstream": "u", "data_planes": [] })]), "");
     }
 }

@@ -55,7 +55,9 @@ pub(super) fn listeners(mut faults: Vec<ListenerFault>) -> Vec<ListenerFault> {
 /// An endpoint with its texts cut, and with as many transitions as are shown.
 pub(super) fn endpoint(mut status: EndpointStatus) -> EndpointStatus {
     status.address = text(&status.address, ADDRESS);
-    status.reason = text(&status.reason, WORD);
+    for reason in [&mut status.reason, &mut status.health.reason, &mut status.breaker.reason] {
+        *reason = text(reason, WORD);
+    }
     if let Some(forced) = &mut status.breaker.forced {
         *forced = text(forced, WORD);
     }
@@ -102,11 +104,11 @@ mod tests {
                 "backend": "b", "address": long, "weight": 1.0, "backup": false, "state": "serving", "reason": long,
                 "since": at, "admin": "active",
                 "health": {
-                    "state": "healthy", "since": at,
+                    "state": "healthy", "since": at, "reason": long,
                     "last_check": { "at": at, "passed": true, "detail": long, "duration_us": 1 },
                 },
                 "breaker": {
-                    "state": "open", "since": at, "calls": 0, "failed": 0, "slow": 0, "permits": 0,
+                    "state": "open", "since": at, "reason": long, "calls": 0, "failed": 0, "slow": 0, "permits": 0,
                     "consecutive_openings": 0, "forced": long,
                 },
                 "load": {}, "transitions": vec![transition.clone(); 100],
@@ -114,6 +116,7 @@ mod tests {
             .unwrap(),
         );
         assert_eq!((endpoint.address.len(), endpoint.reason.len(), endpoint.transitions.len()), (128, 64, 8));
+        assert_eq!((endpoint.health.reason.len(), endpoint.breaker.reason.len()), (64, 64));
         assert_eq!(endpoint.health.last_check.unwrap().detail.len(), 200);
         assert_eq!((endpoint.breaker.forced.unwrap().len(), endpoint.transitions[7].from.len()), (64, 64));
         let mut event = transition;

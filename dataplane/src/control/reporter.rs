@@ -148,7 +148,7 @@ impl Reporter {
                 break;
             }
             self.looked_at += 1;
-            let seen = status::of_endpoint(&endpoint, weight, backup, now);
+            let seen = status::of_endpoint(upstream, &endpoint, weight, backup, now);
             let hash = hash(&seen);
             let known = told.endpoints.get_mut(&endpoint.id);
             match known {

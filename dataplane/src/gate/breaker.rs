@@ -7,6 +7,7 @@ use shared::{
 };
 
 use super::{
+    ledger::Entry,
     phase::{Phase, Stay},
     settings::Settings,
     trial::Trial,
@@ -143,8 +144,8 @@ impl Breaker {
         Some(Change { phase: self.phase.clone(), reason: "" })
     }
 
-    /// What it shows `now`, being in its state `since`.
-    pub(super) fn status(&self, since: Timestamp, now: Instant) -> BreakerStatus {
+    /// What it shows `now`, being in its state as `entry` says.
+    pub(super) fn status(&self, entry: Entry, now: Instant) -> BreakerStatus {
         let (counts, permits, until) = match &self.phase.stay {
             Stay::Closed(window) => (window.counts(now), 0, None),
             Stay::Open(until) => (Counts::default(), 0, *until),
@@ -156,7 +157,8 @@ impl Breaker {
         };
         BreakerStatus {
             state: self.state(),
-            since,
+            since: entry.since,
+            reason: entry.reason.to_owned(),
             open_until: until.and_then(|until| {
                 let left = i64::try_from(until.saturating_duration_since(now).as_millis()).ok()?;
                 Timestamp::from_millis(Timestamp::now().as_millis().checked_add(left)?)

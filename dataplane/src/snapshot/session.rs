@@ -1,8 +1,10 @@
 //! The cookie by which a client stays with its backend, or with the upstream that a split drew for it.
 
+use std::sync::Arc;
+
 use shared::config::{CookieSecure, SameSite, Sticky};
 
-use crate::head::RoutedRequest;
+use crate::{head::RoutedRequest, live::EndpointLive};
 
 /// Hexadecimal digits of a token.
 const DIGITS: usize = 16;
@@ -14,6 +16,15 @@ pub(crate) struct Session {
     pub(crate) token: Option<u64>,
     /// Whether the client came by HTTPS.
     pub(super) is_https: bool,
+}
+
+/// A session that begins with a response.
+#[derive(Debug)]
+pub(crate) struct NewSession {
+    /// The value of the `Set-Cookie` that says so.
+    pub(crate) cookie: Box<str>,
+    /// Where it is.
+    pub(crate) endpoint: Arc<EndpointLive>,
 }
 
 /// What does not change of the cookies of an upstream, or of a split.

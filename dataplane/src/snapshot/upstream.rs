@@ -13,7 +13,7 @@ use shared::{
 
 use super::{
     affinity::{self, Affinity},
-    session::SessionCookie,
+    session::{NewSession, SessionCookie},
 };
 use crate::{
     attempt::Attempt,
@@ -46,8 +46,8 @@ pub(crate) struct Picked<'a> {
     pub(crate) backend: &'a Backend,
     /// The try.
     pub(crate) attempt: Attempt,
-    /// The value of a `Set-Cookie` for the response, if the client is to stay there and does not know it yet.
-    pub(crate) cookie: Option<Box<str>>,
+    /// The session that begins with the response, if the client is to stay there and does not know it yet.
+    pub(crate) session: Option<NewSession>,
 }
 
 /// Why no endpoint could be chosen.
@@ -118,6 +118,11 @@ impl Upstream {
         self.config.protocol
     }
 
+    /// Whether clients stay with their backends.
+    pub(crate) fn is_sticky(&self) -> bool {
+        self.sticky.is_some()
+    }
+
     /// What all its backends share.
     pub(crate) fn live(&self) -> &UpstreamLive {
         &self.live
@@ -147,9 +152,12 @@ impl Upstream {
         let kept = token.and_then(|token| targets.pick_kept(token, &asking, &self.live));
         match kept.map_or_else(|| targets.pick(&asking, &self.live), Ok) {
             Ok((target, attempt)) => {
-                let cookie = self.sticky.as_ref().zip(affinity.session).filter(|_| token != Some(target.token));
-                let cookie = cookie.map(|(cookie, session)| cookie.line(target.token, session.is_https));
-                Ok(Picked { backend: &self.backends[usize::from(target.backend)], attempt, cookie })
+                let begins = self.sticky.as_ref().zip(affinity.session).filter(|_| token != Some(target.token));
+                let session = begins.map(|(cookie, session)| NewSession {
+                    cookie: cookie.line(target.token, session.is_https),
+                    endpoint: Arc::clone(&target.endpoint),
+                });
+                Ok(Picked { backend: &self.backends[usize::from(target.backend)], attempt, session })
             }
             Err(None) => Err(Unavailable::NoBackend),
             Err(Some(shut)) => Err(Unavailable::BreakerOpen(shut)),
