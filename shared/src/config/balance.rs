@@ -5,7 +5,7 @@ use crate::value::{FieldName, TimeSpan};
 
 /// How a backend is chosen.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"policy": "least_connections", "slow_start": "30s"}), json!({"policy": "consistent_hash", "hash": {"key": {"header": "x-user"}, "max_load_percent": 125}}))))]
 #[serde(default, deny_unknown_fields)]
 pub struct Balance {
     /// The policy.
@@ -42,7 +42,7 @@ pub enum BalancePolicy {
 
 /// What `consistent_hash` chooses by.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"key": {"cookie": "user"}, "fallback": "random", "max_load_percent": 150}))))]
 #[serde(default, deny_unknown_fields)]
 pub struct Hash {
     /// The key.
@@ -60,7 +60,7 @@ pub struct Hash {
 
 /// The key of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!("client_address"), json!({"query": "id"}))))]
 #[serde(rename_all = "snake_case")]
 pub enum HashKey {
     /// The client's address.

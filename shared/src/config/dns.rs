@@ -5,7 +5,7 @@ use crate::value::{NameServer, TimeSpan};
 
 /// How the names of backends are resolved: in the background, never while a request waits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"servers": ["10.0.0.2", "10.0.0.3:5353"], "min_ttl": "5s", "max_ttl": "1m", "timeout": "1s"}))))]
 #[serde(default, deny_unknown_fields)]
 pub struct Dns {
     /// Servers that are asked, at most 8. None: those of the data plane's `/etc/resolv.conf`, with its search list.

@@ -4,7 +4,7 @@ use super::is_default;
 
 /// What a listener makes of the fields in which proxies tell who the client is, and which way a message came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"x_forwarded_port": "append", "forwarded": "append"}), json!({"client": "forwarded", "x_forwarded_for": "drop", "via": "replace"}))))]
 #[serde(default, deny_unknown_fields)]
 pub struct Forwarding {
     /// In which field trusted proxies name the client.

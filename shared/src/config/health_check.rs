@@ -9,7 +9,7 @@ use crate::value::{FieldName, Method, StatusRange, TimeSpan};
 ///
 /// Each data plane checks every endpoint once, however many threads it has.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"http": {"path": "/healthz", "expect": ["200-299"], "body_contains": "ok"}, "interval": "5s", "interval_down": "1s", "rise": 2, "fall": 3}), json!({"grpc": {"service": "shop.v1.Shop"}, "first_state": "probe_first", "panic": false}), json!({"tcp": {}}))))]
 #[serde(default, deny_unknown_fields)]
 pub struct HealthCheck {
     /// A request, by the protocol of the upstream.
@@ -53,7 +53,7 @@ pub struct HealthCheck {
 
 /// A request whose response tells of health.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"method": "HEAD", "path": "/healthz", "host": "shop.example.com", "headers": {"x-check": "1"}, "expect": ["200", "204"]}))))]
 #[serde(default, deny_unknown_fields)]
 pub struct HttpCheck {
     /// The method; there is no body.
@@ -85,7 +85,7 @@ pub struct TcpCheck {}
 
 /// A call of the gRPC health service; `SERVING` passes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"service": "shop.v1.Shop", "host": "shop.example.com"}))))]
 #[serde(default, deny_unknown_fields)]
 pub struct GrpcCheck {
     /// The service that is asked for; the server as a whole unless said otherwise.

@@ -9,7 +9,7 @@ use crate::value::{Cidr, Name, Timestamp};
 /// In a scope (everywhere, or one route) the longest prefix decides, `deny` wins a tie, and an address that no rule
 /// names is allowed. A request must pass both the rules for everywhere and those of its route.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"action": "deny", "cidr": "203.0.113.0/24", "comment": "scanner", "expires_at": "2027-01-01T00:00:00Z"}), json!({"route": "shop", "action": "allow", "cidr": "198.51.100.0/24"}))))]
 #[serde(deny_unknown_fields)]
 pub struct IpRule {
     /// Left out, it is derived from scope, action and range.

@@ -5,7 +5,7 @@ use crate::value::{ByteSize, Cidr, ListenAddress, Name, TimeSpan};
 
 /// A bound address that takes HTTP/1.1 connections, and HTTP/2 ones where it is told to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"name": "web", "address": "0.0.0.0:8080", "trusted_proxies": ["10.1.0.0/16"], "proxy_protocol": {"mode": "accept", "sources": ["10.0.0.0/28"]}, "forwarding": {"x_forwarded_port": "append"}, "allow_h2c": true, "limits": {"connections_per_client": 100}}))))]
 #[serde(deny_unknown_fields)]
 pub struct Listener {
     /// Unique among listeners.
@@ -57,7 +57,7 @@ impl Listener {
 
 /// How long the clients of a listener may take.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"request_head": "10s", "keep_alive_idle": "60s"}))))]
 #[serde(default, deny_unknown_fields)]
 pub struct ListenerTimeouts {
     /// From the beginning of a connection until it may speak HTTP: for the header of the PROXY protocol, where one is taken; then
@@ -98,7 +98,7 @@ impl Default for ListenerTimeouts {
 
 /// How much the clients of a listener may send and hold open.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"connections": 10000, "connections_per_client": 100, "body": "100MiB"}))))]
 #[serde(default, deny_unknown_fields)]
 pub struct ListenerLimits {
     /// Connections at a time; further ones wait in the listener's queue until one ends. No limit unless said otherwise.
@@ -146,7 +146,7 @@ impl Default for ListenerLimits {
 
 /// What the canonical form of a path makes of slashes. Router, rules, log and backends see that one form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"encoded_slashes": "refuse"}))))]
 #[serde(default, deny_unknown_fields)]
 pub struct PathStyle {
     /// Whether `//` becomes `/`. So unless said otherwise.

@@ -5,7 +5,7 @@ use crate::value::TimeSpan;
 
 /// How long connections to the backends of an upstream are kept. A change acts on connections that are open, too.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"idle_timeout": "30s", "max_idle": 64, "max_requests": 10000}))))]
 #[serde(default, deny_unknown_fields)]
 pub struct Pool {
     /// How long a connection may lie idle, up to 1d. Keep it below the backend's own limit; where the backend tells its own

@@ -7,7 +7,7 @@ use crate::value::Cidr;
 ///
 /// The address that the header gives is then the peer's, for trusted proxies, rules, limits and log alike.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"mode": "require", "sources": ["10.0.0.0/28"]}))))]
 #[serde(default, deny_unknown_fields)]
 pub struct ProxyProtocol {
     /// Which connections have one.

@@ -89,7 +89,7 @@ pub struct RouteLimits {
 
 /// How long each part of a request may take.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"connect": "1s", "first_byte": "30s", "total": "1m"}))))]
 #[serde(default, deny_unknown_fields)]
 pub struct RouteTimeouts {
     /// Getting a connection to a backend; then 504 `connect_timeout`. 2 s unless said otherwise.
@@ -138,7 +138,7 @@ impl Default for RouteTimeouts {
 /// (exact, longest prefix, regex with the longer pattern first, no path), then by the number of further conditions (one each for
 /// `methods`, `client_cidrs` and `listeners`, one for each header and each query parameter), then by name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"hosts": ["shop.example.com", "*.shop.example.com"], "path": {"prefix": "/api"}, "methods": ["GET", "POST"], "headers": {"x-beta": {"present": true}}, "query": {"v": {"exact": "2"}}, "client_cidrs": ["10.0.0.0/8"]}))))]
 #[serde(default, deny_unknown_fields)]
 pub struct RouteMatch {
     /// Any of these hosts. Hosts compare in lower case, without port and trailing dot.

@@ -5,7 +5,7 @@ use crate::value::{FieldName, ServerHeader};
 
 /// What holds for everything: a singleton.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"access_log": {"enabled": true, "file": "access.log"}, "server_header": "remove", "request_id": {"header": "x-correlation-id"}, "errors": {"default_format": "json"}, "dns": {"servers": ["10.0.0.2"]}}))))]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// One line per request.
@@ -48,7 +48,7 @@ pub struct AccessLog {
 ///
 /// It is a UUID of version 7, unless a trusted peer gives one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"header": "x-correlation-id", "accept": false}))))]
 #[serde(default, deny_unknown_fields)]
 pub struct RequestId {
     /// The header field that holds it. `x-request-id` unless said otherwise.

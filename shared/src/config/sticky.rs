@@ -7,7 +7,7 @@ use crate::value::{AbsolutePath, TimeSpan};
 /// and the backend: the same on every data plane and after every restart. It is not signed: a client that makes one up comes to a
 /// backend that it could have been given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"cookie": "shop_session", "max_age": "1d", "same_site": "strict"}))))]
 #[serde(default, deny_unknown_fields)]
 pub struct Sticky {
     /// The name of the cookie, which no cookie of the backends may have. Upstreams that the same clients reach at the same host need

@@ -11,7 +11,7 @@ use crate::{
 
 /// A named group of backends that serve the same thing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"name": "shop", "balance": {"policy": "least_connections", "slow_start": "30s"}, "sticky": {"max_age": "1d"}, "backends": [{"name": "a", "address": "10.0.0.1:8080", "weight": 3}, {"name": "b", "address": "app.internal:8080"}, {"name": "spare", "address": "10.0.0.3:8080", "backup": true}], "health_check": {"http": {"path": "/healthz"}}, "breaker": {"failure_statuses": ["500-599"]}, "retry_budget": {"percent": 10, "min_per_second": 5}}))))]
 #[serde(deny_unknown_fields)]
 pub struct Upstream {
     /// Unique among upstreams.

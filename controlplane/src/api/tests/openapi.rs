@@ -1,11 +1,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use shared::config::{
-    Action, Backoff, Breaker, Config, Cors, ErrorPage, ErrorPages, Fallback, Forward, HeaderRules, Maintenance,
-    PathRewrite, QueryRewrite, Redirect, Respond, ResponseHeaderRules, Retries, RetryBudget, Rewrite, Route,
-    RouteErrors, RouteLimits, SplitTarget, SplitWhen,
-};
+use shared::config;
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../openapi/openapi.json");
 
@@ -66,35 +62,62 @@ fn examples<T: serde::de::DeserializeOwned>(document: &Value, name: &str) {
 }
 
 #[test]
-fn what_a_route_can_do_and_what_breaks_and_retries_have_examples() {
+fn what_can_be_configured_has_examples() {
     let document: Value = serde_json::from_str(&crate::openapi()).unwrap();
-    examples::<Route>(&document, "Route");
-    examples::<Action>(&document, "Action");
-    examples::<Forward>(&document, "Forward");
-    examples::<SplitTarget>(&document, "SplitTarget");
-    examples::<SplitWhen>(&document, "SplitWhen");
-    examples::<Redirect>(&document, "Redirect");
-    examples::<Respond>(&document, "Respond");
-    examples::<Rewrite>(&document, "Rewrite");
-    examples::<PathRewrite>(&document, "PathRewrite");
-    examples::<QueryRewrite>(&document, "QueryRewrite");
-    examples::<HeaderRules>(&document, "HeaderRules");
-    examples::<ResponseHeaderRules>(&document, "ResponseHeaderRules");
-    examples::<RouteLimits>(&document, "RouteLimits");
-    examples::<Maintenance>(&document, "Maintenance");
-    examples::<Cors>(&document, "Cors");
-    examples::<RouteErrors>(&document, "RouteErrors");
-    examples::<ErrorPages>(&document, "ErrorPages");
-    examples::<ErrorPage>(&document, "ErrorPage");
-    examples::<Retries>(&document, "Retries");
-    examples::<Backoff>(&document, "Backoff");
-    examples::<Fallback>(&document, "Fallback");
-    examples::<RetryBudget>(&document, "RetryBudget");
-    examples::<Breaker>(&document, "Breaker");
-    // The whole route stands up to validation.
-    let route = &document["components"]["schemas"]["Route"]["examples"][0];
-    let config: Config =
-        shared::document::from_value(json!({ "upstreams": [{ "name": "shop" }], "routes": [route] })).unwrap();
+    examples::<config::Route>(&document, "Route");
+    examples::<config::Action>(&document, "Action");
+    examples::<config::Forward>(&document, "Forward");
+    examples::<config::SplitTarget>(&document, "SplitTarget");
+    examples::<config::SplitWhen>(&document, "SplitWhen");
+    examples::<config::Redirect>(&document, "Redirect");
+    examples::<config::Respond>(&document, "Respond");
+    examples::<config::Rewrite>(&document, "Rewrite");
+    examples::<config::PathRewrite>(&document, "PathRewrite");
+    examples::<config::QueryRewrite>(&document, "QueryRewrite");
+    examples::<config::HeaderRules>(&document, "HeaderRules");
+    examples::<config::ResponseHeaderRules>(&document, "ResponseHeaderRules");
+    examples::<config::RouteLimits>(&document, "RouteLimits");
+    examples::<config::Maintenance>(&document, "Maintenance");
+    examples::<config::Cors>(&document, "Cors");
+    examples::<config::RouteErrors>(&document, "RouteErrors");
+    examples::<config::ErrorPages>(&document, "ErrorPages");
+    examples::<config::ErrorPage>(&document, "ErrorPage");
+    examples::<config::Retries>(&document, "Retries");
+    examples::<config::Backoff>(&document, "Backoff");
+    examples::<config::Fallback>(&document, "Fallback");
+    examples::<config::RetryBudget>(&document, "RetryBudget");
+    examples::<config::Breaker>(&document, "Breaker");
+    examples::<config::Listener>(&document, "Listener");
+    examples::<config::ListenerTimeouts>(&document, "ListenerTimeouts");
+    examples::<config::ListenerLimits>(&document, "ListenerLimits");
+    examples::<config::PathStyle>(&document, "PathStyle");
+    examples::<config::Forwarding>(&document, "Forwarding");
+    examples::<config::ProxyProtocol>(&document, "ProxyProtocol");
+    examples::<config::Upstream>(&document, "Upstream");
+    examples::<config::Backend>(&document, "Backend");
+    examples::<config::Balance>(&document, "Balance");
+    examples::<config::Hash>(&document, "Hash");
+    examples::<config::HashKey>(&document, "HashKey");
+    examples::<config::Sticky>(&document, "Sticky");
+    examples::<config::Pool>(&document, "Pool");
+    examples::<config::HealthCheck>(&document, "HealthCheck");
+    examples::<config::HttpCheck>(&document, "HttpCheck");
+    examples::<config::GrpcCheck>(&document, "GrpcCheck");
+    examples::<config::Dns>(&document, "Dns");
+    examples::<config::Settings>(&document, "Settings");
+    examples::<config::RequestId>(&document, "RequestId");
+    examples::<config::IpRule>(&document, "IpRule");
+    examples::<config::RouteMatch>(&document, "RouteMatch");
+    examples::<config::RouteTimeouts>(&document, "RouteTimeouts");
+    examples::<config::SplitBy>(&document, "SplitBy");
+    examples::<config::SplitCookie>(&document, "SplitCookie");
+    // Those of resources stand up to validation together.
+    let first = |name: &str| document["components"]["schemas"][name]["examples"][0].clone();
+    let whole = json!({
+        "listeners": [first("Listener")], "upstreams": [first("Upstream")], "routes": [first("Route")],
+        "ip_rules": document["components"]["schemas"]["IpRule"]["examples"], "settings": first("Settings"),
+    });
+    let config: config::Config = shared::document::from_value(whole).unwrap();
     let findings = shared::validate(&config, shared::Origin::Store);
     let errors = findings.iter().filter(|finding| finding.severity == shared::Severity::Error);
     assert_eq!(errors.count(), 0, "{findings}");
