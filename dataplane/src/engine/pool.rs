@@ -222,8 +222,9 @@ fn is_spent(connection: &Upstream, endpoint: &EndpointLive, now: Instant) -> boo
 ///
 /// If the endpoint has a cap, the place becomes free when the backend has closed its side: else it would see the next
 /// connection before the end of this one.
-pub(crate) fn retire(endpoint: &EndpointLive, connection: Upstream) {
+pub(crate) fn retire(endpoint: &EndpointLive, mut connection: Upstream) {
     if endpoint.capacity.is_capped() {
+        connection.permit.leaves();
         tokio::task::spawn_local(farewell(connection));
     }
 }

@@ -174,8 +174,12 @@ impl Link {
         driver.arm();
         worker.spawn(async move {
             std::future::poll_fn(|context| driver.poll(context)).await;
+            let is_capped = driver.endpoint.capacity.is_capped();
+            if is_capped {
+                driver.leaves();
+            }
             driver.state.retire();
-            if driver.endpoint.capacity.is_capped() {
+            if is_capped {
                 let _ = tokio::time::timeout(engine::FAREWELL, driver.farewell()).await;
             }
         });
@@ -283,6 +287,14 @@ impl Drop for Driver {
 }
 
 impl Driver {
+    /// Says that the connection is being closed, unless that is known, for it gave way.
+    fn leaves(&mut self) {
+        if self.state.gives_way.take() {
+            self.permit.closes();
+        }
+        self.permit.leaves();
+    }
+
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         self.deadline.wakes(context.waker());
         loop {

@@ -1,7 +1,5 @@
 //! Requests that wait at the cap of a backend: in what order, how many, how long.
 
-use std::any::Any;
-
 use harness::h2::{H2Client, H2Origin};
 
 use super::*;
@@ -12,7 +10,8 @@ const MAX_CONCURRENT_STREAMS: u16 = 3;
 /// A backend whose answers wait until a test lets them go, one request a connection at a time.
 struct Held {
     address: String,
-    _origin: Box<dyn Any>,
+    /// Ends all its connections.
+    drop_connections: Box<dyn Fn()>,
     arrived: Arc<Mutex<Vec<String>>>,
     open: Arc<(Mutex<bool>, Condvar)>,
 }
@@ -27,20 +26,20 @@ impl Held {
             let (lock, opened) = &*gate;
             drop(opened.wait_timeout_while(lock.lock().unwrap(), DEADLINE, |open| !*open).unwrap());
         };
-        let (address, origin): (String, Box<dyn Any>) = if protocol == "h2c" {
+        let (address, drop_connections): (String, Box<dyn Fn()>) = if protocol == "h2c" {
             let origin = H2Origin::start(&[(MAX_CONCURRENT_STREAMS, 1)], move |request, stream| {
                 hold(request.field(":path"));
                 stream.answer(&[(":status", "200")], b"ok", &[])
             });
-            (origin.address().to_owned(), Box::new(origin))
+            (origin.address().to_owned(), Box::new(move || origin.drop_connections()))
         } else {
             let origin = Origin::start(move |request| {
                 hold(request.target());
                 Reply::text("ok")
             });
-            (origin.address().to_owned(), Box::new(origin))
+            (origin.address().to_owned(), Box::new(move || origin.drop_connections()))
         };
-        Self { address, _origin: origin, arrived, open }
+        Self { address, drop_connections, arrived, open }
     }
 
     fn release(&self) {
@@ -197,6 +196,22 @@ fn where_nobody_may_wait_idle_connections_of_other_workers_are_used_all_the_same
             let idle = || metric_of(&site, "backend_connections_open", "state=\"busy\"") == 0;
             wait_for("the connection is idle", DEADLINE, || idle().then_some(()));
             assert_eq!(Asking::send(&site, 1 + turn % 2, "GET", "/").answer().0, 200, "{protocol} {turn}");
+        }
+    }
+}
+
+#[test]
+fn where_nobody_may_wait_a_connection_that_the_backend_has_ended_is_replaced_all_the_same() {
+    // What cannot be sent twice goes to no connection of HTTP/1.1 that has ended, however soon before.
+    for (protocol, method) in [("h1", "POST"), ("h2c", "GET")] {
+        let held = Held::start(protocol);
+        held.release();
+        let site = site(1, protocol, "1m", &[(&held, json!({ "max_connections": 1, "max_pending": 0 }))]);
+        for turn in 0..10 {
+            assert_eq!(Asking::send(&site, 1 + turn % 2, method, "/").answer().0, 200, "{protocol} {turn}");
+            let idle = || metric_of(&site, "backend_connections_open", "state=\"busy\"") == 0;
+            wait_for("the connection is idle", DEADLINE, || idle().then_some(()));
+            (held.drop_connections)();
         }
     }
 }

@@ -21,6 +21,15 @@ impl<C> Permit<C> {
         self.is_closing = true;
     }
 
+    /// Its connection is being closed for a reason of its own: its place is free in a moment.
+    pub(crate) fn leaves(&mut self) {
+        if let Some(endpoint) = &self.endpoint
+            && !std::mem::replace(&mut self.is_closing, true)
+        {
+            endpoint.places.closes();
+        }
+    }
+
     /// Lets go of the place, which the backend's count still has.
     pub(super) fn defuse(mut self) {
         if let Some(endpoint) = self.endpoint.take() {

@@ -186,6 +186,11 @@ impl<C> Places<C> {
         self.lock().closing -= 1;
     }
 
+    /// A connection is being closed, for whatever reason.
+    pub(super) fn closes(&self) {
+        self.lock().closing += 1;
+    }
+
     pub(super) fn count_idle(&self, shelf: IdleCount) -> Arc<IdleCount> {
         let shelf = Arc::new(shelf);
         self.lock().shelves.push(Arc::clone(&shelf));

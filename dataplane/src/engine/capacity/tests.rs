@@ -180,6 +180,14 @@ fn so_many_requests_wait_and_those_besides_for_whom_there_is_a_place_in_a_moment
     assert!(matches!(granted(&mut waiting), Some(Grant::Open(_))));
     pending.clear();
     assert!(capacity.pend().is_some(), "a place became free before anybody waited");
+    // One that is closed for a reason of its own, said twice.
+    let mut leaving = capacity.try_open().unwrap();
+    assert!(capacity.pend().is_none());
+    leaving.leaves();
+    leaving.leaves();
+    pending.push(capacity.pend().unwrap());
+    assert!(capacity.pend().is_none(), "there is one for one");
+    drop((leaving, pending));
     assert_eq!((capacity.pending(), capacity.queue_timeout()), (0, None));
     capacity.configure(Some(2), 0, Some(Duration::from_millis(7)));
     assert_eq!(capacity.queue_timeout(), Some(Duration::from_millis(7)));
