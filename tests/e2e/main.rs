@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that unwraps fails with the line, which is what it is for")]
 
 mod actions;
+mod balancing;
 mod both;
 mod breaker;
 mod cli;
