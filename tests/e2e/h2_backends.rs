@@ -1,6 +1,8 @@
 //! HTTP/2 backends: shared connections, their caps and their ends, and streams in both directions.
 
 use std::{
+    io::{self, Read, Write},
+    net::{TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -11,7 +13,7 @@ use std::{
 
 use harness::{
     DEADLINE, Origin,
-    h2::{Frame, H2Client, H2Origin, code, kind},
+    h2::{Frame, H2Client, H2Origin, PREFACE, code, flag, kind},
     wait_for,
 };
 use serde_json::json;
@@ -37,6 +39,62 @@ fn clients_of_a_worker_share_connections() {
     assert_eq!((&line["status"], &line["bytes_out"], &line["upstream"]), (&json!(200), &json!(2), &json!("up")));
     let metrics = site.plane.metrics();
     assert!(metrics.contains("tidegate_http2_streams_total{side=\"downstream\"} 20"), "{metrics}");
+}
+
+#[test]
+fn a_backend_that_takes_no_requests_is_waited_for_on_one_connection() {
+    // For good.
+    let origin = H2Origin::start(&[(MAX_STREAMS, 0)], |_, stream| stream.answer(OK, b"", &[]));
+    let never = site(origin.address(), "h2c", json!({ "timeouts": { "connect": "1s" }, "retries": { "attempts": 0 } }));
+    assert_eq!((never.h2_client().get("/").unwrap().status(), origin.connections()), (504, 1));
+
+    // Until it says otherwise, after its first word was heard.
+    let converse = |mut stream: TcpStream| -> io::Result<()> {
+        stream.read_exact(&mut [0; PREFACE.len()])?;
+        stream.write_all(&[0, 0, 6, kind::SETTINGS, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0])?;
+        loop {
+            let mut header = [0; 9];
+            stream.read_exact(&mut header)?;
+            let [a, b, c, kind, flags, _, _, _, id] = header;
+            stream.read_exact(&mut vec![0; u32::from_be_bytes([0, a, b, c]) as usize])?;
+            match (kind, flags & flag::ACK) {
+                (kind::SETTINGS, 0) => stream.write_all(&[0, 0, 0, kind::SETTINGS, flag::ACK, 0, 0, 0, 0])?,
+                (kind::SETTINGS, _) => stream.write_all(&[0, 0, 6, kind::SETTINGS, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 1])?,
+                // With the status 200, as HPACK's table has it.
+                (kind::HEADERS, _) => {
+                    stream.write_all(&[
+                        0,
+                        0,
+                        1,
+                        kind::HEADERS,
+                        flag::END_HEADERS | flag::END_STREAM,
+                        0,
+                        0,
+                        0,
+                        id,
+                        0x88,
+                    ])?;
+                }
+                _ => {}
+            }
+        }
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let accepted = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&accepted);
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            count.fetch_add(1, Ordering::SeqCst);
+            thread::spawn(move || drop(converse(stream)));
+        }
+    });
+    let soon = site(&address, "h2c", json!({ "retries": { "attempts": 0 } }));
+    let mut client = soon.h2_client();
+    for _ in 0..3 {
+        assert_eq!(client.get("/").unwrap().status(), 200);
+    }
+    assert_eq!(accepted.load(Ordering::SeqCst), 1);
 }
 
 #[test]

@@ -131,8 +131,8 @@ impl Drop for Place {
 }
 
 impl Link {
-    /// Opens a connection for `group` within `time`, in the place of `permit`, and waits until its SETTINGS say how many requests it
-    /// takes.
+    /// Opens a connection for `group` within `time`, in the place of `permit`, and waits until its SETTINGS say that it takes requests,
+    /// and how many.
     pub(super) async fn open(
         worker: &Rc<Worker>,
         group: &Rc<Group>,
@@ -232,7 +232,7 @@ impl Link {
 
 type Connection = client::Connection<Transport<Stream>, Bytes>;
 
-/// Says hello and waits for the backend's SETTINGS.
+/// Says hello and waits until the backend's SETTINGS say that it takes requests.
 async fn greeted(transport: &Transport<Stream>) -> Result<(SendRequest<Bytes>, Connection), Reason> {
     let mut builder = client::Builder::new();
     builder
@@ -255,7 +255,10 @@ async fn greeted(transport: &Transport<Stream>) -> Result<(SendRequest<Bytes>, C
             // What it speaks is no HTTP/2, or it hung up.
             Poll::Ready(Err(error)) if error.is_io() => Poll::Ready(Err(Reason::ConnectFailed)),
             Poll::Ready(_) => Poll::Ready(Err(Reason::BadResponse)),
-            Poll::Pending if transport.watch().has_settings() => Poll::Ready(Ok(())),
+            // One that takes no request for now will mostly say soon that it does (RFC 9113 §6.5.2).
+            Poll::Pending if transport.watch().has_settings() && send.current_max_send_streams() > 0 => {
+                Poll::Ready(Ok(()))
+            }
             Poll::Pending => Poll::Pending,
         }
     })
