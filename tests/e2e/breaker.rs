@@ -7,8 +7,8 @@ mod story;
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering::SeqCst},
+        Arc, Condvar, Mutex,
+        atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
     },
     time::{Duration, Instant},
 };
@@ -150,4 +150,70 @@ fn a_reset_closes_it_on_every_connected_data_plane() {
     assert_eq!(done["data_planes"][0]["reset"], false, "{done}");
     assert!(done["data_planes"][0]["reason"].as_str().unwrap().contains("breaker_override"), "{done}");
     api.post("upstreams/up/backends/x/breaker/reset", &json!({})).expect(404);
+}
+
+#[test]
+fn a_tunnel_is_judged_by_its_handshake() {
+    let origin = Origin::start(|request| match request.target() {
+        "/tunnel" => {
+            Reply::raw("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n", false)
+        }
+        _ => Reply::with(503, &[], "no"),
+    });
+    let site = site(&[&origin], &breaker(), &json!({ "retries": { "attempts": 0 } }));
+    let upgrade = |path: &str| {
+        let mut client = site.client();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n");
+        let status = client.ask(request).unwrap().status;
+        assert!(status != 101 || client.is_closed(), "the backend has ended the tunnel");
+        status
+    };
+    (0..10).for_each(|_| assert_eq!(upgrade("/tunnel"), 101));
+    let shown = endpoint(&site, "b0")["breaker"].clone();
+    assert_eq!((&shown["state"], &shown["calls"], &shown["failed"]), (&json!("closed"), &json!(10), &json!(0)));
+    assert_eq!((&shown["failure_rate"], &shown["slow_call_rate"]), (&json!(0.0), &json!(0.0)), "{shown}");
+    // Half of the window.
+    (0..10).for_each(|_| assert_eq!(upgrade("/refused"), 503));
+    assert_eq!(endpoint(&site, "b0")["state"], "breaker_open");
+}
+
+#[test]
+fn half_open_shows_its_permits_and_refuses_who_has_none() {
+    static IS_BAD: AtomicBool = AtomicBool::new(true);
+    static HOLDS: (Mutex<bool>, Condvar) = (Mutex::new(true), Condvar::new());
+    let origin = Origin::start(|_| {
+        if IS_BAD.load(SeqCst) {
+            return Reply::with(503, &[], "bad");
+        }
+        drop(HOLDS.1.wait_timeout_while(HOLDS.0.lock().unwrap(), 2 * DEADLINE, |holds| *holds).unwrap());
+        Reply::text("good")
+    });
+    let site = site(&[&origin], &breaker(), &json!({ "retries": { "attempts": 0 } }));
+    ask_until(&site, "it opens", || endpoint(&site, "b0")["state"] == "breaker_open");
+    IS_BAD.store(false, SeqCst);
+    let shown = wait_for("it is half-open", DEADLINE, || {
+        Some(endpoint(&site, "b0")).filter(|shown| shown["breaker"]["state"] == "half_open")
+    });
+    assert_eq!((&shown["state"], &shown["reason"]), (&json!("probing"), &json!("wait_over")), "{shown}");
+    assert_eq!((&shown["breaker"]["permits"], &shown["breaker"]["calls"]), (&json!(3), &json!(0)), "{shown}");
+    let mut trials: Vec<_> = (0..3)
+        .map(|taken| {
+            let mut client = site.client();
+            client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+            wait_for("a permit is taken", DEADLINE, || {
+                (endpoint(&site, "b0")["breaker"]["permits"] == 2 - taken).then_some(())
+            });
+            client
+        })
+        .collect();
+    let refused = get(&site.address, "h", "/refused").unwrap();
+    assert_eq!((refused.status, refused.field("retry-after")), (503, Some("1")));
+    assert_eq!(site.logged("/refused")["reason"], "breaker_open");
+    *HOLDS.0.lock().unwrap() = false;
+    HOLDS.1.notify_all();
+    for client in &mut trials {
+        assert_eq!(client.read_response().unwrap().text(), "good");
+    }
+    let shown = endpoint(&site, "b0");
+    assert_eq!((&shown["state"], &shown["reason"]), (&json!("serving"), &json!("trial_calls_passed")), "{shown}");
 }

@@ -1,10 +1,14 @@
 //! What upstreams and endpoints are doing, as the REST API, the admin address and the command show it; and the event stream.
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    process::Command,
+    sync::{Condvar, Mutex},
+};
 
 use harness::{
-    Api, ControlPlane, DEADLINE, DataPlane, EventStream, Origin, Process, Terminal, Up, binary, free_port, get,
-    wait_for,
+    Api, ControlPlane, DEADLINE, DataPlane, EventStream, Origin, Process, RawClient, Reply, Terminal, Up, binary,
+    free_port, get, wait_for,
 };
 use rustix::process::Signal;
 use serde_json::{Value, json};

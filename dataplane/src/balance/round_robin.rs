@@ -13,7 +13,8 @@ const TURNS: usize = 16;
 /// Targets in turn: backends by their weights, and within a backend its endpoints by their shares, which mostly are the same.
 ///
 /// The turns of who may not be used fall to the others as if it were not there: the next turn is taken instead of choosing its
-/// neighbour, who would get twice its share.
+/// neighbour, who would get twice its share. A further try of a request goes where chance leads it and takes no turn: else, of two
+/// backends, one that fails would get all requests, since each retry took the turn of the other.
 #[derive(Debug)]
 pub(super) struct RoundRobin {
     schedule: Schedule,
@@ -47,23 +48,34 @@ impl RoundRobin {
         Self { schedule: Schedule::new(&weights), groups: groups.into() }
     }
 
-    /// The next of `targets` that `enter` lets in, of those that `takes` its turn; `turn` is shared by all workers.
+    /// The next of `targets` that `enter` lets in, of those that `takes` its turn; `turn` is shared by all workers. With a `chance` it
+    /// is one by that, and nobody's turn is taken.
     pub(super) fn pick<'a>(
         &self,
         targets: &'a [Target],
         turn: &AtomicU64,
+        chance: Option<impl Fn() -> u64>,
         takes: impl Fn(&Target) -> bool,
         enter: impl Fn(&'a Target) -> Option<(&'a Target, Attempt)>,
     ) -> Option<(&'a Target, Attempt)> {
+        // The upper half: a generator's best.
+        let chance = chance.as_ref().map(|chance| move || chance() >> 32);
         (0..TURNS).find_map(|_| {
             // One alone needs no order, nor a word that all workers write.
-            let turn = if self.groups.len() == 1 { 0 } else { turn.fetch_add(1, Ordering::Relaxed) };
+            let turn = match &chance {
+                _ if self.groups.len() == 1 => 0,
+                None => turn.fetch_add(1, Ordering::Relaxed),
+                Some(chance) => chance(),
+            };
             let group = &self.groups[self.schedule.at(turn)?];
             let targets = &targets[group.first..group.first + group.count];
             let (behind, first) = match group.count {
                 1 => targets.split_at(0),
                 count => {
-                    let next = group.next.fetch_add(1, Ordering::Relaxed);
+                    let next = match &chance {
+                        None => group.next.fetch_add(1, Ordering::Relaxed),
+                        Some(chance) => chance() as u32,
+                    };
                     let scheduled = group.schedule.as_ref().and_then(|schedule| schedule.at(next.into()));
                     targets.split_at(scheduled.unwrap_or(next as usize % count))
                 }

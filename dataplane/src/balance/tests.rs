@@ -158,13 +158,39 @@ fn no_lock_is_taken_to_pick_and_to_record() {
 
 #[test]
 fn who_may_not_be_used_leaves_the_rest_exact() {
-    let subject = Subject::weighted("policy: round_robin", &[3, 2, 5]);
-    let shut = (0..10).map(|_| subject.pick(None, Duration::ZERO)).find(|attempt| index(attempt) == 2).unwrap();
+    let backends = ["weight: 3", "weight: 2", "weight: 5, breaker_override: force_open"].map(str::to_owned);
+    let subject = Subject::new("policy: round_robin", &backends);
+    subject.upstream.configure_live(subject.began);
     let mut counts = [0; 3];
     for _ in 0..PICKS {
-        counts[index(&subject.try_pick(None, &[shut.endpoint().id], Duration::ZERO).unwrap())] += 1;
+        counts[index(&subject.pick(None, Duration::ZERO))] += 1;
     }
     assert_eq!(counts, [PICKS / 5 * 3, PICKS / 5 * 2, 0]);
+}
+
+#[test]
+fn a_further_try_takes_no_turn() {
+    for weights in [&[1, 1][..], &[2, 1, 1]] {
+        let subject = Subject::weighted("policy: round_robin", weights);
+        let (mut first, mut further) = (vec![0; weights.len()], vec![0; weights.len()]);
+        for _ in 0..PICKS {
+            let attempt = subject.pick(None, Duration::ZERO);
+            first[index(&attempt)] += 1;
+            if index(&attempt) == 0 {
+                let tried = [attempt.endpoint().id];
+                further[index(&subject.try_pick(None, &tried, Duration::ZERO).unwrap())] += 1;
+            }
+        }
+        let sum: u64 = weights.iter().sum();
+        let shares: Vec<u64> = weights.iter().map(|weight| PICKS * weight / sum).collect();
+        assert_eq!(first, shares, "exact whatever is tried again");
+        // What one could not do is the others', by their weights.
+        let expected = PICKS * weights[0] / sum / (weights.len() as u64 - 1);
+        assert!(
+            further[0] == 0 && further[1..].iter().all(|count| expected.abs_diff(*count) * 50 < expected),
+            "{further:?}"
+        );
+    }
 }
 
 #[test]

@@ -89,6 +89,7 @@ impl Tier {
                 let chosen = turns.pick(
                     &self.targets,
                     turn,
+                    (!asking.tried.is_empty()).then_some(&asking.chance),
                     |target| self.is_warm(target, asking),
                     |target| enter(target, asking),
                 );

@@ -41,6 +41,66 @@ fn requests_and_failures_are_shown_by_endpoint() {
 }
 
 #[test]
+fn the_figures_are_those_of_what_happened() {
+    static HOLDS: (Mutex<bool>, Condvar) = (Mutex::new(true), Condvar::new());
+    let a = Origin::start(|request| {
+        if request.target() == "/hold" {
+            drop(HOLDS.1.wait_timeout_while(HOLDS.0.lock().unwrap(), 2 * DEADLINE, |holds| *holds).unwrap());
+        }
+        Reply::text("a")
+    });
+    let b = Origin::start(|_| Reply::with(503, &[], "b"));
+    let up = Up::start();
+    let (api, web) = (up.api(), up.listen_address());
+    let mut config = site(&web, &[a.address(), b.address()]);
+    config["upstreams"][0]["retry_budget"] = json!({ "percent": 0, "min_per_second": 1 });
+    config["routes"][0]["retries"] = json!({ "on": ["503"] });
+    api.put("config?wait=10s", &config).expect(200);
+    // In turn: half of them come to `b`, and are tried again at `a`, which is nobody's turn.
+    (0..10).for_each(|_| assert_eq!(get(&web, "h", "/").unwrap().status, 200));
+    let shown = wait_for_status(&api, "all tries", |status| {
+        let all = [0, 1].map(|endpoint| load(status, 0, endpoint, "requests"));
+        (all == [10, 5] && load(status, 0, 0, "in_flight") == 0).then(|| status["data_planes"][0].clone())
+    });
+    let budget = &shown["retry_budget"];
+    assert_eq!((&budget["spent"], &budget["refused"]), (&json!(5), &json!(0)), "{budget}");
+    // What was spent comes back after ten seconds.
+    assert!((5..=10).contains(&budget["available"].as_u64().unwrap()), "{budget}");
+    let [of_a, of_b] = [&shown["endpoints"][0], &shown["endpoints"][1]];
+    for (endpoint, calls, failed) in [(of_a, 10, 0), (of_b, 5, 5)] {
+        let breaker = &endpoint["breaker"];
+        assert_eq!((&breaker["calls"], &breaker["failed"]), (&json!(calls), &json!(failed)), "{endpoint}");
+        assert_eq!(endpoint["load"]["failures"], failed, "{endpoint}");
+    }
+    let micros = |member: &str| of_a["load"][member].as_u64().unwrap();
+    assert!(0 < micros("latency_p50_us") && micros("latency_p50_us") <= micros("latency_p99_us"), "{of_a}");
+    assert!(micros("latency_ewma_us") > 0, "{of_a}");
+
+    let mut client = RawClient::connect(&web).unwrap();
+    client.send("GET /hold HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    wait_for_status(&api, "one under way", |status| {
+        let all = ["in_flight", "connections_busy"].map(|member| load(status, 0, 0, member));
+        (all == [1, 1]).then_some(())
+    });
+    *HOLDS.0.lock().unwrap() = false;
+    HOLDS.1.notify_all();
+    assert_eq!(client.read_response().unwrap().text(), "a");
+    wait_for_status(&api, "its connection is kept", |status| {
+        let all = ["in_flight", "connections_busy"].map(|member| load(status, 0, 0, member));
+        (all == [0, 0] && load(status, 0, 0, "connections_idle") > 0).then_some(())
+    });
+
+    api.patch("upstreams/shop?wait=10s", &json!({ "retry_budget": { "min_per_second": 0 } })).expect(200);
+    let mut statuses = [0, 1].map(|_| get(&web, "h", "/").unwrap().status);
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 503]);
+    wait_for_status(&api, "a retry is refused", |status| {
+        let budget = &status["data_planes"][0]["retry_budget"];
+        (budget["refused"] == 1 && budget["available"] == 0).then_some(())
+    });
+}
+
+#[test]
 fn two_data_planes_are_shown_apart_and_a_lost_one_as_disconnected() {
     let origin = Origin::named("a");
     let directory = tempfile::tempdir().unwrap();
