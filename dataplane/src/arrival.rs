@@ -166,9 +166,8 @@ async fn read(
 fn refuse(worker: &Worker, connection: Connection, refusal: Refusal) {
     let word = refusal.word();
     worker.metrics.proxy_protocol_refused(&connection.listener.borrow().name, word);
-    let mut record = worker.with_snapshot(|snapshot| {
-        AccessRecord::start(worker, &connection, snapshot, connection.peer, Protocol::Http11)
-    });
+    let mut record = AccessRecord::start(worker, &connection, Protocol::Http11);
+    worker.with_snapshot(|snapshot| record.enters(snapshot, connection.peer));
     record.detail = Some(word);
     record.refused(Reason::ProxyProtocol.status(), Reason::ProxyProtocol);
 }

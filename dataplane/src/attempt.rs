@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     error::Reason,
-    gate::{Answered, Barred, Pass, Verdict},
+    gate::{Answered, Barred, Gate, Pass, Verdict},
     instant::Instant,
     live::{Counted, EndpointLive},
 };
@@ -102,8 +102,7 @@ impl Attempt {
     /// Notes the head of the backend's final response: the try is judged by it.
     /// The client was waited for as long as it `held` the try up.
     pub(crate) fn answered(&mut self, said: Said, held: Duration, at: Instant) {
-        let is_failure = self.endpoint.gate.is_failure(said.status, said.grpc);
-        self.judge(if is_failure { Verdict::Failure } else { Verdict::Success }, held, at);
+        self.judge(held, at, |gate, pass, took| gate.judge_answer(pass, (said.status, said.grpc), took, at));
     }
 
     /// Notes that the try failed for `reason`: counts it, and judges it if the backend is at fault.
@@ -118,23 +117,30 @@ impl Attempt {
             // Not the backend's fault.
             _ => return,
         }
-        self.judge(Verdict::Failure, held, at);
+        self.judge(held, at, |gate, pass, took| (Verdict::Failure, gate.judge(pass, Verdict::Failure, took, at)));
         // A response that began and was cut off.
         if let Stage::Answered(answered) = std::mem::replace(&mut self.stage, Stage::Over) {
             self.endpoint.gate.amend(answered, at);
         }
     }
 
-    fn judge(&mut self, verdict: Verdict, held: Duration, at: Instant) {
+    /// Has the gate `judge` the try, if it was not yet, by how long it took.
+    fn judge(
+        &mut self,
+        held: Duration,
+        at: Instant,
+        judge: impl FnOnce(&Gate, Pass, Duration) -> (Verdict, Option<Answered>),
+    ) {
         let stage = std::mem::replace(&mut self.stage, Stage::Over);
         self.stage = match stage {
             Stage::Let(pass) => {
                 let took = self.took(at).saturating_sub(held);
+                let (verdict, answered) = judge(&self.endpoint.gate, pass, took);
                 match verdict {
                     Verdict::Success => self.endpoint.load.answered(took, at),
                     Verdict::Failure => self.endpoint.load.failed(took, at),
                 }
-                self.endpoint.gate.judge(pass, verdict, took, at).map_or(Stage::Over, Stage::Answered)
+                answered.map_or(Stage::Over, Stage::Answered)
             }
             other => other,
         };

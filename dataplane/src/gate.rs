@@ -210,18 +210,30 @@ impl Gate {
         (micros > 0).then(|| self.begin + Duration::from_micros(micros))
     }
 
-    /// Whether an answer with `status`, and maybe with nothing but a status of gRPC, is a failure.
-    pub(crate) fn is_failure(&self, status: u16, grpc: Option<u8>) -> bool {
-        self.phase.load().settings.is_failure(status, grpc)
+    /// Takes back `pass` of a try that was answered with `status` and perhaps one of gRPC: what verdict follows from them, and what
+    /// [`judge`](Self::judge) answers to it.
+    pub(crate) fn judge_answer(
+        &self,
+        pass: Pass,
+        (status, grpc): (u16, Option<u8>),
+        took: Duration,
+        now: Instant,
+    ) -> (Verdict, Option<Answered>) {
+        let phase = self.phase.load();
+        let verdict = if phase.settings.is_failure(status, grpc) { Verdict::Failure } else { Verdict::Success };
+        (verdict, self.judge_in(&phase, pass, verdict, took, now))
     }
 
     /// Takes back `pass` with what became of its try, which took so long and ended `now`. What was counted as a success is
     /// answered.
     pub(crate) fn judge(&self, pass: Pass, verdict: Verdict, took: Duration, now: Instant) -> Option<Answered> {
+        self.judge_in(&self.phase.load(), pass, verdict, took, now)
+    }
+
+    fn judge_in(&self, phase: &Phase, pass: Pass, verdict: Verdict, took: Duration, now: Instant) -> Option<Answered> {
         if Mode::Free.is_of(pass.word) {
             return None;
         }
-        let phase = self.phase.load();
         let epoch = pass.word >> MODE_BITS;
         if phase.epoch != epoch {
             return None;
@@ -231,7 +243,7 @@ impl Gate {
         let place = match &phase.stay {
             Stay::Closed(window) => {
                 let place = window.record(outcome, now);
-                self.judge_window(&phase, window.counts(now), now);
+                self.judge_window(phase, window.counts(now), now);
                 place
             }
             Stay::HalfOpen(trial, _) => {

@@ -50,29 +50,23 @@ pub(crate) struct AccessRecord<'a> {
 /// What was asked for.
 struct Asked {
     revision: u64,
-    /// Method, host and path, one behind the other.
+    /// Method, host and path, one behind the other: as short as heads are.
     text: String,
-    host: usize,
-    path: usize,
+    /// Where the host and the path begin.
+    host: u32,
+    path: u32,
 }
 
 impl<'a> AccessRecord<'a> {
-    /// The record of a request that came on `connection` from `client` just now.
-    pub(crate) fn start(
-        worker: &'a Worker,
-        connection: &'a Connection,
-        snapshot: &Snapshot,
-        client: IpAddr,
-        protocol: Protocol,
-    ) -> Self {
+    /// The record of a request that came on `connection` just now.
+    pub(crate) fn start(worker: &'a Worker, connection: &'a Connection, protocol: Protocol) -> Self {
         let started = worker.clock.now();
-        let asked = || Asked { revision: snapshot.revision.0, text: String::new(), host: 0, path: 0 };
         Self {
             worker,
             connection,
             started,
             request_id: worker.clock.request_id(started).into(),
-            client,
+            client: connection.peer,
             protocol,
             route: None,
             bytes_in: 0,
@@ -86,8 +80,15 @@ impl<'a> AccessRecord<'a> {
             backend_status: None,
             reason: None,
             first_byte: None,
-            line: snapshot.access_log.then(asked),
+            line: None,
         }
+    }
+
+    /// Notes what is in force for the request, and who sent it if that is not the peer.
+    pub(crate) fn enters(&mut self, snapshot: &Snapshot, client: IpAddr) {
+        self.client = client;
+        let asked = || Asked { revision: snapshot.revision.0, text: String::new(), host: 0, path: 0 };
+        self.line = snapshot.access_log.then(asked);
     }
 
     /// When the request began.
@@ -124,9 +125,9 @@ impl<'a> AccessRecord<'a> {
     /// Notes what was asked for; of a malformed request as much as could be read.
     pub(crate) fn asked(&mut self, method: &str, host: &str, path: &str) {
         let Some(line) = &mut self.line else { return };
-        line.host = method.len();
-        line.path = line.host + host.len();
-        line.text.reserve_exact(line.path + path.len());
+        line.text.reserve_exact(method.len() + host.len() + path.len());
+        line.host = method.len() as u32;
+        line.path = (method.len() + host.len()) as u32;
         for part in [method, host, path] {
             line.text.push_str(part);
         }
@@ -190,9 +191,10 @@ impl<'a> AccessRecord<'a> {
         line.plain_or_null(r#","upstream":"#, endpoint.as_ref().map(|endpoint| endpoint.upstream.as_str()));
         line.plain_or_null(r#","backend":"#, endpoint.as_ref().map(|endpoint| endpoint.backend.as_str()));
         line.number(r#","revision":"#, asked.revision);
-        line.escaped(r#","method":"#, &asked.text[..asked.host]);
-        line.escaped(r#","host":"#, &asked.text[asked.host..asked.path]);
-        line.escaped(r#","path":"#, &asked.text[asked.path..]);
+        let (host, path) = (asked.host as usize, asked.path as usize);
+        line.escaped(r#","method":"#, &asked.text[..host]);
+        line.escaped(r#","host":"#, &asked.text[host..path]);
+        line.escaped(r#","path":"#, &asked.text[path..]);
         line.number(r#","status":"#, status.into());
         line.plain_or_null(r#","reason":"#, reason.map(Reason::word));
         if let (Some(Reason::BackendError), Some(status)) = (reason, self.backend_status) {

@@ -58,8 +58,7 @@ impl Pool {
         let shelf = shelves.get_mut(&endpoint.id)?;
         let mut taken = None;
         let is_same = |idle: &Idle| idle.connection.greeting.as_ref() == greeting;
-        while let Some(at) = shelf.idle.iter().rposition(is_same) {
-            let mut idle = shelf.idle.remove(at).expect("it is there");
+        while let Some(mut idle) = shelf.remove_last(is_same) {
             if idle.is_usable(&shelf.endpoint, now) {
                 taken = Some(idle.connection);
                 break;
@@ -159,6 +158,14 @@ impl Shelf {
 
     fn note_count(&self) {
         self.count.set(self.idle.len(), self.endpoint.capacity.is_capped());
+    }
+
+    /// Takes the one for which `is_right` that was used last. Mostly all are right.
+    fn remove_last(&mut self, is_right: impl Fn(&Idle) -> bool) -> Option<Idle> {
+        if is_right(self.idle.back()?) {
+            return self.idle.pop_back();
+        }
+        self.idle.iter().rposition(is_right).and_then(|at| self.idle.remove(at))
     }
 
     /// Closes the oldest of what is more than `max_idle`.

@@ -159,7 +159,9 @@ async fn handle(worker: &Rc<Worker>, shared: &Shared, stream: &mut Stream, scrat
 
 fn start<'a>(worker: &'a Worker, shared: &'a Shared, snapshot: &Snapshot, client: IpAddr) -> AccessRecord<'a> {
     shared.connection.listener(snapshot);
-    AccessRecord::start(worker, &shared.connection, snapshot, client, Protocol::Http2)
+    let mut record = AccessRecord::start(worker, &shared.connection, Protocol::Http2);
+    record.enters(snapshot, client);
+    record
 }
 
 /// Sends the request to the chosen endpoint and its response to the client: one try after the other, as
