@@ -27,12 +27,6 @@ pub struct Line {
 }
 
 impl Line {
-    pub(crate) fn new(name: Span, value: Span, name_text: &[u8]) -> Self {
-        let mut line = Self { name, value, ..Self::default() };
-        line.classify(name_text);
-        line
-    }
-
     /// Sets what the name says.
     #[inline]
     fn classify(&mut self, name: &[u8]) {
@@ -164,56 +158,30 @@ impl Fields {
         self.end = 0;
     }
 
-    /// Takes what `httparse` found in `buffer`, a head that ends there. False if it took a line that CRLF does not end.
-    pub(crate) fn fill(&mut self, buffer: &[u8], headers: &[httparse::Header<'_>]) -> bool {
-        let end = buffer.len().wrapping_sub(2);
-        // Every line starts behind the LF of the one before it; so does the empty line at the end.
-        let cr_stands_before = |start: usize| buffer.get(start.wrapping_sub(2)) == Some(&b'\r');
-        let mut every_line_ends_with_cr = cr_stands_before(end) && buffer.get(end) == Some(&b'\r');
-        let (mut seen, mut repeated) = (0, 0);
-        if self.room.len() < headers.len() {
-            self.room.resize(headers.len(), Line::default());
+    /// Takes one more line, whose name is `text`.
+    #[inline]
+    pub(crate) fn add(&mut self, name: Span, value: Span, text: &[u8]) {
+        if self.count == self.room.len() {
+            self.room.push(Line::default());
         }
-        for (index, (header, room)) in headers.iter().zip(&mut self.room).enumerate() {
-            room.name = Span::within(buffer, header.name.as_bytes());
-            room.value = Span::within(buffer, header.value);
-            every_line_ends_with_cr &= cr_stands_before(room.name.start as usize);
-            room.classify(header.name.as_bytes());
-            if room.field != Field::Other {
-                let bit = room.field.bit();
-                if seen & bit == 0 {
-                    self.first[room.field as usize] = index as u16;
-                }
-                repeated |= seen & bit;
-                seen |= bit;
-            }
-        }
-        self.count = headers.len();
-        self.seen = seen;
-        self.repeated = repeated;
-        self.end = end as u32;
-        every_line_ends_with_cr
-    }
-
-    /// Takes one more line, for a section that is read line by line and ends at `end`.
-    pub(crate) fn push(&mut self, line: Line, end: usize) {
+        let line = &mut self.room[self.count];
+        (line.name, line.value) = (name, value);
+        line.classify(text);
         if line.field != Field::Other {
             let bit = line.field.bit();
-            if !self.has(line.field) {
+            if self.seen & bit == 0 {
                 self.first[line.field as usize] = self.count as u16;
             }
             self.repeated |= self.seen & bit;
             self.seen |= bit;
         }
-        self.room.truncate(self.count);
-        self.room.push(line);
         self.count += 1;
-        self.end = end as u32;
     }
 
-    /// Where the first line, or the empty line at the end, begins.
-    pub(crate) fn start(&self) -> u32 {
-        self.lines().first().map_or(self.end, |line| line.name.start)
+    /// Notes where the empty line that ends the head begins.
+    #[inline]
+    pub(crate) fn ends(&mut self, at: usize) {
+        self.end = at as u32;
     }
 
     /// Leaves out every line called `name`, but never `Host` and `Content-Length`: without these the

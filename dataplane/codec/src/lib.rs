@@ -20,8 +20,8 @@
 //! - Bytes above 127 are taken in values and reason phrases and nowhere else.
 //!
 //! Nothing is allocated per message once the heads' vectors have grown: heads are reused. A head is looked at once by
-//! `httparse`, once per known field by us. When `httparse` refuses it, or takes what we do not (a bare LF), a slower second
-//! parser says what is wrong, so that the fault does not depend on how the bytes arrived.
+//! a fast parser, line by line, and once per known field. When that one does not take it, a slower second parser says what is wrong,
+//! so that the fault does not depend on how the bytes arrived.
 #![forbid(unsafe_code)]
 
 mod caseless;
@@ -40,6 +40,7 @@ mod length;
 mod limits;
 mod message;
 mod method;
+mod quick;
 mod request;
 mod response;
 mod scan;

@@ -1,9 +1,5 @@
 //! The head of a request.
 
-use std::mem::MaybeUninit;
-
-use httparse::Status;
-
 use crate::{
     caseless,
     connection::Options,
@@ -15,6 +11,7 @@ use crate::{
     limits::{HeadLimits, MAX_FIELDS, MAX_LEADING_LINES},
     message::{Progress, Upgrade, Version},
     method::Method,
+    quick,
     scan::Scan,
     span::Span,
     target::Target,
@@ -111,31 +108,21 @@ impl RequestHead {
         if let Some(b'\r' | b'\n') = head.get(leading) {
             return Ok(None);
         }
-        let mut room = [const { MaybeUninit::uninit() }; MAX_FIELDS as usize];
-        let mut request = httparse::Request::new(&mut []);
-        let parsed = request.parse_with_uninit_headers(&head[leading..], &mut room[..usize::from(limits.fields)]);
-        let (Ok(Status::Complete(len)), Some(method), Some(target), Some(version)) =
-            (parsed, request.method, request.path, request.version)
-        else {
-            return Ok(None);
-        };
-        let head = &head[..leading + len];
-        if !self.fields.fill(head, request.headers) {
-            return Ok(None);
-        }
-        self.method = Method::of(method.as_bytes());
-        self.method_name = Span::within(head, method.as_bytes());
-        self.version = if version == 0 { Version::Http10 } else { Version::Http11 };
-        self.line = Span { start: leading as u32, end: self.fields.start() };
-        self.len = head.len() as u32;
-        let target = Span::within(head, target.as_bytes());
-        let Some(target) = Target::read(head, target, self.method, limits.target_bytes) else { return Ok(None) };
+        let Some(line) = quick::request_line(head, leading) else { return Ok(None) };
+        let Some(len) = quick::lines(head, line.end, limits.fields, &mut self.fields) else { return Ok(None) };
+        let head = &head[..len];
+        self.method = Method::of(line.method.of(head));
+        self.method_name = line.method;
+        self.version = line.version;
+        self.line = Span::new(leading, line.end);
+        self.len = len as u32;
+        let Some(target) = Target::read(head, line.target, self.method, limits.target_bytes) else { return Ok(None) };
         self.target = target?;
         self.digest(head)?;
         Ok(Some(Progress::Complete(head.len())))
     }
 
-    /// Reads what the fields say. `httparse` and `fill` have checked their bytes.
+    /// Reads what the fields say. Their bytes are checked.
     #[inline]
     fn digest(&mut self, head: &[u8]) -> Result<(), Fault> {
         self.read_host(head)?;

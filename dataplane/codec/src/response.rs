@@ -1,9 +1,5 @@
 //! The head of a response.
 
-use std::mem::MaybeUninit;
-
-use httparse::Status;
-
 use crate::{
     caseless,
     connection::Options,
@@ -15,6 +11,7 @@ use crate::{
     limits::{HeadLimits, MAX_FIELDS},
     message::{Progress, Upgrade, Version},
     method::Method,
+    quick,
     scan::Scan,
     span::Span,
     walk::{self, Stop},
@@ -107,37 +104,21 @@ impl ResponseHead {
     /// `None` if something is wrong or incomplete that the slow parser can tell.
     #[inline]
     fn read(&mut self, head: &[u8], asked: Asked, limits: &HeadLimits) -> Result<Option<Progress>, Fault> {
-        if let Some(b'\r' | b'\n') = head.first() {
-            return Ok(None);
-        }
-        let mut room = [const { MaybeUninit::uninit() }; MAX_FIELDS as usize];
-        let mut response = httparse::Response::new(&mut []);
-        let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
-            &mut response,
-            head,
-            &mut room[..usize::from(limits.fields)],
-        );
-        let (Ok(Status::Complete(len)), Some(status @ 100..=599), Some(version)) =
-            (parsed, response.code, response.version)
-        else {
+        let Some(line) = quick::status_line(head).filter(|line| matches!(line.status, 100..=599)) else {
             return Ok(None);
         };
+        let Some(len) = quick::lines(head, line.end, limits.fields, &mut self.fields) else { return Ok(None) };
         let head = &head[..len];
-        if !self.fields.fill(head, response.headers) {
-            return Ok(None);
-        }
-        self.status = status;
-        self.version = if version == 0 { Version::Http10 } else { Version::Http11 };
-        self.line = Span { start: 0, end: self.fields.start() };
-        // `HTTP/1.1 200` is 12 bytes; a space and the phrase may follow.
-        let end = self.line.end - 2;
-        self.reason = Span { start: end.min(13), end };
+        self.status = line.status;
+        self.version = line.version;
+        self.line = Span::new(0, line.end);
+        self.reason = line.reason;
         self.len = len as u32;
         self.digest(head, asked)?;
         Ok(Some(Progress::Complete(len)))
     }
 
-    /// Reads what the fields say. `httparse` and `fill` have checked their bytes.
+    /// Reads what the fields say. Their bytes are checked.
     #[inline]
     fn digest(&mut self, head: &[u8], asked: Asked) -> Result<(), Fault> {
         let options = Options::read(&mut self.fields, head)?;

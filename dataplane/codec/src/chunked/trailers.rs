@@ -1,12 +1,6 @@
 //! The trailer section.
 
-use crate::{
-    fault::Fault,
-    field::Field,
-    fields::{Fields, Line},
-    limits::ChunkLimits,
-    walk,
-};
+use crate::{fault::Fault, field::Field, fields::Fields, limits::ChunkLimits, walk};
 
 /// The trailer section of a chunked body, kept in its own memory since it may arrive in pieces.
 ///
@@ -56,9 +50,8 @@ impl Trailers {
     pub(super) fn read(&mut self, limits: &ChunkLimits) -> Result<(), Fault> {
         let Self { bytes, fields } = self;
         let end = bytes.len() - 2;
-        let walked = walk::fields(bytes, limits.trailer_fields, |name, value| {
-            fields.push(Line::new(name, value, name.of(bytes)), end);
-        });
+        fields.ends(end);
+        let walked = walk::fields(bytes, limits.trailer_fields, |name, value| fields.add(name, value, name.of(bytes)));
         match walked {
             Ok(_) => {}
             Err(walk::Stop::Fault(Fault::TooManyFields)) => return Err(Fault::TrailersTooLarge),
