@@ -81,11 +81,13 @@ fn is_usual_name(name: &String) -> bool {
     name == USUAL_NAME
 }
 
-fn is_root(path: &AbsolutePath) -> bool {
+/// Whether nothing need be said of a cookie's path.
+pub(in crate::config) fn is_root(path: &AbsolutePath) -> bool {
     path.as_str() == "/"
 }
 
-fn is_true(value: &bool) -> bool {
+/// Whether nothing need be said of a setting that is on by default.
+pub(in crate::config) fn is_true(value: &bool) -> bool {
     *value
 }
 

@@ -1,7 +1,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    config::{CookieSecure, SameSite, Sticky, is_default},
+    config::{
+        CookieSecure, SameSite, Sticky, is_default,
+        sticky::{is_root, is_true},
+    },
     value::{AbsolutePath, TimeSpan},
 };
 
@@ -55,14 +58,6 @@ const USUAL_NAME: &str = "tidegate_split";
 
 fn is_usual_name(name: &String) -> bool {
     name == USUAL_NAME
-}
-
-fn is_root(path: &AbsolutePath) -> bool {
-    path.as_str() == "/"
-}
-
-fn is_true(value: &bool) -> bool {
-    *value
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The same for HTTP/2 backends, whose connections carry many requests at a time.
 
+use std::sync::{Mutex, mpsc};
+
 use harness::{
     DEADLINE, RawClient, connect_from,
     h2::{Frame, H2Client, H2Origin, PREFACE},
@@ -106,17 +108,23 @@ fn idle_connections_are_kept_by_endpoint_and_not_by_client() {
     wait_for("all but one to be closed", DEADLINE, || (origin.open_connections() == 1).then_some(()));
 }
 
-/// A connection that is to make room, but whose request goes on and on, does not stand in the way of another that can.
-#[test]
-fn idle_connections_make_room_beside_one_that_cannot() {
-    let (release, released) = std::sync::mpsc::channel::<()>();
-    let released = std::sync::Mutex::new(released);
+/// An origin that answers `/long` only when it is told to, each time.
+fn held() -> (mpsc::Sender<()>, H2Origin) {
+    let (release, released) = mpsc::channel::<()>();
+    let released = Mutex::new(released);
     let origin = H2Origin::start(&[], move |request, stream| {
         if request.field(":path") == "/long" {
             let _ = released.lock().unwrap().recv_timeout(DEADLINE * 2);
         }
         stream.answer(&[(":status", "200")], b"ok", &[])
     });
+    (release, origin)
+}
+
+/// A connection that is to make room, but whose request goes on and on, does not stand in the way of another that can.
+#[test]
+fn idle_connections_make_room_beside_one_that_cannot() {
+    let (release, origin) = held();
     let site = site(&origin, 1, json!({ "max_connections": 1, "queue_timeout": "4s" }));
     let (_, mut long) = h2_from(&site, "127.0.0.7");
     let stream = long.begin("GET", "/long", &[], true).unwrap();
@@ -138,14 +146,7 @@ fn idle_connections_make_room_beside_one_that_cannot() {
 /// A connection that the backend has ended has no place any more that somebody could be waiting for.
 #[test]
 fn what_the_backend_has_ended_makes_no_room_and_the_next_connection_does() {
-    let (release, released) = std::sync::mpsc::channel::<()>();
-    let released = std::sync::Mutex::new(released);
-    let origin = H2Origin::start(&[], move |request, stream| {
-        if request.field(":path") == "/long" {
-            let _ = released.lock().unwrap().recv_timeout(DEADLINE * 2);
-        }
-        stream.answer(&[(":status", "200")], b"ok", &[])
-    });
+    let (release, origin) = held();
     let site = site(&origin, 1, json!({ "max_connections": 1, "queue_timeout": "4s" }));
     for turn in 0..5 {
         assert_eq!(h1_from(&site, "127.0.0.7").1.ask(GET).unwrap().status, 200);
