@@ -20,6 +20,10 @@ macro_rules! fields {
         static KNOWN: [Known; Field::Other as usize] = [$(Known::new(Field::$variant, $name)),*];
 
         impl Field {
+            /// All fields but [`Field::Other`].
+            #[cfg(test)]
+            pub(crate) const KNOWN: [Self; Self::Other as usize] = [$(Self::$variant),*];
+
             /// The name in lower case; empty for [`Field::Other`].
             #[must_use]
             pub fn name(self) -> &'static str {
@@ -138,6 +142,15 @@ impl Field {
         }
     }
 
+    /// The field whose name the first `length` bytes of `line` are exactly, in any case, if a colon follows them; then they are a
+    /// token, too. Names that do not fit in there, and look-alikes, are left to [`classify`](Self::classify).
+    #[inline(always)]
+    pub(crate) fn in_front(line: &[u8; 16], length: usize) -> Option<&'static Known> {
+        let last = line[length.wrapping_sub(1) % line.len()];
+        let known = KNOWN.get(usize::from(SLOTS[slot_of([line[0], last, line[2]], length)]))?;
+        known.is_in_front(line).then_some(known)
+    }
+
     /// Searches the slots from `slot` on. A function of its own, so that the loop over a head's lines stays small.
     #[inline(never)]
     fn find(name: &[u8], mut slot: usize) -> (Self, bool) {
@@ -188,9 +201,9 @@ static SLOTS: [u8; 256] = slots();
 
 const EMPTY: u8 = u8::MAX;
 
-/// Any odd number would do. With this one no two known names begin at the same slot, and `Accept`, `Sec-Fetch-Mode` and the
-/// other names that are frequent but unknown begin at empty ones.
-const MULTIPLIER: u32 = 0xed19_2da3;
+/// Any odd number would do. With this one no two known names of less than 16 bytes begin at the same slot, and `Accept`,
+/// `Sec-Fetch-Mode` and the other names that are frequent but unknown begin at empty ones.
+const MULTIPLIER: u32 = 0x99c1_a867;
 
 const fn slots() -> [u8; 256] {
     let mut slots = [EMPTY; 256];
@@ -206,33 +219,86 @@ const fn slots() -> [u8; 256] {
     slots
 }
 
-/// The slot where the search for a name begins. It looks at the length and at three bytes that are no hyphen in any known
-/// name, without regard to case.
+/// The slot where the search for a name begins.
 #[inline(always)]
 const fn slot(name: &[u8]) -> Option<usize> {
-    let length = name.len();
-    if length > MAX_LENGTH {
-        return None;
+    match *name {
+        [first, _, third, ..] if name.len() <= MAX_LENGTH => {
+            Some(slot_of([first, name[name.len() - 1], third], name.len()))
+        }
+        // Where a line has its colon.
+        [first, last] => Some(slot_of([first, last, b':'], name.len())),
+        _ => None,
     }
-    let (Some(first), Some(last)) = (name.first(), name.last_chunk()) else { return None };
-    let ends = u16::from_le_bytes(*last) as u32 | (*first as u32) << 16 | 0x0020_2020;
-    let key = ends | (length as u32) << 24;
-    Some((key.wrapping_mul(MULTIPLIER) >> 24) as usize)
 }
 
-struct Known {
-    field: Field,
+/// It depends on the length and on the first, last and third byte, which are no hyphens in any known name, without regard to case.
+#[inline(always)]
+const fn slot_of([first, last, third]: [u8; 3], length: usize) -> usize {
+    let key = u32::from_le_bytes([first | 0x20, last | 0x20, third | 0x20, length as u8]);
+    (key.wrapping_mul(MULTIPLIER) >> 24) as usize
+}
+
+/// A known name.
+pub(crate) struct Known {
+    pub(crate) field: Field,
+    /// Its bit in a set.
+    pub(crate) bit: u64,
+    pub(crate) is_hop_by_hop: bool,
     length: usize,
     name: Key,
     /// The bytes that must be as in the name; the others are hyphens, or what stands for them.
     letters: Key,
+    /// The first 16 bytes of a line with this name and a colon, and which bits of them count: all but bit 5 of letters, and none behind
+    /// the colon.
+    line: [u64; 2],
+    line_bits: [u64; 2],
 }
 
 impl Known {
     const fn new(field: Field, name: &str) -> Self {
         let name = name.as_bytes();
-        Self { field, length: name.len(), name: Key::of(name), letters: Key::letters_of(name) }
+        let (line, line_bits) = Self::line(name);
+        Self {
+            field,
+            bit: field.bit(),
+            is_hop_by_hop: HOP_BY_HOP & field.bit() != 0,
+            length: name.len(),
+            name: Key::of(name),
+            letters: Key::letters_of(name),
+            line,
+            line_bits,
+        }
     }
+
+    const fn line(name: &[u8]) -> ([u64; 2], [u64; 2]) {
+        if name.len() > 15 {
+            // What no line equals.
+            return ([u64::MAX; 2], [0; 2]);
+        }
+        let (mut line, mut bits) = ([0; 16], [0; 16]);
+        let mut at = 0;
+        while at < name.len() {
+            bits[at] = if name[at].is_ascii_lowercase() { !0x20 } else { !0 };
+            line[at] = name[at] & bits[at];
+            at += 1;
+        }
+        line[at] = b':';
+        bits[at] = !0;
+        (words(&line), words(&bits))
+    }
+
+    #[inline(always)]
+    const fn is_in_front(&self, line: &[u8; 16]) -> bool {
+        let line = words(line);
+        (line[0] & self.line_bits[0]) ^ self.line[0] | (line[1] & self.line_bits[1]) ^ self.line[1] == 0
+    }
+}
+
+#[inline(always)]
+const fn words(bytes: &[u8; 16]) -> [u64; 2] {
+    let whole = u128::from_le_bytes(*bytes);
+    [whole as u64, (whole >> 64) as u64]
 }
 
 #[cfg(test)]

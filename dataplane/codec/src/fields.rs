@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::{
-    field::{Field, KINDS},
+    field::{Field, KINDS, Known},
     grammar,
     span::Span,
 };
@@ -28,7 +28,6 @@ pub struct Line {
 
 impl Line {
     /// Sets what the name says.
-    #[inline]
     fn classify(&mut self, name: &[u8]) {
         match Field::classify(name) {
             (field, false) => {
@@ -151,31 +150,70 @@ impl Fields {
         self.kept().map(|run| run.len()).sum()
     }
 
-    pub(crate) fn clear(&mut self) {
+    /// Makes room for at most so many lines, of which there are none yet.
+    #[inline]
+    pub(crate) fn clear(&mut self, most: u16) {
+        self.room.truncate(usize::from(most));
         self.count = 0;
         self.seen = 0;
         self.repeated = 0;
         self.end = 0;
     }
 
-    /// Takes one more line, whose name is `text`.
-    #[inline]
-    pub(crate) fn add(&mut self, name: Span, value: Span, text: &[u8]) {
-        if self.count == self.room.len() {
-            self.room.push(Line::default());
+    /// Takes one more line with a known field, unless there are `most`.
+    #[inline(always)]
+    pub(crate) fn add_known(&mut self, name: Span, value: Span, known: &Known, most: u16) -> Option<()> {
+        let index = self.count;
+        let room = self.next(most)?;
+        let Known { field, bit, is_hop_by_hop, .. } = *known;
+        *room = Line { name, value, field, resembles: None, removed: is_hop_by_hop };
+        if self.seen & bit == 0 {
+            self.seen |= bit;
+            self.first[field as usize % KINDS] = index as u16;
+        } else {
+            self.repeated |= bit;
         }
-        let line = &mut self.room[self.count];
+        Some(())
+    }
+
+    /// Takes one more line, whose name is `text`, unless there are `most`.
+    pub(crate) fn add(&mut self, name: Span, value: Span, text: &[u8], most: u16) -> Option<()> {
+        let index = self.count;
+        let line = self.next(most)?;
         (line.name, line.value) = (name, value);
         line.classify(text);
-        if line.field != Field::Other {
-            let bit = line.field.bit();
+        let field = line.field;
+        if field != Field::Other {
+            let bit = field.bit();
             if self.seen & bit == 0 {
-                self.first[line.field as usize] = self.count as u16;
+                self.first[field as usize] = index as u16;
             }
             self.repeated |= self.seen & bit;
             self.seen |= bit;
         }
+        Some(())
+    }
+
+    /// The room for the next line; none if there are `most`.
+    #[inline(always)]
+    fn next(&mut self, most: u16) -> Option<&mut Line> {
+        let index = self.count;
+        if index >= self.room.len() {
+            self.grow(most)?;
+        }
         self.count += 1;
+        self.room.get_mut(index)
+    }
+
+    #[cold]
+    fn grow(&mut self, most: u16) -> Option<()> {
+        let most = usize::from(most);
+        let room = (2 * self.room.len()).max(8).min(most);
+        if room <= self.count {
+            return None;
+        }
+        self.room.resize(room, Line::default());
+        Some(())
     }
 
     /// Notes where the empty line that ends the head begins.

@@ -111,13 +111,15 @@ impl RequestHead {
         let Some(line) = quick::request_line(head, leading) else { return Ok(None) };
         let Some(len) = quick::lines(head, line.end, limits.fields, &mut self.fields) else { return Ok(None) };
         let head = &head[..len];
-        self.method = Method::of(line.method.of(head));
-        self.method_name = line.method;
+        if line.target.len() > limits.target_bytes as usize {
+            return Ok(None);
+        }
+        self.method = line.method;
+        self.method_name = line.method_name;
         self.version = line.version;
         self.line = Span::new(leading, line.end);
         self.len = len as u32;
-        let Some(target) = Target::read(head, line.target, self.method, limits.target_bytes) else { return Ok(None) };
-        self.target = target?;
+        self.target.set(head, line.target, line.question, line.method)?;
         self.digest(head)?;
         Ok(Some(Progress::Complete(head.len())))
     }

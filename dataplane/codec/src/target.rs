@@ -42,39 +42,34 @@ pub enum Scheme {
 }
 
 impl Target {
-    /// Reads the target that stands at `whole`.
+    /// Takes the target that stands at `whole`, with the first `?` at `question`. All its bytes may stand in one.
     ///
-    /// `None` if a byte must not stand in it or it is longer than `limit`.
+    /// # Errors
+    /// It has none of the forms.
     #[inline]
-    pub(crate) fn read(buffer: &[u8], whole: Span, method: Method, limit: u32) -> Option<Result<Self, Fault>> {
-        let bytes = whole.of(buffer);
-        if bytes.len() > limit as usize {
-            return None;
-        }
-        // The parser before has let no ASCII pass but visible bytes: `#` and higher bytes are all that can be wrong.
-        let path_len = plain_len(bytes);
-        let question = match bytes.get(path_len) {
-            None => None,
-            Some(b'?') if bytes[path_len..].is_ascii() && !bytes[path_len..].contains(&b'#') => Some(path_len),
-            Some(_) => return None,
-        };
-        let at_query = whole.start as usize + question.unwrap_or(bytes.len());
-        let query = question.map(|_| Span { start: at_query as u32 + 1, end: whole.end });
-        if method != Method::Connect && bytes.first() == Some(&b'/') {
-            let path = Span { start: whole.start, end: at_query as u32 };
-            return Some(Ok(Self { whole, form: Form::Origin, authority: Span::default(), path, query }));
-        }
-        Some(Self::read_rare(buffer, whole, method, at_query, query))
-    }
-
-    fn read_rare(
+    pub(crate) fn set(
+        &mut self,
         buffer: &[u8],
         whole: Span,
+        question: Option<u32>,
         method: Method,
-        at_query: usize,
-        query: Option<Span>,
-    ) -> Result<Self, Fault> {
+    ) -> Result<(), Fault> {
+        if method != Method::Connect && buffer.get(whole.start as usize) == Some(&b'/') {
+            self.whole = whole;
+            self.form = Form::Origin;
+            self.authority = Span::default();
+            self.path = Span { start: whole.start, end: question.unwrap_or(whole.end) };
+            self.query = question.map(|at| Span { start: at + 1, end: whole.end });
+            return Ok(());
+        }
+        *self = Self::read_rare(buffer, whole, question, method)?;
+        Ok(())
+    }
+
+    fn read_rare(buffer: &[u8], whole: Span, question: Option<u32>, method: Method) -> Result<Self, Fault> {
         let bytes = whole.of(buffer);
+        let at_query = question.unwrap_or(whole.end) as usize;
+        let query = question.map(|at| Span { start: at + 1, end: whole.end });
         let none = Span { start: whole.end, end: whole.end };
         if method == Method::Connect {
             let is_authority = bytes.contains(&b':') && grammar::is_host(bytes);
@@ -114,55 +109,5 @@ impl Target {
         let authority = self.authority.of(buffer);
         let authority = authority.strip_suffix(port).unwrap_or(authority);
         !host.strip_suffix(port).unwrap_or(host).eq_ignore_ascii_case(authority)
-    }
-}
-
-/// How many bytes stand in front of the first `?`, `#` or byte above 127.
-#[inline]
-fn plain_len(bytes: &[u8]) -> usize {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGH: u64 = ONES << 7;
-    // Sets the high bit of the first zero byte, and of none before it.
-    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
-
-    let first_special = |word: [u8; 8]| {
-        let word = u64::from_le_bytes(word);
-        let special = word & HIGH | zeros(word ^ (ONES * u64::from(b'?'))) | zeros(word ^ (ONES * u64::from(b'#')));
-        (special != 0).then(|| special.trailing_zeros() as usize / 8)
-    };
-
-    let Some(last) = bytes.last_chunk() else {
-        return bytes.iter().position(|byte| matches!(byte, b'?' | b'#' | 0x80..)).unwrap_or(bytes.len());
-    };
-    for (index, word) in bytes.as_chunks().0.iter().enumerate() {
-        if let Some(at) = first_special(*word) {
-            return index * 8 + at;
-        }
-    }
-    // What is left of the last word was looked at before, so it is plain.
-    first_special(*last).map_or(bytes.len(), |at| bytes.len() - 8 + at)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn special_bytes_are_found_wherever_they_stand() {
-        for length in 0..40 {
-            let mut bytes = vec![b'a'; length];
-            assert_eq!(plain_len(&bytes), length);
-            for at in (0..length).rev() {
-                for special in [b'?', b'#', 0x80, 0xff, b'?'] {
-                    bytes[at] = special;
-                    assert_eq!(plain_len(&bytes), at);
-                    for plain in *b"/>@\x22$\x7f_" {
-                        bytes[at] = plain;
-                        assert!(plain_len(&bytes) > at);
-                    }
-                }
-                bytes[at] = b'#';
-            }
-        }
     }
 }

@@ -28,7 +28,7 @@ impl Trailers {
 
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
-        self.fields.clear();
+        self.fields.clear(u16::MAX);
     }
 
     /// Takes one byte; true if the section ends with it.
@@ -51,7 +51,10 @@ impl Trailers {
         let Self { bytes, fields } = self;
         let end = bytes.len() - 2;
         fields.ends(end);
-        let walked = walk::fields(bytes, limits.trailer_fields, |name, value| fields.add(name, value, name.of(bytes)));
+        let walked = walk::fields(bytes, limits.trailer_fields, |name, value| {
+            // The walk has counted it already.
+            let _ = fields.add(name, value, name.of(bytes), u16::MAX);
+        });
         match walked {
             Ok(_) => {}
             Err(walk::Stop::Fault(Fault::TooManyFields)) => return Err(Fault::TrailersTooLarge),
