@@ -244,8 +244,8 @@ fn plain_len<const LEAST: u8>(bytes: &[u8]) -> usize {
     const DEL: u8 = 0x7f;
     // With the high bits aside and 1 added, DEL is the least of all; no sum overflows.
     let found = |word: u64| {
-        let next = (word & !HIGH) + ONES & !HIGH;
-        !(next + ONES * u64::from(0x7f - LEAST) | word) & HIGH
+        let next = ((word & !HIGH) + ONES) & !HIGH;
+        !((next + ONES * u64::from(0x7f - LEAST)) | word) & HIGH
     };
     let mut rest = bytes;
     while let Some((word, behind)) = rest.split_first_chunk() {
