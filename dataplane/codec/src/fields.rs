@@ -147,7 +147,14 @@ impl Fields {
     /// How many bytes [`kept`](Self::kept) yields in all.
     #[must_use]
     pub fn kept_len(&self) -> usize {
-        self.kept().map(|run| run.len()).sum()
+        let (mut length, mut end) = (0, self.end);
+        for line in self.lines().iter().rev() {
+            if !line.removed {
+                length += end - line.name.start;
+            }
+            end = line.name.start;
+        }
+        length as usize
     }
 
     /// Makes room for at most so many lines, of which there are none yet.

@@ -74,15 +74,24 @@ pub(crate) fn is_token(text: &[u8]) -> bool {
 
 /// A number of digits only, below 2^64. More than 20 digits are no number that anyone means.
 pub(crate) fn number(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() || digits.len() > 20 {
+    if digits.is_empty() {
         return None;
     }
-    digits.iter().try_fold(0_u64, |number, byte| {
-        if !byte.is_ascii_digit() {
+    // Nineteen digits fit in any case.
+    let (first, last) = digits.split_at(digits.len().min(19));
+    let mut number = 0;
+    for byte in first {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
             return None;
         }
-        number.checked_mul(10)?.checked_add(u64::from(byte - b'0'))
-    })
+        number = number * 10 + u64::from(digit);
+    }
+    match last {
+        [] => Some(number),
+        [byte @ b'0'..=b'9'] => number.checked_mul(10)?.checked_add(u64::from(byte - b'0')),
+        _ => None,
+    }
 }
 
 /// The members of a comma-separated list without quoted strings; empty ones are left out (RFC 9110 §5.6.1.2).
@@ -96,4 +105,29 @@ pub(crate) fn trim(mut text: &[u8]) -> &[u8] {
         text = rest;
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_digits_that_fit() {
+        for text in [
+            "0",
+            "7",
+            "0042",
+            "1024",
+            "9999999999999999999",
+            "18446744073709551615",
+            "18446744073709551616",
+            "99999999999999999999",
+            "09999999999999999999",
+        ] {
+            assert_eq!(number(text.as_bytes()), text.parse().ok(), "{text}");
+        }
+        for text in ["", "+1", "-1", "1 ", " 1", "1a", "/", ":", "1999999999999999999x", "000000000000000000001"] {
+            assert_eq!(number(text.as_bytes()), None, "{text}");
+        }
+    }
 }

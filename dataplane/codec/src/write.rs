@@ -17,6 +17,9 @@
 
 use crate::{fields::Fields, response::ResponseHead};
 
+/// What ends a head.
+const EMPTY_LINE: &[u8] = b"\r\n";
+
 /// The longest decimal `u64`.
 const DIGITS: usize = 20;
 
@@ -66,7 +69,7 @@ pub fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 /// The empty line that ends a head or a trailer section.
 #[inline]
 pub fn end(out: &mut Vec<u8>) {
-    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(EMPTY_LINE);
 }
 
 /// A number in decimal, as for `Content-Length`.
@@ -88,7 +91,7 @@ pub fn decimal(out: &mut Vec<u8>, mut number: u64) {
 #[inline]
 #[must_use]
 pub fn response_len(head: &ResponseHead, appended: &[u8]) -> usize {
-    head.line.len() + head.fields.kept_len() + appended.len() + 2
+    head.line.len() + head.fields.kept_len() + appended.len() + EMPTY_LINE.len()
 }
 
 /// Turns the response head that lies at `buffer[at..]` into the one to send on, where it lies, so that it ends where it
@@ -108,6 +111,40 @@ pub fn response_in_place(buffer: &mut [u8], at: usize, head: &ResponseHead, appe
     let end = at + head.len as usize;
     let start = end.checked_sub(response_len(head, appended)).filter(|_| head.line.len() >= SHORTEST_LINE)?;
 
+    let to = if start <= at { move_forward(buffer, at, head, start) } else { move_both_ways(buffer, at, head, start) };
+    buffer[to..to + appended.len()].copy_from_slice(appended);
+    buffer[end - EMPTY_LINE.len()..end].copy_from_slice(EMPTY_LINE);
+    buffer[start..start + VERSION.len()].copy_from_slice(VERSION);
+    Some(start)
+}
+
+/// Moves the status line and the kept lines of the `head` at `at` so that they begin at `start`, which does not lie behind; where they
+/// end then. As mostly: what is appended is longer than what is removed.
+fn move_forward(buffer: &mut [u8], at: usize, head: &ResponseHead, start: usize) -> usize {
+    let mut to = start;
+    let mut kept_from = Some(at);
+    for line in head.fields.lines() {
+        let here = at + line.name.start as usize;
+        match kept_from {
+            Some(from) if line.removed => {
+                buffer.copy_within(from..here, to);
+                to += here - from;
+                kept_from = None;
+            }
+            None if !line.removed => kept_from = Some(here),
+            _ => {}
+        }
+    }
+    if let Some(from) = kept_from {
+        let here = at + head.len as usize - EMPTY_LINE.len();
+        buffer.copy_within(from..here, to);
+        to += here - from;
+    }
+    to
+}
+
+/// The same for a `start` that lies behind.
+fn move_both_ways(buffer: &mut [u8], at: usize, head: &ResponseHead, start: usize) -> usize {
     // Runs that move towards the end are moved from the last to the first, those that move towards the start from the first
     // to the last. How far a run moves to the start only grows from run to run, so the former all lie before the latter,
     // and neither kind touches the other.
@@ -123,10 +160,7 @@ pub fn response_in_place(buffer: &mut [u8], at: usize, head: &ResponseHead, appe
         }
         to += length;
     }
-    buffer[to..to + appended.len()].copy_from_slice(appended);
-    buffer[end - 2..end].copy_from_slice(b"\r\n");
-    buffer[start..start + VERSION.len()].copy_from_slice(VERSION);
-    Some(start)
+    to
 }
 
 /// Moves those of `runs` that must move towards the end, the last of them first. Few heads have any: it takes lines that
