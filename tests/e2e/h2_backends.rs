@@ -18,7 +18,10 @@ use harness::{
 };
 use serde_json::json;
 
-use crate::h2_pairs::site;
+use crate::{
+    h2_pairs::site,
+    site::{Site, one_upstream},
+};
 
 const OK: &[(&str, &str)] = &[(":status", "200")];
 
@@ -125,6 +128,36 @@ fn no_connection_gets_more_streams_than_it_takes_and_another_is_opened() {
         client.send_data(stream, "x", true).unwrap();
         assert_eq!(client.response(stream).unwrap().text(), "done");
     }
+}
+
+#[test]
+fn a_connection_that_fails_fails_no_more_requests_than_have_no_other() {
+    // So many requests share a connection.
+    const SHARE: usize = 100;
+    let origin = H2Origin::start(&[], |_, stream| stream.answer(OK, b"ok", &[]));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let route = json!({ "timeouts": { "connect": "1m" }, "retries": { "attempts": 0 } });
+    let mut config = one_upstream([(&*address, 1)].into_iter(), route);
+    config["upstreams"][0]["protocol"] = json!("h2c");
+    config["listeners"] = json!([{ "name": "web", "allow_h2c": true }]);
+    let site = Site::with_workers(1, config);
+    let mut clients = [site.h2_client(), site.h2_client()];
+    let mut asked: Vec<(usize, u32)> =
+        (0..SHARE).map(|_| (0, clients[0].begin("GET", "/", &[], true).unwrap())).collect();
+    let (first, _) = listener.accept().unwrap();
+    asked.push((1, clients[1].begin("GET", "/", &[], true).unwrap()));
+    let (second, _) = listener.accept().unwrap();
+    // It is known to have failed before the other one takes requests.
+    drop(first);
+    wait_for("a request fails", DEADLINE, || site.plane.metrics().contains("kind=\"connect\"} 1\n").then_some(()));
+    let backend = TcpStream::connect(origin.address()).unwrap();
+    for (mut from, mut to) in [(second.try_clone().unwrap(), backend.try_clone().unwrap()), (backend, second)] {
+        thread::spawn(move || io::copy(&mut from, &mut to));
+    }
+    let statuses: Vec<u16> =
+        asked.iter().map(|(client, stream)| clients[*client].response(*stream).unwrap().status()).collect();
+    assert_eq!((statuses[0], statuses.iter().filter(|status| **status == 200).count()), (502, SHARE), "{statuses:?}");
 }
 
 #[test]

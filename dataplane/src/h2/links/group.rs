@@ -138,10 +138,15 @@ impl Group {
         is_provided()
     }
 
+    /// How many wait for whom no connection is on its way.
+    fn unprovided(&self) -> usize {
+        let opening = self.connecting.get() + self.queued.get();
+        self.queue.len().saturating_sub(opening * limits::UPSTREAM_STREAMS)
+    }
+
     /// Has a connection opened as soon as the cap has a place for it, if those that are to be opened will not do for all that wait.
     fn queue_connection(self: &Rc<Self>, worker: &Rc<Worker>, time: Duration) {
-        let opening = self.connecting.get() + self.queued.get();
-        if opening >= limits::OPENING || self.queue.len() <= opening * limits::UPSTREAM_STREAMS {
+        if self.connecting.get() + self.queued.get() >= limits::OPENING || self.unprovided() == 0 {
             return;
         }
         self.queued.set(self.queued.get() + 1);
@@ -173,7 +178,8 @@ impl Group {
                 self.note_idle();
                 self.serve();
             }
-            Err(reason) => self.queue.fail(reason),
+            // It was for those that came first. Who is behind them, or has a place on one of the others, goes on waiting.
+            Err(reason) => self.queue.fail(reason, self.unprovided().min(limits::UPSTREAM_STREAMS)),
         }
         self.changed.notify_waiters();
     }

@@ -56,9 +56,9 @@ impl Queue {
         }
     }
 
-    /// Tells all that there is no place for `reason`.
-    pub(super) fn fail(&self, reason: Reason) {
-        while let Some(first) = self.take_first() {
+    /// Tells the first `count` that there is no place for `reason`.
+    pub(super) fn fail(&self, reason: Reason, count: usize) {
+        for first in (0..count).map_while(|_| self.take_first()) {
             drop(first.told.send(Err(reason)));
         }
     }
