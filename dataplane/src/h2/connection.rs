@@ -22,7 +22,7 @@ use super::{
     limits, stream,
     tasks::{Arrival, Tasks},
     transport::Transport,
-    watch::Guard,
+    watch::{Guard, Seen},
 };
 use crate::{
     connection,
@@ -104,7 +104,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, connection: connection::Connection
         }
         End::Done | End::Gone => None,
     };
-    let farewell = code.and_then(|code| transport.watch().farewell(code));
+    let farewell = code.and_then(|code| transport.with_watch(|watch| watch.farewell(code)));
     if let Some(frame) = farewell {
         transport.push(&frame);
     }
@@ -241,7 +241,8 @@ impl Driver {
                         self.connection.graceful_shutdown();
                     }
                     self.worker.metrics.http2.downstream.streams.inc();
-                    self.transport.watch().handed_out(respond.stream_id().into());
+                    let stream = respond.stream_id().into();
+                    self.transport.with_watch(|watch| watch.handed_out(stream));
                     self.shared.open.set(self.shared.open.get() + 1);
                     let open = Open(Rc::clone(&self.shared));
                     Tasks::serve(&self.worker, Arrival { request, respond, open });
@@ -264,18 +265,15 @@ impl Driver {
 
     /// Whether the watcher of frames ends the connection.
     fn watched(&mut self) -> Option<End> {
-        let mut watch = self.transport.watch();
-        for _ in 0..self.shared.malformed.take() {
-            watch.malformed();
-        }
-        for unheard in watch.take_unheard() {
+        let malformed = self.shared.malformed.take();
+        let Seen { unheard, breach, fired } = self.transport.with_watch(|watch| watch.look(malformed));
+        for unheard in unheard {
             stream::unheard(&self.worker, &self.shared, unheard);
         }
-        let breach = watch.breach();
         if breach.is_some() {
             stream::broken(&self.worker, &self.shared);
         }
-        breach.map(End::Breach).or(watch.fired().map(End::Guard))
+        breach.map(End::Breach).or(fired.map(End::Guard))
     }
 
     /// Looks now and then at whether the connection is used and its peer is there. A timer that is armed anew for each request

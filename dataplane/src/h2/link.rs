@@ -17,7 +17,7 @@ use h2::{
 };
 use tracing::debug;
 
-use super::{heartbeat::Heartbeat, limits, links::Group, transport::Transport};
+use super::{heartbeat::Heartbeat, limits, links::Group, transport::Transport, watch::Watch};
 use crate::{
     engine::{self, Deadline, Permit, PoolSettings, Stream, Upstream},
     error::Reason,
@@ -146,7 +146,7 @@ impl Link {
         let Upstream { stream, permit, opened, .. } = upstream;
         let metrics = worker.metrics.http2.upstream.clone();
         let transport = Transport::new(stream, Vec::new(), 0, worker.buffers.clone(), metrics);
-        transport.watch().trust();
+        transport.with_watch(Watch::trust);
         let left = until.saturating_duration_since(Instant::now());
         let greeted = tokio::time::timeout(left, greeted(&transport)).await;
         let (send, mut connection) = greeted.unwrap_or(Err(Reason::ConnectTimeout))?;
@@ -256,7 +256,9 @@ async fn greeted(transport: &Transport<Stream>) -> Result<(SendRequest<Bytes>, C
             Poll::Ready(Err(error)) if error.is_io() => Poll::Ready(Err(Reason::ConnectFailed)),
             Poll::Ready(_) => Poll::Ready(Err(Reason::BadResponse)),
             // One that takes no request for now will mostly say soon that it does (RFC 9113 §6.5.2).
-            Poll::Pending if transport.watch().has_settings() && send.current_max_send_streams() > 0 => {
+            Poll::Pending
+                if transport.with_watch(|watch| watch.has_settings()) && send.current_max_send_streams() > 0 =>
+            {
                 Poll::Ready(Ok(()))
             }
             Poll::Pending => Poll::Pending,
@@ -309,7 +311,7 @@ impl Driver {
             if polled.is_ready() || matches!(sent, Poll::Ready(Err(_))) {
                 return Poll::Ready(());
             }
-            if self.transport.watch().has_goaway() {
+            if self.transport.with_watch(|watch| watch.has_goaway()) {
                 self.state.retire();
             }
             if !self.deadline.has_passed() {

@@ -1,7 +1,7 @@
 //! The bytes between `h2` and the socket: what one turn of the connection writes goes out in one system call.
 
 use std::{
-    cell::{RefCell, RefMut},
+    cell::RefCell,
     io,
     pin::Pin,
     rc::Rc,
@@ -55,9 +55,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
         look(&self.wire.borrow().stream)
     }
 
-    /// The counts of frames.
-    pub(super) fn watch(&self) -> RefMut<'_, Watch> {
-        RefMut::map(self.wire.borrow_mut(), |wire| &mut wire.watch)
+    /// Looks at the counts of frames. Nothing else may be done with the connection meanwhile.
+    pub(super) fn with_watch<T>(&self, look: impl FnOnce(&mut Watch) -> T) -> T {
+        look(&mut self.wire.borrow_mut().watch)
     }
 
     /// Whether anything was read since the last call.

@@ -112,6 +112,16 @@ impl Bucket {
     }
 }
 
+/// What was seen of a client's connection.
+pub(super) struct Seen {
+    /// What `h2` has answered to requests that it did not hand out, since somebody looked.
+    pub(super) unheard: Vec<Unheard>,
+    /// See [`Watch::breach`].
+    pub(super) breach: Option<Code>,
+    /// See [`Watch::fired`].
+    pub(super) fired: Option<Guard>,
+}
+
 /// Watches both directions of a connection.
 pub(super) struct Watch {
     inbound: Frames,
@@ -261,13 +271,15 @@ impl Watch {
         self.unread.is_over(stream);
     }
 
-    /// What `h2` has answered to requests that it did not hand out, since somebody asked.
-    pub(super) fn take_unheard(&mut self) -> Vec<Unheard> {
-        self.unread.take()
+    /// Counts so many more malformed requests, and says what was seen so far.
+    pub(super) fn look(&mut self, malformed: u32) -> Seen {
+        for _ in 0..malformed {
+            self.malformed();
+        }
+        Seen { unheard: self.unread.take(), breach: self.breach(), fired: self.fired }
     }
 
-    /// Counts a malformed request.
-    pub(super) fn malformed(&mut self) {
+    fn malformed(&mut self) {
         if !self.buckets[Guard::Malformed as usize].take() {
             self.fired.get_or_insert(Guard::Malformed);
         }
@@ -428,8 +440,8 @@ mod tests {
             pass(reset(5, Code::PROTOCOL_ERROR));
             pass(reset(1, Code::PROTOCOL_ERROR));
             pass(reset(9, Code::STREAM_CLOSED));
-            assert_eq!(watch.take_unheard(), [Unheard::TooMany, Unheard::HeadTooLarge, Unheard::Malformed], "{size}");
-            assert_eq!(watch.take_unheard(), []);
+            assert_eq!(watch.look(0).unheard, [Unheard::TooMany, Unheard::HeadTooLarge, Unheard::Malformed], "{size}");
+            assert_eq!(watch.look(0).unheard, []);
             assert!(watch.outbound.is_between());
         }
     }
