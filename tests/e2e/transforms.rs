@@ -1,6 +1,5 @@
 //! What routes change of requests and responses, the same for clients and backends of HTTP/1.1 and of HTTP/2.
 
-mod h2_backends;
 mod headers;
 mod rewrites;
 

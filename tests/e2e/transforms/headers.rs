@@ -258,6 +258,36 @@ fn response_rules() {
 }
 
 #[test]
+fn rules_of_all_kinds_act_together() {
+    run(&[Case {
+        route: json!({
+            "rewrite": { "path": { "strip_prefix": "/~" }, "query": { "set": { "v": "2" } } },
+            "request_headers": { "set": { "x-env": "{upstream}" }, "remove": ["x-debug"] },
+            "response_headers": {
+                "remove": ["server"],
+                "set": { "x-status": "{status} {path}" },
+                "default": { "x-a": "2", "x-b": "3" },
+                "add": { "set-cookie": "c=3" },
+            },
+        }),
+        target: "/x?a",
+        sent: &[("x-env", "mine"), ("x_env", "mine"), ("x-debug", "1")],
+        expected: &[
+            "> /x?a&v=2",
+            "> x-env: up",
+            "> !x_env",
+            "> !x-debug",
+            "< 200",
+            "< !server",
+            "< x-status: 200 /~/x",
+            "< x-a: 1",
+            "< x-b: 3",
+            "< set-cookie: a=1|b=2|c=3",
+        ],
+    }]);
+}
+
+#[test]
 fn lines_are_written_in_train_case_to_http_1_and_long_heads_pass_whole() {
     let origin = origin();
     let upstream = json!({ "name": "up", "backends": [{ "name": "a", "address": origin.address() }] });
