@@ -138,7 +138,7 @@ impl Seen {
         if !self.data_planes.is_empty() {
             text.push_str(&output::columns(&self.data_planes, &COLUMNS));
         }
-        text.push_str(&endpoints::table(&self.upstreams));
+        text.push_str(&endpoints::tables(&self.upstreams));
         match problems::listed(&self.problems).as_slice() {
             [] => text.push_str("all well\n"),
             problems => problems.iter().for_each(|problem| text.push_str(&format!("{problem}\n"))),

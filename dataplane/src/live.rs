@@ -183,7 +183,11 @@ impl Live {
 
     /// The state of the upstream `name`, made if there is none.
     pub(crate) fn upstream(&self, name: &Name) -> Arc<UpstreamLive> {
-        let new = || Arc::new(UpstreamLive::new(self.metrics.upstream(name)));
+        let new = || {
+            let upstream = Arc::new(UpstreamLive::new(self.metrics.upstream(name)));
+            upstream.metrics.watch(&upstream);
+            upstream
+        };
         Arc::clone(self.lock().upstreams.entry(name.clone()).or_insert_with(new))
     }
 
@@ -326,6 +330,9 @@ mod tests {
         let (first, second) = (live.endpoint(&u, &a, &address), live.endpoint(&u, &b, &address));
         assert_ne!(first.id, second.id);
         live.upstream(&u).turns[0].fetch_add(1, Ordering::Relaxed);
+        assert!(live.upstream(&u).budget.spend(Instant::now()));
+        let budget = r#"tidegate_retry_budget_available{upstream="u"} 29"#;
+        assert!(live.metrics().render().contains(budget), "{}", live.metrics().render());
         live.retain(|_| true, |_| true);
         assert_eq!(live.endpoint(&u, &a, &address).id, first.id);
         assert_eq!(live.upstream(&u).turns[0].load(Ordering::Relaxed), 1);
@@ -333,5 +340,6 @@ mod tests {
         assert!(first.is_removed() && !second.is_removed());
         assert_ne!(live.endpoint(&u, &a, &address).id, first.id);
         assert_eq!(live.upstream(&u).turns[0].load(Ordering::Relaxed), 0);
+        assert!(live.metrics().render().contains(&budget.replace("29", "30")), "{}", live.metrics().render());
     }
 }

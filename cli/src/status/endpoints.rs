@@ -1,11 +1,11 @@
-//! The table of endpoints.
+//! The tables of endpoints and of what upstreams may still retry.
 
 use serde_json::Value;
 use shared::value::Timestamp;
 
 use crate::output::{self, cell};
 
-const TITLES: [&str; 17] = [
+const TITLES: [&str; 19] = [
     "UPSTREAM",
     "BACKEND",
     "ADDRESS",
@@ -23,23 +23,33 @@ const TITLES: [&str; 17] = [
     "BUSY",
     "IDLE",
     "SESSIONS",
+    "WINDOW",
+    "SLOW",
 ];
-/// The title and the place of the column that is there when there are several data planes.
-const DATA_PLANE: (usize, &str) = (3, "DATA PLANE");
+const BUDGET_TITLES: [&str; 4] = ["UPSTREAM", "RETRIES LEFT", "RETRIED", "REFUSED"];
+/// The title of the column that is there when there are several data planes.
+const DATA_PLANE: &str = "DATA PLANE";
+/// Where that stands in the two tables.
+const DATA_PLANE_AT: [usize; 2] = [3, 1];
 
-/// One row for each endpoint on each data plane; nothing if there are none.
-pub(super) fn table(upstreams: &[Value]) -> String {
+/// One row for each endpoint on each data plane, then one for the retry budget of each upstream on each; nothing if there are none.
+pub(super) fn tables(upstreams: &[Value]) -> String {
     let now = Timestamp::now();
     let list = |value: &'static str| move |parent: &Value| parent.get(value).and_then(Value::as_array).cloned();
-    let mut rows = Vec::new();
+    let (mut rows, mut budgets) = (Vec::new(), Vec::new());
     let mut planes = std::collections::BTreeSet::new();
     for upstream in upstreams {
+        let name = cell(upstream.get("upstream"));
         for plane in list("data_planes")(upstream).into_iter().flatten() {
             // Eight digits tell data planes apart, and fit.
             let id: String = cell(plane.get("data_plane")).chars().take(8).collect();
             let is_connected = plane["state"] == "connected";
+            let before = rows.len();
             for endpoint in list("endpoints")(&plane).into_iter().flatten() {
-                rows.push((id.clone(), row(&cell(upstream.get("upstream")), &endpoint, is_connected, now)));
+                rows.push((id.clone(), row(&name, &endpoint, is_connected, now)));
+            }
+            if rows.len() > before {
+                budgets.push((id.clone(), budget_row(&name, &plane, is_connected)));
             }
             planes.insert(id);
         }
@@ -47,13 +57,26 @@ pub(super) fn table(upstreams: &[Value]) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let mut titles = TITLES.to_vec();
-    if planes.len() > 1 {
-        titles.insert(DATA_PLANE.0, DATA_PLANE.1);
-        rows.iter_mut().for_each(|(id, row)| row.insert(DATA_PLANE.0, id.clone()));
-    }
-    let rows: Vec<_> = rows.into_iter().map(|(_, row)| row).collect();
-    output::table(&titles, &rows)
+    let tables = [(&TITLES[..], rows), (&BUDGET_TITLES[..], budgets)];
+    let tables = tables.into_iter().zip(DATA_PLANE_AT).map(|((titles, rows), at)| {
+        let mut titles = titles.to_vec();
+        let mut rows = rows;
+        if planes.len() > 1 {
+            titles.insert(at, DATA_PLANE);
+            rows.iter_mut().for_each(|(id, row)| row.insert(at, id.clone()));
+        }
+        let rows: Vec<_> = rows.into_iter().map(|(_, row)| row).collect();
+        output::table(&titles, &rows)
+    });
+    tables.collect()
+}
+
+fn budget_row(upstream: &str, plane: &Value, is_connected: bool) -> Vec<String> {
+    let number = |member: &str| {
+        let shown = plane["retry_budget"].get(member).filter(|_| is_connected);
+        cell(shown)
+    };
+    vec![upstream.to_owned(), number("available"), number("spent"), number("refused")]
 }
 
 fn row(upstream: &str, endpoint: &Value, is_connected: bool, now: Timestamp) -> Vec<String> {
@@ -82,8 +105,18 @@ fn row(upstream: &str, endpoint: &Value, is_connected: bool, now: Timestamp) -> 
         number("connections_busy"),
         number("connections_idle"),
         number("sessions"),
+        window(&endpoint["breaker"]),
+        cell(endpoint["breaker"].get("slow")),
     ]);
     row
+}
+
+/// Failed calls in the window of a breaker, of how many.
+fn window(breaker: &Value) -> String {
+    match (breaker.get("failed"), breaker.get("calls")) {
+        (Some(failed), Some(calls)) => format!("{failed}/{calls}"),
+        _ => "-".to_owned(),
+    }
 }
 
 /// How long ago a moment was, in its largest unit.
@@ -142,17 +175,25 @@ mod tests {
                 "backend": "a", "address": "127.0.0.1:1", "state": "serving", "reason": "active",
                 "load": { "in_flight": 1, "queued": 0, "requests": 7, "requests_per_second": 2.0, "failures": 0,
                     "connections_busy": 1, "connections_idle": 3, "latency_ewma_us": 250, "sessions": 9 },
-            }] })
+                "breaker": { "state": "closed", "calls": 40, "failed": 3, "slow": 5 },
+            }], "retry_budget": { "available": 31, "spent": 6, "refused": 4 } })
         };
         let words = |table: &str| -> Vec<Vec<String>> {
             table.lines().map(|line| line.split_whitespace().map(str::to_owned).collect()).collect()
         };
-        let one = table(&[json!({ "upstream": "u", "data_planes": [plane("0123456789", "connected")] })]);
-        assert_eq!(words(&one)[1].join(" "), "u a 127.0.0.1:1 serving active - 1 0 2.0 7 0 - - 250us 1 3 9");
+        let one = tables(&[json!({ "upstream": "u", "data_planes": [plane("0123456789", "connected")] })]);
+        assert_eq!(words(&one)[1].join(" "), "u a 127.0.0.1:1 serving active - 1 0 2.0 7 0 - - 250us 1 3 9 3/40 5");
+        assert_eq!(one.lines().nth(2).unwrap(), "UPSTREAM  RETRIES LEFT  RETRIED  REFUSED");
+        assert_eq!(words(&one)[3], ["u", "31", "6", "4"]);
         let planes = [plane("0123456789", "connected"), plane("9876543210", "disconnected")];
-        let two = table(&[json!({ "upstream": "u", "data_planes": planes })]);
+        let two = tables(&[json!({ "upstream": "u", "data_planes": planes })]);
         assert_eq!(words(&two)[1][..4], ["u", "a", "127.0.0.1:1", "01234567"]);
-        assert_eq!(words(&two)[2].join(" "), "u a 127.0.0.1:1 98765432 unknown disconnected - - - - - - - - - - - -");
-        assert_eq!(table(&[json!({ "upstream": "u", "data_planes": [] })]), "");
+        assert_eq!(
+            words(&two)[2].join(" "),
+            "u a 127.0.0.1:1 98765432 unknown disconnected - - - - - - - - - - - - - -"
+        );
+        assert_eq!(words(&two)[4], ["u", "01234567", "31", "6", "4"]);
+        assert_eq!(words(&two)[5], ["u", "98765432", "-", "-", "-"]);
+        assert_eq!(tables(&[json!({ "upstream": "u", "data_planes": [] })]), "");
     }
 }

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family},
@@ -5,10 +7,14 @@ use prometheus_client::{
 };
 use shared::value::Name;
 
+use super::sampled::SampledGauge;
+use crate::{instant::Instant, live::UpstreamLive};
+
 /// Counters of all upstreams; clones share them.
 #[derive(Clone, Default)]
 pub(super) struct Upstreams {
     retries: Family<RetryLabels, Counter>,
+    budgets: Family<UpstreamLabel, SampledGauge>,
 }
 
 /// Handles of one upstream.
@@ -16,6 +22,7 @@ pub(super) struct Upstreams {
 pub(crate) struct UpstreamMetrics {
     /// By [`RetryResult`].
     retries: [Counter; RetryResult::ALL.len()],
+    budget: SampledGauge,
 }
 
 /// What became of a request that was to be tried again.
@@ -39,6 +46,11 @@ struct RetryLabels {
     result: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct UpstreamLabel {
+    upstream: String,
+}
+
 impl RetryResult {
     const ALL: [Self; 5] = [Self::Made, Self::OverBudget, Self::NoEndpoint, Self::BodyGone, Self::TooLate];
 
@@ -58,6 +70,15 @@ impl UpstreamMetrics {
     pub(crate) fn retries(&self, result: RetryResult) -> &Counter {
         &self.retries[result as usize]
     }
+
+    /// Shows what is left of the retry budget of `live`, as long as that lives.
+    pub(crate) fn watch(&self, live: &Arc<UpstreamLive>) {
+        let live = Arc::downgrade(live);
+        self.budget.add(move || {
+            let left = live.upgrade()?.budget.available(Instant::now());
+            Some(u32::try_from(left).unwrap_or(u32::MAX))
+        });
+    }
 }
 
 impl Upstreams {
@@ -68,12 +89,18 @@ impl Upstreams {
             "Requests that were to be tried again, by what became of that",
             self.retries.clone(),
         );
+        registry.register(
+            "retry_budget_available",
+            "Retries that the budget of an upstream allows now",
+            self.budgets.clone(),
+        );
     }
 
     /// Handles of an upstream.
     pub(super) fn upstream(&self, name: &Name) -> UpstreamMetrics {
         let retries = RetryResult::ALL.map(|result| self.retries.get_or_create_owned(&labels(name, result)));
-        UpstreamMetrics { retries }
+        let budget = self.budgets.get_or_create_owned(&UpstreamLabel { upstream: name.to_string() });
+        UpstreamMetrics { retries, budget }
     }
 
     /// Forgets the upstream `name`.
@@ -81,6 +108,7 @@ impl Upstreams {
         for result in RetryResult::ALL {
             self.retries.remove(&labels(name, result));
         }
+        self.budgets.remove(&UpstreamLabel { upstream: name.to_string() });
     }
 }
 
