@@ -160,9 +160,9 @@ async fn attempt(
 ) -> Result<(Ended, Upstream), Reason> {
     let Chosen { tries, terms, .. } = chosen;
     let is_repeatable = tries.is_repeatable() && terms.body == RequestBody::None;
-    let mut wanted = Wanted { is_fresh: false, greeting: terms.greeting.as_ref() };
+    let mut wanted = Wanted { is_fresh: false, greeting: terms.greeting.as_ref(), is_repeatable };
     loop {
-        let mut upstream = match pooled(worker, tries.endpoint(), wanted, is_repeatable) {
+        let mut upstream = match pooled(worker, tries.endpoint(), wanted) {
             Some(upstream) => upstream,
             None => {
                 let patience = tries.patience(terms);
@@ -231,18 +231,13 @@ fn finish(
 }
 
 /// An idle connection, if one will do and there is one. For a request that cannot be sent twice the kernel is asked, too.
-pub(crate) fn pooled(
-    worker: &Worker,
-    endpoint: &EndpointLive,
-    wanted: Wanted<'_>,
-    is_repeatable: bool,
-) -> Option<Upstream> {
+pub(crate) fn pooled(worker: &Worker, endpoint: &EndpointLive, wanted: Wanted<'_>) -> Option<Upstream> {
     if wanted.is_fresh {
         return None;
     }
     loop {
         let upstream = worker.pool.take(endpoint, wanted.greeting, worker.clock.recent())?;
-        if is_repeatable || upstream.is_quiet_now() {
+        if wanted.is_repeatable || upstream.is_quiet_now() {
             endpoint.metrics.reused.inc();
             return Some(upstream);
         }

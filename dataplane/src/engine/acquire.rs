@@ -18,6 +18,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) is_fresh: bool,
     /// The header of the PROXY protocol that it began with, if it is to have one. None other will do: it names another client.
     pub(crate) greeting: Option<&'a Greeting>,
+    /// Whether the request may be sent again if the connection turns out closed; else the kernel is asked beforehand.
+    pub(crate) is_repeatable: bool,
 }
 
 /// How long getting a connection may take.
@@ -108,11 +110,13 @@ pub(crate) async fn obtain(
             drop(pending);
             match granted {
                 Ok(Grant::Open(permit)) => permit,
-                // It was greeted before the upstream's setting changed.
-                Ok(Grant::Use(upstream)) if upstream.greeting.is_some() => upstream.permit,
-                Ok(Grant::Use(upstream)) => {
-                    endpoint.metrics.reused.inc();
-                    return Ok(upstream);
+                Ok(Grant::Use(mut upstream)) => {
+                    // It may have been greeted before the upstream's setting changed, or been closed as it fell idle.
+                    if upstream.greeting.is_none() && upstream.stands(wanted.is_repeatable) {
+                        endpoint.metrics.reused.inc();
+                        return Ok(upstream);
+                    }
+                    upstream.permit
                 }
                 Err(_) => {
                     endpoint.metrics.cap_timeouts.inc();

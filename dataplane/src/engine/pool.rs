@@ -79,7 +79,7 @@ impl Pool {
     ) {
         connection.has_served(response.keep_alive_max);
         let max_idle = endpoint.pool.max_idle();
-        // What the runtime cannot know is asked now: whoever waits at the cap is given the connection without a further look.
+        // What the runtime cannot know is asked now: a connection that ended with its response need not lie here.
         let is_quiet = !connection.read_all_room || connection.is_quiet();
         if !is_quiet || endpoint.is_removed() || max_idle == 0 || is_spent(&connection, endpoint, now) {
             return retire(endpoint, connection);

@@ -82,6 +82,12 @@ impl Upstream {
         self.stream.poll_receive(&mut context, || &mut byte).is_pending()
     }
 
+    /// Whether a request can be sent on an idle connection, as far as is known. For one that `is_repeatable` that is what the runtime knows;
+    /// for others the kernel is asked, too.
+    pub(crate) fn stands(&mut self, is_repeatable: bool) -> bool {
+        self.is_quiet() && (is_repeatable || self.is_quiet_now())
+    }
+
     /// Whether the kernel knows of nothing on an idle connection either: it may be ahead of what [`is_quiet`](Self::is_quiet)
     /// sees. Costs a system call; for a request that cannot be sent twice.
     pub(crate) fn is_quiet_now(&self) -> bool {

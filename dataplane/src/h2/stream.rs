@@ -254,9 +254,9 @@ async fn attempt(
     record: &mut AccessRecord<'_>,
 ) -> Result<(Ended, engine::Upstream), Reason> {
     let is_repeatable = tries.is_repeatable() && terms.body == RequestBody::None;
-    let mut wanted = Wanted { is_fresh: false, greeting: terms.greeting.as_ref() };
+    let mut wanted = Wanted { is_fresh: false, greeting: terms.greeting.as_ref(), is_repeatable };
     loop {
-        let mut upstream = match pooled(worker, tries.endpoint(), wanted, is_repeatable) {
+        let mut upstream = match pooled(worker, tries.endpoint(), wanted) {
             Some(upstream) => upstream,
             None => {
                 let patience = tries.patience(terms);

@@ -1,6 +1,12 @@
 //! Requests that wait at the cap of a backend: in what order, how many, how long.
 
+use std::{
+    io::{Read, Write},
+    net::TcpListener,
+};
+
 use harness::h2::{H2Client, H2Origin};
+use rustix::net::sockopt;
 
 use super::*;
 
@@ -107,6 +113,17 @@ fn site(workers: u16, protocol: &str, connect: &str, backends: &[(&Held, Value)]
         }],
     });
     Site::with_workers(workers, config)
+}
+
+/// The head of a request without a body.
+fn read_head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).unwrap()
 }
 
 /// Waits until so many requests wait, as metrics and status say.
@@ -346,6 +363,41 @@ fn a_raised_cap_lets_those_go_that_wait() {
         for asking in &mut asking {
             assert_eq!(asking.answer().0, 200);
         }
+    }
+}
+
+#[test]
+fn who_waits_gets_no_connection_that_ended_with_the_response_before() {
+    for version in [1, 2] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let held = Held {
+            address: listener.local_addr().unwrap().to_string(),
+            drop_connections: Box::new(|| ()),
+            arrived: Arc::default(),
+            open: Arc::default(),
+        };
+        let (arrived, open) = (Arc::clone(&held.arrived), Arc::clone(&held.open));
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let head = read_head(&mut stream);
+                arrived.lock().unwrap().push(head.split(' ').nth(1).unwrap().to_owned());
+                let (lock, opened) = &*open;
+                drop(opened.wait_timeout_while(lock.lock().unwrap(), DEADLINE, |open| !*open).unwrap());
+                // The response and the end of the connection come in one segment.
+                sockopt::set_tcp_cork(&stream, true).unwrap();
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
+            }
+        });
+        let fields = json!({ "max_connections": 1, "queue_timeout": "1h" });
+        let site = site(1, "h1", "1m", &[(&held, fields)]);
+        let mut asking = vec![Asking::send(&site, 1, "GET", "/0")];
+        held.wait_for_arrivals(1);
+        for (index, method) in ["POST", "GET", "POST"].into_iter().enumerate() {
+            asking.push(Asking::send(&site, version, method, &format!("/{}", index + 1)));
+            wait_for_queued(&site, index as u64 + 1);
+        }
+        all_are_answered_in_turn(&held, &mut asking);
     }
 }
 
