@@ -161,6 +161,11 @@ impl Reason {
         matches!(self.status(), 400..=499)
     }
 
+    /// Whether there was no room at an endpoint within the cap of its backend.
+    pub(crate) const fn is_of_cap(self) -> bool {
+        matches!(self, Self::ConnectionsExhausted | Self::QueueFull)
+    }
+
     /// The proxy error type of RFC 9209 §2.3 that comes nearest.
     pub(crate) const fn proxy_error(self) -> &'static str {
         match self {

@@ -10,7 +10,7 @@ use crate::{
     cors::Grant,
     error::Reason,
     forwarding::{self, Hop},
-    head::Request,
+    head::{Request, RoutedRequest},
     header_rules::Edits,
     live::EndpointLive,
     protocol::Protocol,
@@ -24,10 +24,14 @@ use crate::{
 pub(crate) struct Matched<'a> {
     /// The request.
     pub(crate) request: &'a Request<'a>,
+    /// What is in force for it.
+    pub(crate) snapshot: &'a Arc<Snapshot>,
     /// Its route.
     pub(crate) route: &'a Route,
+    /// Where that stands in the snapshot.
+    pub(crate) index: usize,
     /// Where it was accepted.
-    pub(crate) listener: &'a Listener,
+    pub(crate) listener: &'a Arc<Listener>,
     /// On which connection.
     pub(crate) connection: &'a Connection,
     /// Who sent it.
@@ -98,6 +102,32 @@ impl<'a> Matched<'a> {
         Ok(Edits::new(rules.zip(facts.as_ref()), grant))
     }
 
+    /// What the routing index and the balancing ask about.
+    pub(crate) fn routed(&self) -> RoutedRequest<'a> {
+        RoutedRequest {
+            request: self.request,
+            client: self.from.address,
+            listener: self.listener.name.as_str(),
+            is_https: self.from.scheme == "https",
+        }
+    }
+
+    /// Bytes that its body may have.
+    pub(crate) fn body_limit(&self) -> u64 {
+        self.listener.body.min(self.route.body_limit)
+    }
+
+    /// What is kept of it, so that the same can be said again.
+    pub(crate) fn source(&self) -> HeadSource {
+        HeadSource {
+            snapshot: Arc::clone(self.snapshot),
+            route: self.index,
+            listener: Arc::clone(self.listener),
+            from: self.from,
+            bytes: self.request.bytes[..self.request.head.len as usize].into(),
+        }
+    }
+
     /// Whether the head for another backend may be another one.
     pub(crate) fn depends_on_backend(&self) -> bool {
         // Who names no host gets the backend's.
@@ -105,7 +135,7 @@ impl<'a> Matched<'a> {
     }
 }
 
-/// What the head for another backend is made of: kept while the request may go there.
+/// What the head for another backend is made of: kept while the request may go there, or its route's fallback may act.
 pub(crate) struct HeadSource {
     /// Of which revision the request's route is.
     pub(crate) snapshot: Arc<Snapshot>,
@@ -123,6 +153,33 @@ pub(crate) struct HeadSource {
 const HEAD: HeadLimits = HeadLimits { bytes: u32::MAX, fields: http1::MAX_FIELDS, target_bytes: u32::MAX };
 
 impl HeadSource {
+    /// Has `act` see the request as it was matched, by way of `head`.
+    ///
+    /// # Errors
+    /// The head cannot be read.
+    pub(crate) fn read<T>(
+        &self,
+        head: &mut RequestHead,
+        record: &AccessRecord<'_>,
+        act: impl FnOnce(&Matched<'_>) -> T,
+    ) -> Result<T, Reason> {
+        if !matches!(head.parse(&self.bytes, &HEAD), Ok(Progress::Complete(_))) {
+            return Err(Reason::BadRequest);
+        }
+        let request = Request::read(head, &self.bytes, self.listener.paths).map_err(|refusal| refusal.reason)?;
+        Ok(act(&Matched {
+            request: &request,
+            snapshot: &self.snapshot,
+            route: &self.snapshot.routes[self.route],
+            index: self.route,
+            listener: &self.listener,
+            connection: record.connection(),
+            from: self.from,
+            request_id: record.request_id(),
+            protocol: record.protocol,
+        }))
+    }
+
     /// Writes the head for `endpoint` into `out`, by way of `head`; see [`Matched::write`].
     ///
     /// # Errors
@@ -135,20 +192,9 @@ impl HeadSource {
         endpoint: &EndpointLive,
         authority: &str,
     ) -> Result<Option<Edits>, Reason> {
-        if !matches!(head.parse(&self.bytes, &HEAD), Ok(Progress::Complete(_))) {
-            return Err(Reason::BadRequest);
-        }
-        let request = Request::read(head, &self.bytes, self.listener.paths).map_err(|refusal| refusal.reason)?;
-        let matched = Matched {
-            request: &request,
-            route: &self.snapshot.routes[self.route],
-            listener: &self.listener,
-            connection: record.connection(),
-            from: self.from,
-            request_id: record.request_id(),
-            protocol: record.protocol,
-        };
-        let grant = matched.route.cors.as_ref().map(|cors| cors.grant(&request));
-        matched.write(out, endpoint, authority, grant.as_ref())
+        self.read(head, record, |matched| {
+            let grant = matched.route.cors.as_ref().map(|cors| cors.grant(matched.request));
+            matched.write(out, endpoint, authority, grant.as_ref())
+        })?
     }
 }

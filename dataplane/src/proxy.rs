@@ -13,6 +13,7 @@ use crate::{
     answer::{self, Answer, Audience, Instead},
     client_address,
     connection::Connection,
+    cors::Grant,
     engine::{Client, Read, Scratch, Span, Terms, Timeouts},
     error::Reason,
     forward::{self, Next},
@@ -21,10 +22,12 @@ use crate::{
     head::{Request, RoutedRequest},
     header_rules::Edits,
     instant::Instant,
-    matched::{HeadSource, Matched},
+    matched::Matched,
     protocol::Protocol,
     record::AccessRecord,
-    snapshot::{Action, Affinity, Listener, Picked, Snapshot, Unavailable, Upstream, Verdict, Way},
+    snapshot::{
+        Action, Affinity, Fallback, Listener, Picked, Snapshot, Unavailable, Upstream, Verdict, Way as StandIn,
+    },
     tries::Tries,
     worker::Worker,
 };
@@ -108,17 +111,19 @@ async fn handle(worker: &Rc<Worker>, connection: &Connection, client: &mut Clien
     let keeps = scratch.request.keep_alive && has_more && !client.stop.is_set();
     let failed = match chosen {
         // By reference: a second place for it would make the request's memory larger.
-        Ok(ref mut chosen) => {
+        Ok(ref mut chosen) => loop {
             chosen.terms.keeps = keeps;
             match forward::run(worker, chosen, client, scratch, &mut record).await {
                 Ok(next) => return next,
-                // What the client sent is gone, but mostly lies where it was written for the backend.
                 Err(reason) => {
+                    // What the client sent is gone, but mostly lies where it was written for the backend.
                     let accept = chosen.accept.take().map_or_else(|| Accept::of_head(&scratch.out), |accept| *accept);
-                    (reason.into(), accept)
+                    if let Err(instead) = chosen.fall_back(worker, scratch, &record, reason) {
+                        break (instead, accept);
+                    }
                 }
             }
-        }
+        },
         Err(refused) => refused,
     };
     let (instead, accept) = failed;
@@ -195,6 +200,8 @@ pub(crate) fn choose(
     }
     let matched = Matched {
         request: &request,
+        snapshot,
+        index,
         route,
         listener,
         connection,
@@ -209,44 +216,107 @@ pub(crate) fn choose(
             .map_or((None, None), |(upstream, cookie)| (Some(upstream), cookie)),
         Action::Reply(answering) => return Err(Instead::Replied(Box::new(answering.reply(&matched.facts())?))),
     };
-    let body_limit = listener.body.min(route.body_limit);
-    if matches!(head.body, RequestBody::Length(length) if length > body_limit) {
+    if matches!(head.body, RequestBody::Length(length) if length > matched.body_limit()) {
         return Err(Reason::BodyTooLarge.into());
     }
     let now = record.started();
-    let pick = |upstream| pick(upstream, &routed, now, || record.chance());
-    let picked = match upstream.ok_or(Unavailable::NoBackend).and_then(pick) {
-        Ok(picked) => picked,
+    let picked = upstream.ok_or(Unavailable::NoBackend).and_then(|upstream| pick(upstream, &routed, now, record));
+    let (way, fallback) = match picked {
+        Ok(way) => (way, route.fallback.as_deref()),
         Err(unavailable) => {
             let Some(fallback) = &route.fallback else { return Err(unavailable.into()) };
-            fallback.count.inc();
-            let picked = match &fallback.way {
-                // Once: the other upstream has no fallback of its own.
-                Way::Forward(upstream) => pick(upstream).map_err(Instead::from),
-                Way::Reply(answering) => Err(Instead::Replied(Box::new(answering.reply(&matched.facts())?))),
-            };
-            record.fell_back(unavailable.reason());
-            picked?
+            (stand_in(fallback, &matched, unavailable.reason(), now, record)?, None)
         }
     };
-    let (upstream, affinity, Picked { backend, attempt, session }) = picked;
-    let mut response_headers = matched.write(out, attempt.endpoint(), &backend.authority, grant.as_ref())?;
+    begin(&matched, way, fallback, split_cookie, out, (grant.as_ref(), web_call.as_deref()), record)
+}
+
+impl Chosen {
+    /// Has the route's fallback act for a request that found no room at any endpoint, as `reason` says, and was sent nowhere: it goes
+    /// elsewhere then, and the head for that stands in `scratch.out`.
+    ///
+    /// # Errors
+    /// The request is answered: as the fallback says, or since there is none.
+    pub(crate) fn fall_back(
+        &mut self,
+        worker: &Worker,
+        scratch: &mut Scratch,
+        record: &AccessRecord<'_>,
+        reason: Reason,
+    ) -> Result<(), Instead> {
+        let source = self.tries.take_fallback(reason).ok_or(reason)?;
+        let split_cookie = self.terms.response_headers.take().and_then(Edits::into_split);
+        let Scratch { request: head, out, grant, web_call, .. } = scratch;
+        *self = *source.read(head, record, |matched| {
+            let fallback = matched.route.fallback.as_deref().ok_or(reason)?;
+            let way = stand_in(fallback, matched, reason, worker.clock.now(), record)?;
+            begin(matched, way, None, split_cookie, out, (grant.as_ref(), web_call.as_deref()), record)
+        })??;
+        Ok(())
+    }
+}
+
+/// An endpoint of an upstream and the try there, which has begun.
+struct Way<'a> {
+    upstream: &'a Arc<Upstream>,
+    affinity: Affinity,
+    picked: Picked<'a>,
+    since: Instant,
+}
+
+/// Begins a try at an endpoint of `upstream`.
+fn pick<'a>(
+    upstream: &'a Arc<Upstream>,
+    request: &RoutedRequest<'_>,
+    now: Instant,
+    record: &AccessRecord<'_>,
+) -> Result<Way<'a>, Unavailable> {
+    let affinity = upstream.affinity(request);
+    let picked = upstream.pick(&affinity, &[], now, || record.chance())?;
+    Ok(Way { upstream, affinity, picked, since: now })
+}
+
+/// What `fallback` makes of a request for which no endpoint may be used.
+fn stand_in<'a>(
+    fallback: &'a Fallback,
+    matched: &Matched<'_>,
+    reason: Reason,
+    now: Instant,
+    record: &AccessRecord<'_>,
+) -> Result<Way<'a>, Instead> {
+    fallback.count.inc();
+    record.fell_back(reason);
+    match &fallback.way {
+        // Once: the other upstream has no fallback of its own.
+        StandIn::Forward(upstream) => Ok(pick(upstream, &matched.routed(), now, record)?),
+        StandIn::Reply(answering) => Err(Instead::Replied(Box::new(answering.reply(&matched.facts())?))),
+    }
+}
+
+/// Writes the head for the endpoint that `way` leads to into `out`. `fallback` acts if there is no room at any.
+fn begin(
+    matched: &Matched<'_>,
+    way: Way<'_>,
+    fallback: Option<&Fallback>,
+    split_cookie: Option<Box<str>>,
+    out: &mut Vec<u8>,
+    (grant, web_call): (Option<&Grant>, Option<&WebCall>),
+    record: &AccessRecord<'_>,
+) -> Result<Box<Chosen>, Instead> {
+    let Way { upstream, affinity, picked: Picked { backend, attempt, session }, since } = way;
+    let Matched { request, route, listener, .. } = *matched;
+    let head = request.head;
+    let mut response_headers = matched.write(out, attempt.endpoint(), &backend.authority, grant)?;
     Edits::set_session(&mut response_headers, session);
     Edits::set_split(&mut response_headers, split_cookie);
     let is_repeatable = route.retries.repeats(head.method, request.method);
-    let mut tries = Tries::new(upstream, affinity, attempt, &route.retries, is_repeatable, now);
-    if matched.depends_on_backend() {
-        tries.keep_source(|| HeadSource {
-            snapshot: Arc::clone(snapshot),
-            route: index,
-            listener: Arc::clone(listener),
-            from,
-            bytes: bytes[..head.len as usize].into(),
-        });
+    let mut tries = Tries::new(upstream, affinity, attempt, &route.retries, is_repeatable, since);
+    if fallback.is_some() || matched.depends_on_backend() {
+        tries.keep_source(fallback.is_some(), matched.depends_on_backend(), || matched.source());
     }
     let timeouts = Timeouts { half_close_grace: listener.half_close_grace, ..route.timeouts };
     let own = timeouts.total.map(Span::duration);
-    let asked = web_call.as_ref().and_then(|call| call.timeout).filter(|asked| own.is_none_or(|own| *asked < own));
+    let asked = web_call.and_then(|call| call.timeout).filter(|asked| own.is_none_or(|own| *asked < own));
     if asked.is_some() {
         tries.limited_by_client();
     }
@@ -255,12 +325,12 @@ pub(crate) fn choose(
         asked: Asked { method: head.method, upgrade: matches!(head.upgrade, Upgrade::To(_)) },
         expects_continue: head.expects_continue,
         keeps: true,
-        body_limit,
+        body_limit: matched.body_limit(),
         response_headers,
         replaces_errors: route.replaces_errors,
         returned: record.returned(),
-        greeting: upstream.greets().map(|version| connection.greeting(version, from.address, listener)),
-        total: asked.or(own).map(|total| now + total),
+        greeting: upstream.greets().map(|version| matched.connection.greeting(version, matched.from.address, listener)),
+        total: asked.or(own).map(|total| record.started() + total),
         timeouts,
     };
     // Apart from the rest of the request, whose memory must stay a small piece.
@@ -269,20 +339,9 @@ pub(crate) fn choose(
         protocol: upstream.protocol(),
         grpc_web: route.grpc_web,
         terms,
-        accept: (route.changes_accept() || head.names_fields).then(|| Box::new(Accept::of(&head.fields, bytes))),
+        accept: (route.changes_accept() || head.names_fields)
+            .then(|| Box::new(Accept::of(&head.fields, request.bytes))),
     }))
-}
-
-/// Begins a try at an endpoint of `upstream`.
-fn pick<'a>(
-    upstream: &'a Arc<Upstream>,
-    request: &RoutedRequest<'_>,
-    now: Instant,
-    chance: impl Fn() -> u64,
-) -> Result<(&'a Arc<Upstream>, Affinity, Picked<'a>), Unavailable> {
-    let affinity = upstream.affinity(request);
-    let picked = upstream.pick(&affinity, &[], now, chance)?;
-    Ok((upstream, affinity, picked))
 }
 
 /// Bytes of a refused request's first line that its log line shows.

@@ -54,6 +54,8 @@ struct More {
     next: Option<Next>,
     /// What the head for another backend is made of, if it is another one.
     source: Option<HeadSource>,
+    /// Whether that is kept for the route's fallback, too: until the request is sent anywhere.
+    can_fall_back: bool,
 }
 
 /// A further try that was decided on: its endpoint has let it in, and it is paid from the budget.
@@ -111,10 +113,32 @@ impl Tries {
         }
     }
 
-    /// Says that the head for another backend is another one, and what it is made of.
-    pub(crate) fn keep_source(&mut self, source: impl FnOnce() -> HeadSource) {
-        if self.left > 0 || self.endpoint().capacity.is_capped() {
-            self.more().source = Some(source());
+    /// Says what the head for another backend is made of, which is another one if it `depends_on_backend`, or if the route's fallback
+    /// acts where there is no room at any endpoint.
+    pub(crate) fn keep_source(
+        &mut self,
+        has_fallback: bool,
+        depends_on_backend: bool,
+        source: impl FnOnce() -> HeadSource,
+    ) {
+        let is_capped = self.endpoint().capacity.is_capped();
+        let can_fall_back = has_fallback && is_capped;
+        if can_fall_back || (depends_on_backend && (self.left > 0 || is_capped)) {
+            let more = self.more();
+            (more.source, more.can_fall_back) = (Some(source()), can_fall_back);
+        }
+    }
+
+    /// What the route's fallback is to act on, if there is one that does for `reason`, which ended the tries, and the request was sent nowhere.
+    pub(crate) fn take_fallback(&mut self, reason: Reason) -> Option<HeadSource> {
+        let more = self.more.as_mut().filter(|more| more.can_fall_back && reason.is_of_cap())?;
+        more.source.take()
+    }
+
+    /// Notes that a backend may have seen something of the request.
+    pub(crate) fn sent(&mut self) {
+        if let Some(more) = &mut self.more {
+            more.can_fall_back = false;
         }
     }
 
@@ -143,13 +167,14 @@ impl Tries {
     /// Whether the pooled connection of the try under way turned out closed, of which `sent` was sent, and the request is to be
     /// replayed on one that served nothing yet: no byte of a response came, all that was sent is still there, and either nothing was
     /// sent or it may be delivered twice. Counts it; it is the same try.
-    pub(crate) fn is_stale(&self, failure: Option<Reason>, response_began: bool, sent: Sent) -> bool {
+    pub(crate) fn is_stale(&mut self, failure: Option<Reason>, response_began: bool, sent: Sent) -> bool {
         let is_stale = failure == Some(Reason::UpstreamReset)
             && !response_began
             && sent.is_whole
             && (self.is_repeatable || !sent.any);
         if is_stale {
             self.endpoint().metrics.stale.inc();
+            self.sent();
         }
         is_stale
     }
@@ -200,6 +225,10 @@ impl Tries {
         } else {
             self.left > 0 && self.policy.has(cause) && self.decide(worker, terms, cause, None, sent)
         };
+        if reason.is_of_cap() {
+            // The fallback may act yet.
+            return is_again;
+        }
         self.settle(is_again)
     }
 
@@ -341,6 +370,8 @@ impl Tries {
         (self.attempt, self.held) = (attempt, Held::default());
         self.attempt.begins(now);
         more.until = self.policy.try_until(now);
+        // Whatever else failed was a try somewhere, and the request has had its turn.
+        more.can_fall_back &= matches!(cause, Cause::Failed(reason) if reason.is_of_cap());
         Some(Begun { authority, session, cause })
     }
 }

@@ -224,6 +224,7 @@ async fn attempt(
             return Ok(ended);
         }
         place.retire();
+        tries.sent();
         was_cut |= !ended.is_unprocessed;
         body.rewind();
     }

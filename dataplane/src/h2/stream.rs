@@ -133,10 +133,12 @@ async fn handle(worker: &Rc<Worker>, shared: &Shared, stream: &mut Stream, scrat
     });
 
     let failed = match chosen {
-        Ok(mut chosen) => {
-            let forwarded = forward(worker, &mut chosen, stream, scratch, &mut record).await;
-            forwarded.err().map(|reason| (reason.into(), Accept::of(&scratch.request.fields, bytes)))
-        }
+        Ok(mut chosen) => loop {
+            let Err(reason) = forward(worker, &mut chosen, stream, scratch, &mut record).await else { break None };
+            if let Err(instead) = chosen.fall_back(worker, scratch, &record, reason) {
+                break Some((instead, Accept::of(&scratch.request.fields, bytes)));
+            }
+        },
         Err(refused) => Some(refused),
     };
     match failed {

@@ -47,7 +47,8 @@ pub struct Route {
     /// When a request is tried again.
     #[serde(default, skip_serializing_if = "is_default")]
     pub retries: Retries,
-    /// What happens to a request for which no endpoint may be used; else it is answered 503 `no_backend` or `breaker_open`.
+    /// What happens to a request for which no endpoint may be used; else it is answered 503 `no_backend`,
+    /// `breaker_open`, `queue_full` or `connections_exhausted`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<Fallback>,
     /// How much a request may bring.

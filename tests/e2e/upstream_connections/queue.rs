@@ -273,6 +273,80 @@ fn a_request_that_finds_a_full_queue_goes_to_another_backend() {
 }
 
 #[test]
+fn where_no_backend_has_room_the_fallback_acts() {
+    let fields = json!({ "max_connections": 1, "max_pending": 0, "queue_timeout": "1h" });
+    for (protocol, workers) in PROTOCOLS {
+        let [first, second] = [(); 2].map(|()| Held::start(protocol));
+        let site = site(workers, protocol, "1m", &[(&first, fields.clone()), (&second, fields.clone())]);
+        let http1 = Origin::named("other");
+        let http2 = H2Origin::start(&[], |request, stream| {
+            assert_eq!(request.body, b"abc");
+            stream.answer(&[(":status", "200")], b"other", &[])
+        });
+        let mut holding: Vec<_> = ["/0", "/1"].iter().map(|path| Asking::send(&site, 1, "GET", path)).collect();
+        let arrived = || first.arrived().len() + second.arrived().len() == 2;
+        wait_for("requests at the backends", DEADLINE, || arrived().then_some(()));
+        let ask = |version: u8, path: &str| {
+            if version == 1 {
+                let request = format!("POST {path} HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc");
+                let answer = site.client().ask(request).unwrap();
+                return (answer.status, answer.text());
+            }
+            let answer = site.h2_client().ask("POST", path, &[], "abc").unwrap();
+            (answer.status(), answer.text())
+        };
+        let falls_back = |fallback: Value| {
+            site.reconfigure(move |config| config["routes"][0]["fallback"] = fallback);
+        };
+        for (other, address) in [("h1", http1.address()), ("h2c", http2.address())] {
+            site.reconfigure(|config| {
+                config["upstreams"].as_array_mut().unwrap().truncate(1);
+                config["upstreams"].as_array_mut().unwrap().push(json!({
+                    "name": "other", "protocol": other, "backends": [{ "name": "x", "address": address }],
+                }));
+                config["routes"][0]["host"] = json!("backend");
+                config["routes"][0]["fallback"] = json!({ "forward": { "upstream": "other" } });
+            });
+            for version in [1, 2] {
+                let path = format!("/{other}/{version}");
+                assert_eq!(ask(version, &path), (200, "other".to_owned()), "{protocol} {path}");
+                let line = site.logged(&path);
+                assert_eq!((&line["fallback"], &line["upstream"]), (&json!("queue_full"), &json!("other")), "{line}");
+                assert_eq!((&line["reason"], &line["bytes_in"]), (&Value::Null, &json!(3)), "{line}");
+            }
+        }
+        let received = http1.received();
+        assert!(received.iter().all(|got| got.body == b"abc" && got.head.field("host") == Some(http1.address())));
+        assert_eq!((received.len(), http2.received().len()), (2, 2));
+        falls_back(json!({ "respond": { "status": 200, "body": "later" } }));
+        assert_eq!(ask(1, "/a"), (200, "later".to_owned()), "{protocol}");
+        assert_eq!(ask(2, "/b"), (200, "later".to_owned()), "{protocol}");
+        // Those that waited in vain, and those whose fallback has no endpoint either.
+        site.reconfigure(|config| {
+            for backend in config["upstreams"][0]["backends"].as_array_mut().unwrap() {
+                (backend["max_pending"], backend["queue_timeout"]) = (json!(1), json!("20ms"));
+            }
+        });
+        assert_eq!(ask(1, "/c"), (200, "later".to_owned()), "{protocol}");
+        assert_eq!(ask(2, "/d"), (200, "later".to_owned()), "{protocol}");
+        assert_eq!(site.logged("/d")["fallback"], "connections_exhausted");
+        site.reconfigure(|config| {
+            config["upstreams"].as_array_mut().unwrap().push(json!({ "name": "empty" }));
+            config["routes"][0]["fallback"] = json!({ "forward": { "upstream": "empty" } });
+        });
+        assert_eq!((ask(1, "/e").0, ask(2, "/f").0), (503, 503), "{protocol}");
+        assert_eq!(site.logged("/f")["reason"], "no_backend");
+        let text = site.plane.metrics();
+        assert!(text.contains("tidegate_fallbacks_total{route=\"all\"} 10\n"), "{text}");
+        for held in [&first, &second] {
+            held.release();
+        }
+        assert!(holding.iter_mut().all(|asking| asking.answer().0 == 200));
+        assert!(arrived(), "nothing else came to them");
+    }
+}
+
+#[test]
 fn a_request_waits_as_long_as_its_backend_says_and_else_as_connecting_may_take() {
     for (protocol, workers) in PROTOCOLS {
         for version in [1, 2] {

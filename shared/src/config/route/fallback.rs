@@ -2,7 +2,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Forward, Respond};
 
-/// What happens to a request for which no endpoint may be used: all breakers are open, all are unhealthy, or there is none.
+/// What happens to a request for which no endpoint may be used: all breakers are open, all are unhealthy, there is none, or none has
+/// room within the `max_connections` of its backend (`queue_full`, `connections_exhausted`).
 ///
 /// It is applied once, to a request that was sent nowhere yet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
