@@ -9,7 +9,8 @@ use crate::{
 ///
 /// What a try was answered with, or why it was not, is decided on by the head of the backend's response; nothing is tried again
 /// behind the first byte that went to the client. All tries together stay within the route's `timeouts.total`, and retries
-/// within the upstream's `retry_budget`. Another endpoint comes first.
+/// within the upstream's `retry_budget`. Another endpoint comes first. What was sent of a body is kept for that, up to 64 KiB of each
+/// request and 64 MiB of all that a data plane has under way; a request of which more was sent is not tried again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"attempts": 2, "on": ["connect_failure", "reset", "timeout", "502-504", "grpc:unavailable"], "methods": ["POST"], "per_try_timeout": "2s", "backoff": {"base": "25ms", "max": "250ms"}}), json!({"attempts": 0}))))]
 #[serde(default, deny_unknown_fields)]
