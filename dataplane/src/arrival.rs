@@ -150,7 +150,7 @@ async fn read(
                 Poll::Ready(Ok(0) | Err(_)) if is_silent => return Poll::Ready(Ok(None)),
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(Refusal::Cut)),
                 Poll::Ready(Ok(_)) => {}
-                Poll::Pending if is_silent && client.stop.is_set() && !client.is_readable() => {
+                Poll::Pending if is_silent && client.stop.is_set() && !client.has_more() => {
                     return Poll::Ready(Ok(None));
                 }
                 Poll::Pending => return Poll::Pending,

@@ -124,6 +124,9 @@ pub(crate) async fn run(
                 record.bytes_out += down;
                 return Ok(Next::Close);
             }
+            if ended.is_prompt {
+                record.ended(at);
+            }
             Ok(finish(worker, tries, client, upstream, &ended, &scratch.response))
         }
     }
@@ -157,7 +160,7 @@ async fn attempt(
     chosen: &mut Chosen,
     client: &mut Client,
     scratch: &mut Scratch,
-) -> Result<(Ended, Upstream), Reason> {
+) -> Result<(Ended, Box<Upstream>), Reason> {
     let Chosen { tries, terms, .. } = chosen;
     let is_repeatable = tries.is_repeatable() && terms.body == RequestBody::None;
     let mut wanted = Wanted { is_fresh: false, greeting: terms.greeting.as_ref(), is_repeatable };
@@ -169,7 +172,11 @@ async fn attempt(
                 patience.left()?;
                 // Apart from the rest of the future: few requests need the memory for it.
                 let unread = unread(terms, &scratch.upload);
-                Box::pin(engine::acquire(worker, tries.endpoint(), client, terms, unread, wanted, patience)).await?
+                let acquired = engine::acquire(worker, tries.endpoint(), client, terms, unread, wanted, patience);
+                let upstream = Box::pin(acquired).await?;
+                // The request's own moment may be long past.
+                worker.clock.now();
+                upstream
             }
         };
         let is_pooled = upstream.requests > 0;
@@ -213,7 +220,7 @@ fn finish(
     worker: &Worker,
     tries: &Tries,
     client: &Client,
-    upstream: Upstream,
+    upstream: Box<Upstream>,
     ended: &Ended,
     response: &ResponseHead,
 ) -> Next {
@@ -231,7 +238,7 @@ fn finish(
 }
 
 /// An idle connection, if one will do and there is one. For a request that cannot be sent twice the kernel is asked, too.
-pub(crate) fn pooled(worker: &Worker, endpoint: &EndpointLive, wanted: Wanted<'_>) -> Option<Upstream> {
+pub(crate) fn pooled(worker: &Worker, endpoint: &EndpointLive, wanted: Wanted<'_>) -> Option<Box<Upstream>> {
     if wanted.is_fresh {
         return None;
     }

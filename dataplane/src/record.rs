@@ -43,6 +43,8 @@ pub(crate) struct AccessRecord<'a> {
     backend_status: Option<u16>,
     reason: Option<Reason>,
     first_byte: Option<Duration>,
+    /// When it was over, if that was noted.
+    ended: Option<Instant>,
     /// What only the line needs; none if no line is written.
     line: Option<Asked>,
 }
@@ -80,6 +82,7 @@ impl<'a> AccessRecord<'a> {
             backend_status: None,
             reason: None,
             first_byte: None,
+            ended: None,
             line: None,
         }
     }
@@ -157,6 +160,11 @@ impl<'a> AccessRecord<'a> {
         self.first_byte = Some(at.saturating_duration_since(self.started));
     }
 
+    /// Notes that it is over, and was so at a moment that is known already: asking for the time costs as much as finding a route.
+    pub(crate) fn ended(&mut self, at: Instant) {
+        self.ended = Some(at);
+    }
+
     /// Notes the status that the client is told, and why no backend said so.
     pub(crate) fn refused(&mut self, status: u16, reason: Reason) {
         self.status = Some(status);
@@ -223,7 +231,8 @@ impl Drop for AccessRecord<'_> {
         let status = self.status.unwrap_or(Reason::ClientGone.status());
         let reason = self.reason.or(self.status.is_none().then_some(Reason::ClientGone));
         self.connection.listener.borrow().metrics.requests[self.protocol as usize].inc();
-        let duration = self.worker.clock.now().saturating_duration_since(self.started);
+        let ended = self.ended.unwrap_or_else(|| self.worker.clock.now());
+        let duration = ended.saturating_duration_since(self.started);
         match &self.route {
             Some(route) => route.metrics.observe(status, duration),
             // Somebody above may be looking at the snapshot, and a panic within a panic ends the process.

@@ -327,7 +327,7 @@ impl Tries {
     pub(crate) fn discard(
         &self,
         worker: &Rc<Worker>,
-        upstream: engine::Upstream,
+        upstream: Box<engine::Upstream>,
         drained: Option<(Box<ResponseHead>, Vec<u8>)>,
     ) {
         let endpoint = self.endpoint();

@@ -79,7 +79,7 @@ pub(crate) async fn acquire(
     unread: u64,
     wanted: Wanted<'_>,
     patience: Patience,
-) -> Result<Upstream, Reason> {
+) -> Result<Box<Upstream>, Reason> {
     tokio::select! {
         biased;
         obtained = obtain(worker, endpoint, wanted, patience) => obtained,
@@ -93,7 +93,7 @@ pub(crate) async fn obtain(
     endpoint: &Arc<EndpointLive>,
     wanted: Wanted<'_>,
     patience: Patience,
-) -> Result<Upstream, Reason> {
+) -> Result<Box<Upstream>, Reason> {
     let capacity = &endpoint.capacity;
     let permit = match capacity.try_open() {
         Some(permit) => permit,
@@ -114,7 +114,7 @@ pub(crate) async fn obtain(
                     // It may have been greeted before the upstream's setting changed, or been closed as it fell idle.
                     if upstream.greeting.is_none() && upstream.stands(wanted.is_repeatable) {
                         endpoint.metrics.reused.inc();
-                        return Ok(upstream);
+                        return Ok(Box::new(upstream));
                     }
                     upstream.permit
                 }
@@ -131,5 +131,5 @@ pub(crate) async fn obtain(
         reason => reason,
     })?;
     endpoint.metrics.connections.inc();
-    Ok(upstream)
+    Ok(Box::new(upstream))
 }

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    buffers::{Buffers, SMALL},
+    buffers::{Buffer, Buffers, SMALL},
     deadlines::Deadline,
     input::Input,
     scratch::Scratch,
@@ -45,6 +45,9 @@ pub(crate) struct Client {
     pub(crate) version: Version,
     /// Set when no further request is taken.
     pub(crate) stop: Stop,
+    /// Whether the runtime wakes this connection's task when there is something to read: it was told to, and there was nothing since
+    /// as long as it knows of nothing.
+    is_watched: bool,
 }
 
 /// What came where a request was expected.
@@ -62,12 +65,43 @@ pub(crate) enum Read {
 impl Client {
     /// A connection that was accepted just now.
     pub(crate) fn new(stream: TcpStream, deadline: Deadline, stop: Stop) -> Self {
-        Self { stream, input: Input::default(), deadline, has_ended: false, version: Version::Http11, stop }
+        Self {
+            stream,
+            input: Input::default(),
+            deadline,
+            has_ended: false,
+            version: Version::Http11,
+            stop,
+            is_watched: false,
+        }
     }
 
     /// Reads once. `Ok(0)` is the end of what the client sends.
     pub(crate) fn poll_read(&mut self, buffers: &Buffers, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.input.poll_fill(&self.stream, || buffers.small(), context)
+        self.poll_read_into(|| buffers.small(), context)
+    }
+
+    /// The same into a buffer from `fresh`, if there is none.
+    ///
+    /// Each request asks several times, and mostly there is nothing. The runtime is told once to wake the task, and not again before
+    /// it has. Always asked by the same task.
+    pub(crate) fn poll_read_into(
+        &mut self,
+        fresh: impl FnOnce() -> Buffer,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        if self.is_watched && !self.stream.is_readable() {
+            return Poll::Pending;
+        }
+        let read = self.input.poll_fill(&self.stream, fresh, context);
+        // A task that has had its turn is told "pending" whatever there is, and the runtime was told nothing.
+        self.is_watched = read.is_pending() && tokio::task::coop::has_budget_remaining();
+        read
+    }
+
+    /// Forgets that the runtime wakes the task when there is something to read: the caller reads past [`poll_read`](Self::poll_read).
+    pub(crate) fn unwatch(&mut self) {
+        self.is_watched = false;
     }
 
     /// Whether the client sends nothing more: it ended its side, and no further request of it was read ahead.
@@ -76,7 +110,7 @@ impl Client {
     }
 
     /// Whether the kernel has something to read of which the runtime does not know yet.
-    pub(crate) fn is_readable(&self) -> bool {
+    pub(crate) fn has_more(&self) -> bool {
         recv(&self.stream, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) != Err(Errno::AGAIN)
     }
 
@@ -120,7 +154,7 @@ impl Client {
                 match self.poll_read(&worker.buffers, context) {
                     Poll::Ready(Ok(0)) | Poll::Ready(Err(_)) => return Poll::Ready(Read::End),
                     Poll::Ready(Ok(_)) => {}
-                    Poll::Pending if begun.is_none() && self.stop.is_set() && !self.is_readable() => {
+                    Poll::Pending if begun.is_none() && self.stop.is_set() && !self.has_more() => {
                         return Poll::Ready(Read::End);
                     }
                     Poll::Pending => return Poll::Pending,

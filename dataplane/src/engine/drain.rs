@@ -21,7 +21,7 @@ enum Framing {
 pub(crate) async fn drain(
     worker: Rc<Worker>,
     endpoint: Arc<EndpointLive>,
-    mut upstream: Upstream,
+    mut upstream: Box<Upstream>,
     response: Box<ResponseHead>,
     rest: Vec<u8>,
 ) {

@@ -60,6 +60,8 @@ pub(crate) struct Exchange<'a> {
     detail: Option<&'static str>,
     /// When the head of the final response was read.
     answered_at: Option<Instant>,
+    /// Whether nothing was waited for since.
+    is_prompt: bool,
     /// Whether the deadline is that of this exchange.
     is_armed: bool,
     /// Whether the client's connection is to be kept after this request, as far as the client is concerned.
@@ -75,6 +77,8 @@ pub(crate) struct Exchange<'a> {
 pub(crate) struct Ended {
     /// The status that the client was told, and when its head was read, once a response began.
     pub(crate) answered: Option<(u16, Instant)>,
+    /// Whether the response was over as soon as its head was read.
+    pub(crate) is_prompt: bool,
     /// What went wrong.
     pub(crate) failure: Option<Reason>,
     /// Whether the client may be in the middle of an interim response: what is sent now would be taken for a part of it.
@@ -153,6 +157,7 @@ impl<'a> Exchange<'a> {
             interim: 0,
             detail: None,
             answered_at: None,
+            is_prompt: false,
             is_armed: false,
         }
     }
@@ -179,6 +184,7 @@ impl<'a> Exchange<'a> {
                 .answered_at
                 .filter(|_| self.download.is_answered() && !is_replaced)
                 .map(|at| (self.response.status, at)),
+            is_prompt: self.is_prompt,
             failure: match stop {
                 Stop::Failed(reason) => Some(reason),
                 Stop::Replaced { .. } => Some(Reason::BackendError),
@@ -217,6 +223,7 @@ impl<'a> Exchange<'a> {
             Ok(advanced) => advanced,
             Err(stop) => return Poll::Ready(stop),
         };
+        self.is_prompt = false;
         if !has_uploaded && !has_downloaded && self.is_armed {
             let passed = self.client.deadline.has_passed();
             return if passed { Poll::Ready(Stop::Failed(self.overdue)) } else { Poll::Pending };
@@ -229,7 +236,8 @@ impl<'a> Exchange<'a> {
             expects_continue: self.expects_continue && self.upload.moved() == 0,
             received: self.upload.moved(),
         };
-        let now = self.worker.clock.now();
+        // Before anything came, a moment ago will do: it is that of the request, or of the connection that was opened for it.
+        let now = if self.is_armed { self.worker.clock.now() } else { self.worker.clock.recent() };
         self.is_armed = true;
         self.pace.moved(now, has_uploaded, &standing);
         self.tries.holds(self.pace.held());
@@ -269,6 +277,7 @@ impl<'a> Exchange<'a> {
                     self.upload_splice = None;
                     continue;
                 }
+                self.client.unwatch();
                 match splice.step(&self.client.stream, &self.upstream.stream, rest, context) {
                     Ok(Moved::In(0)) | Err(Side::From(Some(_))) => return Err(Stop::Failed(Reason::ClientGone)),
                     Ok(Moved::In(count)) => self.upload.spliced(count),
@@ -313,7 +322,7 @@ impl<'a> Exchange<'a> {
                         expects if expects > SMALL as u64 => buffers.large(),
                         _ => buffers.small(),
                     };
-                    match self.client.input.poll_fill(&self.client.stream, fresh, context) {
+                    match self.client.poll_read_into(fresh, context) {
                         Poll::Ready(Ok(0)) | Poll::Ready(Err(_)) => return Err(Stop::Failed(Reason::ClientGone)),
                         Poll::Ready(Ok(_)) => {}
                         Poll::Pending => return Ok((moved, Waits::Client)),

@@ -45,7 +45,8 @@ struct Shelf {
 }
 
 struct Idle {
-    connection: Upstream,
+    /// In a box: it is moved a dozen times for each request.
+    connection: Box<Upstream>,
     since: Instant,
     /// What of the idle time the backend allows.
     allowed: Duration,
@@ -53,7 +54,12 @@ struct Idle {
 
 impl Pool {
     /// A connection to `endpoint` that began with `greeting` and was open when last heard of.
-    pub(crate) fn take(&self, endpoint: &EndpointLive, greeting: Option<&Greeting>, now: Instant) -> Option<Upstream> {
+    pub(crate) fn take(
+        &self,
+        endpoint: &EndpointLive,
+        greeting: Option<&Greeting>,
+        now: Instant,
+    ) -> Option<Box<Upstream>> {
         let mut shelves = self.shelves.borrow_mut();
         let shelf = shelves.get_mut(&endpoint.id)?;
         let mut taken = None;
@@ -73,7 +79,7 @@ impl Pool {
     pub(crate) fn put(
         &self,
         endpoint: &Arc<EndpointLive>,
-        mut connection: Upstream,
+        mut connection: Box<Upstream>,
         response: &ResponseHead,
         now: Instant,
     ) {
@@ -184,9 +190,9 @@ impl Shelf {
                 Turn::Keep => break,
                 Turn::Give(waiter) => {
                     let idle = self.idle.pop_back().expect("not empty");
-                    if let Err(Grant::Use(connection)) = waiter.send(Grant::Use(idle.connection)) {
+                    if let Err(Grant::Use(connection)) = waiter.send(Grant::Use(*idle.connection)) {
                         // Gone meanwhile.
-                        self.idle.push_back(Idle { connection, ..idle });
+                        self.idle.push_back(Idle { connection: Box::new(connection), ..idle });
                     }
                 }
                 Turn::Close => {
@@ -229,7 +235,7 @@ fn is_spent(connection: &Upstream, endpoint: &EndpointLive, now: Instant) -> boo
 ///
 /// If the endpoint has a cap, the place becomes free when the backend has closed its side: else it would see the next
 /// connection before the end of this one.
-pub(crate) fn retire(endpoint: &EndpointLive, mut connection: Upstream) {
+pub(crate) fn retire(endpoint: &EndpointLive, mut connection: Box<Upstream>) {
     if endpoint.capacity.is_capped() {
         connection.permit.leaves();
         tokio::task::spawn_local(farewell(connection));
@@ -237,7 +243,7 @@ pub(crate) fn retire(endpoint: &EndpointLive, mut connection: Upstream) {
 }
 
 /// Takes the connection whole: its place lives as long.
-async fn farewell(mut connection: Upstream) {
+async fn farewell(mut connection: Box<Upstream>) {
     let stream = &mut connection.stream;
     let ended = async {
         if stream.shutdown().await.is_ok() {

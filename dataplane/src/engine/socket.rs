@@ -25,6 +25,9 @@ pub(crate) trait Socket {
     /// Waits until the runtime knows of something to read, or of the end.
     fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>>;
 
+    /// Whether the runtime knows of something to read, or of the end. Asks for no wake-up, and costs one look at a number.
+    fn is_readable(&self) -> bool;
+
     /// Reads once into `room`, which is not empty; `Ok(0)` is the end of the stream.
     ///
     /// After a short read the runtime knows without a system call that there is nothing more.
@@ -77,6 +80,11 @@ macro_rules! socket {
         impl Socket for $stream {
             fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
                 self.poll_read_ready(context)
+            }
+
+            fn is_readable(&self) -> bool {
+                // Nothing is tried: the answer is whether the runtime would.
+                self.try_io(Interest::READABLE, || Ok(())).is_ok()
             }
 
             fn receive(&self, room: &mut [u8]) -> io::Result<usize> {

@@ -3,7 +3,7 @@
 use std::{
     io::{self, IoSlice},
     pin::Pin,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
 
 use rustix::net::{RecvFlags, recv};
@@ -69,17 +69,14 @@ impl Upstream {
     /// Mostly without a system call: any readiness that the runtime knows of is an end or bytes out of turn. Only when the last
     /// read took all its room the runtime still thinks that there is more; then a read tells.
     pub(crate) fn is_quiet(&mut self) -> bool {
-        // A task that has had its turn is told "pending" whatever there is; then nothing is known.
-        if !tokio::task::coop::has_budget_remaining() {
+        if !self.stream.is_readable() {
+            return true;
+        }
+        if !self.read_all_room {
             return false;
         }
-        let mut context = Context::from_waker(Waker::noop());
-        if !self.read_all_room {
-            return self.stream.poll_readable(&mut context).is_pending();
-        }
         self.read_all_room = false;
-        let mut byte = [0];
-        self.stream.poll_receive(&mut context, || &mut byte).is_pending()
+        self.stream.receive(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Whether a request can be sent on an idle connection, as far as is known. For one that `is_repeatable` that is what the runtime knows;
@@ -105,6 +102,13 @@ impl Socket for Stream {
         match self {
             Self::Tcp(stream) => stream.poll_readable(context),
             Self::Unix(stream) => stream.poll_readable(context),
+        }
+    }
+
+    fn is_readable(&self) -> bool {
+        match self {
+            Self::Tcp(stream) => stream.is_readable(),
+            Self::Unix(stream) => stream.is_readable(),
         }
     }
 

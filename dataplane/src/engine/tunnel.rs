@@ -15,7 +15,7 @@ use crate::instant::Instant;
 
 /// Copies both ways until both sides have ended, or nothing came for `idle`; `rest` is what the backend sent already. Answers
 /// the bytes of each way, up and down.
-pub(crate) async fn run(client: &mut Client, mut upstream: Upstream, rest: Vec<u8>, idle: Duration) -> (u64, u64) {
+pub(crate) async fn run(client: &mut Client, mut upstream: Box<Upstream>, rest: Vec<u8>, idle: Duration) -> (u64, u64) {
     let Client { stream, input, deadline, .. } = client;
     let (up, down, last) = (Cell::new(0), Cell::new(0), Cell::new(Instant::now()));
     let mut client = Watched { stream, read: &up, last: &last };

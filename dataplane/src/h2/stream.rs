@@ -254,7 +254,7 @@ async fn attempt(
     response: &mut ResponseHead,
     upload: &mut Upload<'_>,
     record: &mut AccessRecord<'_>,
-) -> Result<(Ended, engine::Upstream), Reason> {
+) -> Result<(Ended, Box<engine::Upstream>), Reason> {
     let is_repeatable = tries.is_repeatable() && terms.body == RequestBody::None;
     let mut wanted = Wanted { is_fresh: false, greeting: terms.greeting.as_ref(), is_repeatable };
     loop {

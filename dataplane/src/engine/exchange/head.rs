@@ -52,7 +52,7 @@ impl Exchange<'_> {
             return Err(Stop::TriedAgain);
         }
         self.upload.settle();
-        self.answered_at = Some(now);
+        (self.answered_at, self.is_prompt) = (Some(now), true);
         if self.terms.replaces_errors && self.response.status >= 500 {
             return Err(self.drain(context));
         }

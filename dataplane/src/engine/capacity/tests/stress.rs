@@ -55,7 +55,7 @@ struct Worker {
 }
 
 impl Worker {
-    async fn acquire(&self, fresh: bool) -> Upstream {
+    async fn acquire(&self, fresh: bool) -> Box<Upstream> {
         if !fresh && let Some(upstream) = self.pool.take(&self.endpoint, None, Instant::now()) {
             return upstream;
         }
@@ -64,16 +64,16 @@ impl Worker {
         }
         match self.endpoint.capacity.wait(self.pool.bell(), !fresh).await {
             Grant::Open(permit) => self.open(permit),
-            Grant::Use(upstream) => upstream,
+            Grant::Use(upstream) => Box::new(upstream),
         }
     }
 
-    fn open(&self, permit: Permit<Upstream>) -> Upstream {
+    fn open(&self, permit: Permit<Upstream>) -> Box<Upstream> {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let open = self.seen.open.fetch_add(1, SeqCst) + 1;
         self.seen.most.fetch_max(open, SeqCst);
         self.accepts.send(theirs).unwrap();
-        Upstream::new(Stream::Unix(ours), permit, Instant::now())
+        Box::new(Upstream::new(Stream::Unix(ours), permit, Instant::now()))
     }
 
     async fn client(&self, mut random: u64, manners: Manners) {
