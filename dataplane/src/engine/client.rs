@@ -223,3 +223,47 @@ impl Client {
         let _ = tokio::time::timeout(time, rest).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, task::ready};
+
+    use tokio::{net::TcpListener, task::coop::poll_proceed};
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::engine::Deadlines;
+
+    /// Whoever asked, and was told that there is nothing, is woken: however often it asked before, and though it had had its turn.
+    #[tokio::test]
+    async fn who_waits_is_woken() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut client = Client::new(stream, Deadlines::new().deadline(), Stop::new(CancellationToken::new()));
+        let buffers = Buffers::default();
+        for (asks, had_its_turn) in [(1, false), (3, false), (1, true), (3, true)] {
+            let mut asked = 0;
+            let count = poll_fn(|context| {
+                if had_its_turn && asked == 0 {
+                    while let Poll::Ready(turn) = poll_proceed(context) {
+                        turn.made_progress();
+                    }
+                }
+                while asked < asks {
+                    asked += 1;
+                    assert!(client.poll_read(&buffers, context).is_pending());
+                    if asked == asks {
+                        assert_eq!(peer.try_write(b"x").unwrap(), 1);
+                    }
+                }
+                let count = ready!(client.poll_read(&buffers, context)).unwrap();
+                Poll::Ready(count)
+            });
+            assert_eq!(count.await, 1, "asked {asks} times");
+            client.input.consume(1);
+        }
+        peer.shutdown().await.unwrap();
+        assert_eq!(poll_fn(|context| client.poll_read(&buffers, context)).await.unwrap(), 0);
+    }
+}
