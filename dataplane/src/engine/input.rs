@@ -85,6 +85,10 @@ mod tests {
             Poll::Ready(Ok(()))
         }
 
+        fn is_readable(&self) -> bool {
+            true
+        }
+
         fn receive(&self, room: &mut [u8]) -> io::Result<usize> {
             let count = self.0.len().min(room.len());
             room[..count].copy_from_slice(&self.0[..count]);
