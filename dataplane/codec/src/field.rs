@@ -146,9 +146,15 @@ impl Field {
     /// token, too. Names that do not fit in there, and look-alikes, are left to [`classify`](Self::classify).
     #[inline(always)]
     pub(crate) fn in_front(line: &[u8; 16], length: usize) -> Option<&'static Known> {
-        let last = line[length.wrapping_sub(1) % line.len()];
-        let known = KNOWN.get(usize::from(SLOTS[slot_of([line[0], last, line[2]], length)]))?;
+        let known = KNOWN.get(usize::from(SLOTS[slot_in_front(line, length)]))?;
         known.is_in_front(line).then_some(known)
+    }
+
+    /// Whether the first `length` bytes of `line`, which a colon follows, neither are a known name nor look like one. False does not
+    /// mean the contrary.
+    #[inline]
+    pub(crate) fn is_surely_unknown(line: &[u8; 16], length: usize) -> bool {
+        SLOTS[slot_in_front(line, length)] == EMPTY
     }
 
     /// Searches the slots from `slot` on. A function of its own, so that the loop over a head's lines stays small.
@@ -239,6 +245,12 @@ const fn slot_of([first, last, third]: [u8; 3], length: usize) -> usize {
     (key.wrapping_mul(MULTIPLIER) >> 24) as usize
 }
 
+/// The same for the first `length` bytes of `line`, of which there are less than 16 and which a colon follows.
+#[inline(always)]
+const fn slot_in_front(line: &[u8; 16], length: usize) -> usize {
+    slot_of([line[0], line[length.wrapping_sub(1) % line.len()], line[2]], length)
+}
+
 /// A known name.
 pub(crate) struct Known {
     pub(crate) field: Field,
@@ -256,6 +268,9 @@ pub(crate) struct Known {
 }
 
 impl Known {
+    /// Stands for any other name.
+    pub(crate) const OTHER: Self = Self { bit: 0, ..Self::new(Field::Other, "") };
+
     const fn new(field: Field, name: &str) -> Self {
         let name = name.as_bytes();
         let (line, line_bits) = Self::line(name);

@@ -167,7 +167,7 @@ impl Fields {
         self.end = 0;
     }
 
-    /// Takes one more line with a known field, unless there are `most`.
+    /// Takes one more line with a known name, or [`Known::OTHER`], unless there are `most`.
     #[inline(always)]
     pub(crate) fn add_known(&mut self, name: Span, value: Span, known: &Known, most: u16) -> Option<()> {
         let index = self.count;

@@ -4,12 +4,20 @@
 //! A proxy spends more on the bytes of heads than on anything else of its own. So values and targets are read eight bytes at a time,
 //! and each line is classified while it is at hand.
 
-use crate::{field::Field, fields::Fields, grammar, message::Version, method::Method, span::Span};
+use crate::{
+    field::{Field, Known},
+    fields::Fields,
+    grammar,
+    message::Version,
+    method::Method,
+    span::Span,
+};
 
 /// A 1 in each byte of a word.
 const ONES: u64 = u64::from_ne_bytes([1; 8]);
 /// The high bit of each.
 const HIGH: u64 = ONES << 7;
+const DEL: u8 = 0x7f;
 
 /// A request line.
 pub(crate) struct RequestLine {
@@ -114,7 +122,7 @@ pub(crate) fn lines(head: &[u8], start: usize, most: u16, fields: &mut Fields) -
     fields.clear(most);
     let mut rest = head.get(start..)?;
     while rest.first()? != &b'\r' {
-        rest = match line_with_known_name(head, rest, most, fields) {
+        rest = match usual_line(head, rest, most, fields) {
             Some(behind) => behind,
             None => line(head, rest, most, fields)?,
         };
@@ -124,29 +132,49 @@ pub(crate) fn lines(head: &[u8], start: usize, most: u16, fields: &mut Fields) -
     rest.starts_with(b"\r\n").then_some(at + 2)
 }
 
-/// Reads a line as most are, with which `rest` of `head` begins: a known name, one space, and a value without tabs. What comes behind it.
+/// Reads a line as most are, with which `rest` of `head` begins: a name that is short and no look-alike, one space, and a value without
+/// tabs. What comes behind it.
 #[inline(always)]
-fn line_with_known_name<'a>(head: &[u8], rest: &'a [u8], most: u16, fields: &mut Fields) -> Option<&'a [u8]> {
-    let block: &[u8; 16] = rest.first_chunk()?;
+fn usual_line<'a>(head: &[u8], rest: &'a [u8], most: u16, fields: &mut Fields) -> Option<&'a [u8]> {
+    let block = rest.first_chunk()?;
     let length = colon(block)?;
-    let known = Field::in_front(block, length)?;
-    // From the space on.
-    let text = rest.get(length + 1..)?;
+    let name = match Field::in_front(block, length) {
+        Some(known) => known,
+        None if is_unknown(block, length) => &Known::OTHER,
+        None => return None,
+    };
+    let (value_len, behind) = usual_value(rest.get(length + 1..)?)?;
+    let at = head.len() - rest.len();
+    let value_at = at + length + 2;
+    let value = Span::new(value_at, value_at + value_len);
+    fields.add_known(Span::new(at, at + length), value, name, most)?;
+    Some(behind)
+}
+
+/// Whether the first `length` bytes of `line` are letters and hyphens, a colon follows, and they neither are a known name nor look like
+/// one.
+#[inline(always)]
+fn is_unknown(line: &[u8; 16], length: usize) -> bool {
+    let words = u128::from_le_bytes(*line);
+    let token_len = match others(words as u64) {
+        0 => 8 + others((words >> 64) as u64).trailing_zeros() as usize / 8,
+        found => found.trailing_zeros() as usize / 8,
+    };
+    length > 0 && length == token_len && line.get(length) == Some(&b':') && Field::is_surely_unknown(line, length)
+}
+
+/// How long the value is in `text`, which stands behind a colon: behind one space, without tabs and other white space around it; and what
+/// stands behind the line break.
+#[inline(always)]
+fn usual_value(text: &[u8]) -> Option<(usize, &[u8])> {
     let (b' ', value) = text.split_first()? else { return None };
     if *value.first()? <= b' ' {
         return None;
     }
-    let value_len = plain_len::<b' '>(value);
+    let value_len = plain_len(value);
     // The last byte of the value, the line break, and a byte behind it.
     let [last, b'\r', b'\n', _] = *text.get(value_len..)?.first_chunk()? else { return None };
-    if last == b' ' {
-        return None;
-    }
-    let at = head.len() - rest.len();
-    let value_at = at + length + 2;
-    let value = Span::new(value_at, value_at + value_len);
-    fields.add_known(Span::new(at, at + length), value, known, most)?;
-    text.get(value_len + 3..)
+    if last == b' ' { None } else { Some((value_len, text.get(value_len + 3..)?)) }
 }
 
 /// Reads any line.
@@ -184,7 +212,7 @@ fn colon(block: &[u8; 16]) -> Option<usize> {
 /// Where the line break stands that ends the value with which `bytes` begin; none if another byte ends it.
 #[inline(always)]
 fn line_end(bytes: &[u8]) -> Option<usize> {
-    let end = plain_len::<b' '>(bytes);
+    let end = plain_len(bytes);
     match bytes.get(end..)? {
         [b'\r', b'\n', ..] => Some(end),
         _ => line_end_behind_tabs(bytes, end),
@@ -194,7 +222,7 @@ fn line_end(bytes: &[u8]) -> Option<usize> {
 #[cold]
 fn line_end_behind_tabs(bytes: &[u8], mut end: usize) -> Option<usize> {
     while bytes.get(end) == Some(&b'\t') {
-        end += 1 + plain_len::<b' '>(&bytes[end + 1..]);
+        end += 1 + plain_len(&bytes[end + 1..]);
     }
     bytes[end..].starts_with(b"\r\n").then_some(end)
 }
@@ -211,16 +239,10 @@ fn trimmed_len(value: &[u8]) -> usize {
 /// How many bytes of a token `bytes` begin with; none if nothing follows them.
 #[inline]
 fn token_len(bytes: &[u8]) -> Option<usize> {
-    // Exact for every byte of the word: in none does the sum overflow.
-    let from = |word: u64, least: u8| (word & !HIGH) + ONES * u64::from(0x80 - least);
     let mut at = 0;
     // Names are almost always of letters and hyphens.
     while let Some(word) = bytes[at..].first_chunk() {
-        let word = u64::from_le_bytes(*word);
-        let lower = word | (ONES * 0x20);
-        let letters = from(lower, b'a') & !from(lower, b'z' + 1);
-        let hyphens = !from(word ^ (ONES * u64::from(b'-')), 1);
-        let others = HIGH & !((letters | hyphens) & !word);
+        let others = others(u64::from_le_bytes(*word));
         if others == 0 {
             at += 8;
             continue;
@@ -234,29 +256,70 @@ fn token_len(bytes: &[u8]) -> Option<usize> {
     bytes[at..].iter().position(|byte| !grammar::is_token_byte(*byte)).map(|length| at + length)
 }
 
+/// Sets the high bit of each byte that is neither a letter nor a hyphen.
+#[inline(always)]
+const fn others(word: u64) -> u64 {
+    /// Exact for every byte of the word: in none does the sum overflow.
+    const fn from(word: u64, least: u8) -> u64 {
+        (word & !HIGH) + ONES * (0x80 - least as u64)
+    }
+    let lower = word | (ONES * 0x20);
+    let letters = from(lower, b'a') & !from(lower, b'z' + 1);
+    let hyphens = !from(word ^ (ONES * b'-' as u64), 1);
+    HIGH & !((letters | hyphens) & !word)
+}
+
 const fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
-/// How many bytes from `LEAST` on, DEL left out, `bytes` begin with.
+/// How many bytes of a value `bytes` begin with, tabs aside: from the space on, without DEL.
 #[inline(never)]
-fn plain_len<const LEAST: u8>(bytes: &[u8]) -> usize {
-    const DEL: u8 = 0x7f;
-    // With the high bits aside and 1 added, DEL is the least of all; no sum overflows.
-    let found = |word: u64| {
-        let next = ((word & !HIGH) + ONES) & !HIGH;
-        !((next + ONES * u64::from(0x7f - LEAST)) | word) & HIGH
-    };
+fn plain_len(bytes: &[u8]) -> usize {
     let mut rest = bytes;
-    while let Some((word, behind)) = rest.split_first_chunk() {
-        let found = found(u64::from_le_bytes(*word));
+    // Most values end here.
+    for _ in 0..4 {
+        let Some((word, behind)) = rest.split_first_chunk() else { break };
+        let found = controls(u64::from_le_bytes(*word));
         if found != 0 {
             return bytes.len() - rest.len() + found.trailing_zeros() as usize / 8;
         }
         rest = behind;
     }
-    let left = rest.iter().position(|byte| *byte < LEAST || *byte == DEL).unwrap_or(rest.len());
-    bytes.len() - rest.len() + left
+    bytes.len() - rest.len() + long_plain_len(rest)
+}
+
+/// The same for what may be long.
+#[inline(never)]
+fn long_plain_len(bytes: &[u8]) -> usize {
+    let mut rest = bytes;
+    // The compiler makes a few vector instructions of this.
+    while let Some((block, behind)) = rest.split_first_chunk::<16>() {
+        if block.iter().fold(false, |found, byte| found | is_control(*byte)) {
+            break;
+        }
+        rest = behind;
+    }
+    while let Some((word, behind)) = rest.split_first_chunk() {
+        let found = controls(u64::from_le_bytes(*word));
+        if found != 0 {
+            return bytes.len() - rest.len() + found.trailing_zeros() as usize / 8;
+        }
+        rest = behind;
+    }
+    bytes.len() - rest.len() + rest.iter().position(|byte| is_control(*byte)).unwrap_or(rest.len())
+}
+
+const fn is_control(byte: u8) -> bool {
+    byte < b' ' || byte == DEL
+}
+
+/// Sets the high bit of each byte that is one.
+#[inline(always)]
+const fn controls(word: u64) -> u64 {
+    // With the high bits aside and 1 added, DEL is the least of all; no sum overflows.
+    let next = ((word & !HIGH) + ONES) & !HIGH;
+    !((next + ONES * (0x7f - b' ' as u64)) | word) & HIGH
 }
 
 /// How many bytes of a target `bytes` begin with: visible ASCII but `#`, and but `?` if it `IS_PATH`.
@@ -267,7 +330,7 @@ fn target_len<const IS_PATH: bool>(bytes: &[u8]) -> usize {
     let found = |word: u64| {
         let zeros = |byte: u8| (word ^ (ONES * u64::from(byte))).wrapping_sub(ONES);
         let question = if IS_PATH { zeros(b'?') } else { 0 };
-        (word | word.wrapping_sub(ONES * u64::from(b'!')) | zeros(b'#') | zeros(0x7f) | question) & HIGH
+        (word | word.wrapping_sub(ONES * u64::from(b'!')) | zeros(b'#') | zeros(DEL) | question) & HIGH
     };
     let mut rest = bytes;
     while let Some((word, behind)) = rest.split_first_chunk() {
@@ -298,14 +361,14 @@ mod tests {
 
     #[test]
     fn every_byte_is_found_at_every_place() {
-        for length in 0..20 {
+        for length in 0..64 {
             for at in 0..length {
                 for byte in 0..=u8::MAX {
                     for around in [b'x', 0xff, 0x80] {
                         let mut bytes = vec![around; length];
                         bytes[at] = byte;
                         let expected = |is_plain: fn(u8) -> bool| if is_plain(byte) { length } else { at };
-                        assert_eq!(plain_len::<b' '>(&bytes), expected(|b| b >= b' ' && b != 0x7f), "{bytes:?}");
+                        assert_eq!(plain_len(&bytes), expected(|b| b >= b' ' && b != 0x7f), "{bytes:?}");
                     }
                 }
             }
