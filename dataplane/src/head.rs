@@ -45,6 +45,13 @@ impl<'a> Request<'a> {
         if head.host_contradicts_target {
             return Err(Refusal::malformed("host_contradicts_target"));
         }
+        let text = |bytes: &'a [u8]| std::str::from_utf8(bytes).map_err(|_| Refusal::malformed("not_text"));
+        let method = head.method.name().map_or_else(|| text(head.method_name.of(bytes)), Ok)?;
+        let query = head.target.query.map(|query| text(query.of(bytes))).transpose()?;
+        if let Some((host, path)) = plain_texts(head, bytes) {
+            let (authority, host, path) = (host, Cow::Borrowed(host), Cow::Borrowed(path));
+            return Ok(Self { head, bytes, method, authority, host, path, query });
+        }
         let authority = match head.target.form {
             Form::Absolute(_) => head.target.authority.of(bytes),
             _ => head.host.map_or(&[][..], |host| host.of(bytes)),
@@ -62,21 +69,12 @@ impl<'a> Request<'a> {
             _ if head.target.path.is_empty() => Cow::Borrowed("/"),
             _ => path::canonicalize_in(head.target.path.of(bytes), paths)?,
         };
-        let text = |bytes: &'a [u8]| std::str::from_utf8(bytes).map_err(|_| Refusal::malformed("not_text"));
         let authority = match host {
             // As mostly: no port, lower case.
             Cow::Borrowed(host) if host.len() == authority.len() => host,
             _ => text(authority)?,
         };
-        Ok(Self {
-            head,
-            bytes,
-            method: head.method.name().map_or_else(|| text(head.method_name.of(bytes)), Ok)?,
-            authority,
-            host,
-            path,
-            query: head.target.query.map(|query| text(query.of(bytes))).transpose()?,
-        })
+        Ok(Self { head, bytes, method, authority, host, path, query })
     }
 
     /// Whether the request line can be sent on as it came.
@@ -85,6 +83,25 @@ impl<'a> Request<'a> {
             && self.head.target.form == Form::Origin
             && self.head.version == Version::Http11
     }
+}
+
+/// How far from the first byte host and path end that are looked at together.
+const NEAR: u32 = 256;
+
+/// Host and path if they are as most are: then nothing in them is to be changed, and one look for both tells that they are text.
+fn plain_texts<'a>(head: &RequestHead, bytes: &'a [u8]) -> Option<(&'a str, &'a str)> {
+    let (host, path) = (head.host?, head.target.path);
+    let is_plain = head.target.form == Form::Origin
+        && host.end <= NEAR
+        && path.end <= host.start
+        && host::is_plain(host.of(bytes))
+        && path::is_plain(path.of(bytes));
+    if !is_plain {
+        return None;
+    }
+    // What stands between them need not be text; then they are looked at one by one.
+    let near = std::str::from_utf8(&bytes[..host.end as usize]).ok()?;
+    Some((near.get(host.range())?, near.get(path.range())?))
 }
 
 /// A request as the routing index asks about it.

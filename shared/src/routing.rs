@@ -15,6 +15,7 @@ pub mod form;
 pub mod host;
 mod hosts;
 pub mod path;
+mod plain;
 mod trie;
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, net::Ipv6Addr};
 
+use super::plain;
 use crate::value::Hostname;
 
 /// A parsed authority.
@@ -55,10 +56,15 @@ pub fn parse(authority: &[u8]) -> Result<Authority<'_>, AuthorityError> {
     if authority.is_empty() {
         return Ok(Authority { host: Cow::Borrowed(""), port: None });
     }
+    if is_plain(authority)
+        && let Ok(host) = std::str::from_utf8(authority)
+    {
+        return Ok(Authority { host: Cow::Borrowed(host), port: None });
+    }
     if authority[0] == b'[' {
         return parse_bracketed(authority);
     }
-    // One pass: almost every name is as it should be.
+    // One pass: almost every other name is as it should be.
     let (mut seen, mut repeated, mut before, mut colon) = (0, 0, DOT, authority.len());
     for (at, byte) in authority.iter().enumerate() {
         let class = CLASSES[usize::from(*byte)];
@@ -74,6 +80,11 @@ pub fn parse(authority: &[u8]) -> Result<Authority<'_>, AuthorityError> {
     let name = &authority[..colon];
     let has_empty_label = repeated & DOT != 0;
     Ok(Authority { host: parse_name(name.strip_suffix(b".").unwrap_or(name), seen, has_empty_label)?, port })
+}
+
+/// Whether `authority` is a host as most are: ASCII, without a port, and [`parse`] changes nothing.
+pub fn is_plain(authority: &[u8]) -> bool {
+    authority.len() <= Hostname::MAX_LEN && plain::is_host(authority)
 }
 
 /// The host of `name`, in which classes of bytes were `seen`.
@@ -247,6 +258,10 @@ mod tests {
     }
 
     fn check(raw: &[u8]) -> Result<(), TestCaseError> {
+        if is_plain(raw) {
+            let host = std::str::from_utf8(raw).unwrap();
+            prop_assert_eq!(parse(raw), Ok(Authority { host: Cow::Borrowed(host), port: None }));
+        }
         let Ok(Authority { host, .. }) = parse(raw) else { return Ok(()) };
         prop_assert!(host.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.[]:".contains(&b)));
         prop_assert!(!host.ends_with('.'));

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::plain;
 use crate::config::{EncodedSlashes, PathStyle};
 
 /// Why a path is refused.
@@ -101,7 +102,9 @@ pub fn canonicalize_in(raw: &[u8], style: PathStyle) -> Result<Cow<'_, str>, Pat
         return Err(PathError::NotAbsolute);
     }
     // What is canonical when slashes are merged is so when they are not.
-    if is_canonical(raw) && (style.encoded_slashes == EncodedSlashes::Keep || encoded_slash(raw).is_none()) {
+    if plain::is_path(raw)
+        || is_canonical(raw) && (style.encoded_slashes == EncodedSlashes::Keep || encoded_slash(raw).is_none())
+    {
         return Ok(Cow::Borrowed(std::str::from_utf8(raw).expect("only ASCII is canonical")));
     }
     if style.encoded_slashes == EncodedSlashes::Refuse
@@ -112,6 +115,11 @@ pub fn canonicalize_in(raw: &[u8], style: PathStyle) -> Result<Cow<'_, str>, Pat
     let escaped = unify_escapes(raw, style.encoded_slashes == EncodedSlashes::Decode)?;
     let canonical = remove_dot_segments(&escaped, style.merge_slashes);
     Ok(Cow::Owned(String::from_utf8(canonical).expect("other bytes than ASCII were refused")))
+}
+
+/// Whether a path is as most are: ASCII, and [`canonicalize_in`] changes nothing in any style.
+pub fn is_plain(raw: &[u8]) -> bool {
+    raw.first() == Some(&b'/') && plain::is_path(raw)
 }
 
 /// Where the first `%2F` stands.
@@ -339,6 +347,9 @@ mod tests {
     }
 
     fn check_in(raw: &[u8], style: PathStyle) -> Result<(), TestCaseError> {
+        if is_plain(raw) {
+            prop_assert!(matches!(canonicalize_in(raw, style), Ok(Cow::Borrowed(path)) if path.as_bytes() == raw));
+        }
         let Ok(path) = canonicalize_in(raw, style) else { return Ok(()) };
         prop_assert!(path.starts_with('/') && (!style.merge_slashes || !path.contains("//")));
         prop_assert!(style.encoded_slashes == EncodedSlashes::Keep || !path.contains("%2F"));
