@@ -26,7 +26,9 @@ pub(crate) struct HeaderRules {
     /// If given, the only fields that are passed on.
     allowed: Option<Names>,
     lines: Box<[NewLine]>,
-    /// The same as they are written to HTTP/1.1.
+    /// Whether a value depends on the request.
+    renders: bool,
+    /// The lines as they are written to HTTP/1.1.
     written: Box<[Written]>,
 }
 
@@ -160,11 +162,14 @@ impl HeaderRules {
         let lines = set_lines.chain(defaults).chain(add.iter().map(|rule| (rule, false)));
         let lines: Box<[NewLine]> = lines.map(|(rule, is_default)| line(rule, is_default)).collect();
         let gone: Vec<FieldName> = remove.iter().chain(set.keys()).cloned().collect();
-        Self { gone: Names::new(&gone), allowed, written: written(&lines), lines }
+        Self { gone: Names::new(&gone), allowed, written: written(&lines), renders: count > 0, lines }
     }
 
     /// The values that depend on the request.
     fn values(&self, facts: &Facts<'_>) -> Box<[Vec<u8>]> {
+        if !self.renders {
+            return Box::default();
+        }
         let values = self.lines.iter().filter_map(|line| match &line.value {
             Value::Fixed(_) => None,
             Value::Rendered(_, text) => {
@@ -178,6 +183,7 @@ impl HeaderRules {
 
     /// Whether a request's line goes. One whose name only looks like the field's goes with it: some servers read `X_Env` as
     /// `X-Env`, and what a rule says must not be contradicted.
+    #[inline]
     pub(crate) fn removes(&self, name: &[u8]) -> bool {
         self.gone.has_like(name)
     }
@@ -216,6 +222,7 @@ impl HeaderRules {
         }
     }
 
+    #[inline]
     fn keeps_response_line(&self, name: &[u8], field: Field) -> bool {
         let is_allowed = |allowed: &Names| allowed.has(name) || ABOUT_BODY.contains(&field);
         !self.gone.has(name) && self.allowed.as_ref().is_none_or(is_allowed)

@@ -45,6 +45,14 @@ pub(crate) struct Matched<'a> {
 impl<'a> Matched<'a> {
     /// What templates can say of it while no backend is chosen.
     pub(crate) fn facts(&self) -> Facts<'a> {
+        self.facts_with("", "")
+    }
+
+    /// The same for a backend of an upstream.
+    fn facts_with<'b>(&self, upstream: &'b str, backend: &'b str) -> Facts<'b>
+    where
+        'a: 'b,
+    {
         Facts {
             request: self.request,
             client: self.connection.text_of(self.from.address),
@@ -54,8 +62,8 @@ impl<'a> Matched<'a> {
             renamed: self.listener.request_ids.renamed(),
             listener: self.listener.name.as_str(),
             route: &self.route.labels.name,
-            upstream: "",
-            backend: "",
+            upstream,
+            backend,
             captures: self.route.path.as_ref().and_then(|path| path.captures(&self.request.path)),
         }
     }
@@ -73,11 +81,7 @@ impl<'a> Matched<'a> {
         grant: Option<&Grant>,
     ) -> Result<Option<Edits>, Reason> {
         let transforms = self.route.transforms.as_deref();
-        let facts = transforms.map(|_| Facts {
-            upstream: endpoint.upstream.as_str(),
-            backend: endpoint.backend.as_str(),
-            ..self.facts()
-        });
+        let facts = transforms.map(|_| self.facts_with(endpoint.upstream.as_str(), endpoint.backend.as_str()));
         let rewrite = transforms.and_then(|transforms| transforms.rewrite.as_ref()).zip(facts.as_ref());
         let hop = Hop {
             peer: &self.connection.peer_text,

@@ -108,6 +108,13 @@ impl Text {
     fn write_fact(&self, out: &mut Vec<u8>, variable: &Variable, facts: &Facts<'_>) {
         let request = facts.request;
         let text: &str = match variable {
+            // Nothing in these has to go.
+            Variable::ClientAddress if self.place == Place::Value => {
+                return out.extend_from_slice(facts.client.as_bytes());
+            }
+            Variable::RequestId if self.place == Place::Value => {
+                return out.extend_from_slice(facts.request_id.as_bytes());
+            }
             Variable::ClientAddress => &facts.client,
             Variable::RequestId => return self.place.write(out, facts.request_id.as_bytes()),
             Variable::Method => request.method,
