@@ -62,7 +62,7 @@ pub(crate) fn write(out: &mut Vec<u8>, request: &Request<'_>, hop: &Hop<'_>) {
         write::request_line(out, request.method.as_bytes(), request.path.as_bytes(), request.query.map(str::as_bytes));
     }
     let host = host(request, hop);
-    write::line(out, b"Host", host.as_bytes());
+    write::line_from(out, b"Host: ", host.as_bytes());
 
     let modes = hop.forwarding;
     let goes = |line: &Line| match line.resembles.unwrap_or(line.field) {
@@ -91,7 +91,7 @@ pub(crate) fn write(out: &mut Vec<u8>, request: &Request<'_>, hop: &Hop<'_>) {
     }
 
     about_client(out, request, hop);
-    write::line(out, hop.request_ids.name().as_bytes(), hop.request_id.as_bytes());
+    hop.request_ids.renamed().write(out, hop.request_id);
     if modes.via.writes() {
         out.extend_from_slice(via(hop.protocol));
     }
@@ -132,7 +132,7 @@ fn about_client(out: &mut Vec<u8>, request: &Request<'_>, hop: &Hop<'_>) {
     }
     if modes.x_forwarded_proto.writes() {
         let scheme = if continues(modes.x_forwarded_proto) { hop.scheme } else { hop.peer_scheme };
-        write::line(out, b"X-Forwarded-Proto", scheme.as_bytes());
+        write::line_from(out, b"X-Forwarded-Proto: ", scheme.as_bytes());
     }
     if modes.x_forwarded_host.writes() {
         // Who names the client in another field passes this one on as the client wrote it.
@@ -140,7 +140,7 @@ fn about_client(out: &mut Vec<u8>, request: &Request<'_>, hop: &Hop<'_>) {
         let said = only(&head.fields, Field::XForwardedHost, bytes).filter(|host| is_said && !host.is_empty());
         let host = said.unwrap_or(request.authority.as_bytes());
         if !host.is_empty() {
-            write::line(out, b"X-Forwarded-Host", host);
+            write::line_from(out, b"X-Forwarded-Host: ", host);
         }
     }
     let is_set = |name: &str| hop.rules.is_some_and(|(rules, _)| rules.removes(name.as_bytes()));

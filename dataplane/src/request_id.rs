@@ -15,6 +15,23 @@ const MAX: usize = 128;
 /// The name of the field, unless the settings give another.
 const USUAL: &str = "X-Request-Id";
 
+/// Where the digits of each byte of a UUID stand in its text.
+const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+
+/// Both hexadecimal digits of each byte.
+static DIGITS: [[u8; 2]; 256] = digits();
+
+const fn digits() -> [[u8; 2]; 256] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut digits = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        digits[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
+        byte += 1;
+    }
+    digits
+}
+
 /// The id of a request.
 #[derive(Clone, Debug)]
 pub(crate) enum RequestId {
@@ -26,8 +43,10 @@ pub(crate) enum RequestId {
 
 impl From<Uuid> for RequestId {
     fn from(id: Uuid) -> Self {
-        let mut text = [0; Hyphenated::LENGTH];
-        id.hyphenated().encode_lower(&mut text);
+        let mut text = [b'-'; Hyphenated::LENGTH];
+        for (byte, at) in id.as_bytes().iter().zip(PLACES) {
+            text[at..at + 2].copy_from_slice(&DIGITS[usize::from(*byte)]);
+        }
         Self::Made(text)
     }
 }
@@ -95,6 +114,15 @@ impl Renamed {
         (!trailers.is_empty()).then_some(trailers)
     }
 
+    /// Writes the line with `id`.
+    pub(crate) fn write(&self, out: &mut Vec<u8>, id: &RequestId) {
+        match &self.0 {
+            None => write::line_from(out, b"X-Request-Id: ", id.as_bytes()),
+            Some(name) => write::line(out, name.as_bytes(), id.as_bytes()),
+        }
+    }
+
+    /// The name, as it is written to HTTP/1.1.
     fn name(&self) -> &str {
         self.0.as_deref().unwrap_or(USUAL)
     }
@@ -107,12 +135,7 @@ impl RequestIds {
         Self { renamed: Renamed(name.map(Arc::from)), accepts: *accept, responds: *respond }
     }
 
-    /// The name of the field, as it is written to HTTP/1.1.
-    pub(crate) fn name(&self) -> &str {
-        self.renamed.name()
-    }
-
-    /// Whether that is the usual one.
+    /// Whether the field has its usual name.
     pub(crate) fn is_usual(&self) -> bool {
         self.renamed.0.is_none()
     }
@@ -180,7 +203,7 @@ impl Returned {
                 head.fields.remove_where(|line| line.name.of(bytes).eq_ignore_ascii_case(name.as_bytes()));
             }
         }
-        write::line(out, self.renamed.name().as_bytes(), id.as_bytes());
+        self.renamed.write(out, id);
     }
 
     /// The same for HTTP/2, of a response that came by `protocol`.
@@ -197,7 +220,7 @@ impl Returned {
     /// Writes the id's line for an answer of our own.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         if let Some(id) = &self.id {
-            write::line(out, self.renamed.name().as_bytes(), id.as_bytes());
+            self.renamed.write(out, id);
         }
     }
 
@@ -257,9 +280,16 @@ mod tests {
     }
 
     #[test]
+    fn the_text_of_an_id_is_that_of_the_uuid() {
+        for id in [Uuid::nil(), Uuid::max(), Uuid::from_u128(0x0123_4567_89ab_cdef_1032_5476_98ba_dcfe)] {
+            assert_eq!(RequestId::from(id).to_string(), id.to_string());
+        }
+    }
+
+    #[test]
     fn look_alikes_are_known_for_a_name_that_is_not_the_usual_one() {
         let ids = ids("x-trace-id", true);
-        assert_eq!(ids.name(), "X-Trace-Id");
+        assert_eq!(ids.renamed().name(), "X-Trace-Id");
         for (name, expected) in [
             ("X-Trace-Id", true),
             ("x_trace_id", true),

@@ -55,13 +55,19 @@ pub fn kept_lines(out: &mut Vec<u8>, fields: &Fields, buffer: &[u8]) {
 }
 
 /// One line.
-// Always, so that a name that stands in the code is written by a few moves.
-#[inline(always)]
+#[inline]
 pub fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    // Once, not for each part.
-    out.reserve(name.len() + value.len() + 4);
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// One line, of which `start` is the name with the colon and what else stands in front of the value. For names that stand in the code:
+/// they are written by a few moves.
+#[inline(always)]
+pub fn line_from(out: &mut Vec<u8>, start: &[u8], value: &[u8]) {
+    out.extend_from_slice(start);
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
 }
