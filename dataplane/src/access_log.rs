@@ -35,6 +35,9 @@ const BATCH: usize = 64 << 10;
 /// Bytes that are written at one time.
 const BUFFER: usize = 64 << 10;
 
+/// Bytes of lines that are worth a write of their own: to collect them with others would be to copy them.
+const WHOLE: usize = 16 << 10;
+
 /// How long a request to flush may take.
 const FLUSH: Duration = Duration::from_secs(5);
 
@@ -211,6 +214,9 @@ impl Output {
 
     /// Takes lines; none at all is the mark from which on lines go where `orders` say.
     fn take(&mut self, lines: &[u8], orders: &Mutex<Orders>) {
+        if self.buffer.is_empty() && lines.len() >= WHOLE {
+            return self.write(lines);
+        }
         self.buffer.extend_from_slice(lines);
         if lines.is_empty() || self.buffer.len() >= BUFFER {
             self.settle();
@@ -223,20 +229,28 @@ impl Output {
         }
     }
 
-    /// Writes the buffer. What is not taken, by a full disk for one, is given up and counted.
+    /// Writes the buffer.
     fn settle(&mut self) {
         if self.buffer.is_empty() {
             return;
         }
+        let mut buffer = std::mem::take(&mut self.buffer);
+        self.write(&buffer);
+        buffer.clear();
+        self.buffer = buffer;
+    }
+
+    /// Writes `lines`. What is not taken, by a full disk for one, is given up and counted.
+    fn write(&mut self, lines: &[u8]) {
         let mut written = 0;
-        match self.write_buffer(&mut written) {
+        match self.write_all(lines, &mut written) {
             Ok(()) if self.is_failing => {
                 info!("the access log can be written again");
                 self.is_failing = false;
             }
             Ok(()) => {}
             Err(error) => {
-                self.dropped.inc_by(count_lines(&self.buffer[written..]));
+                self.dropped.inc_by(count_lines(&lines[written..]));
                 // Once, not for every line: this log may lie on the same disk.
                 if !self.is_failing {
                     error!(%error, "the access log cannot be written; its lines are dropped and counted until it can");
@@ -244,12 +258,11 @@ impl Output {
                 self.is_failing = true;
             }
         }
-        self.buffer.clear();
     }
 
-    fn write_buffer(&mut self, written: &mut usize) -> io::Result<()> {
-        while *written < self.buffer.len() {
-            match self.writer.write(&self.buffer[*written..]) {
+    fn write_all(&mut self, lines: &[u8], written: &mut usize) -> io::Result<()> {
+        while *written < lines.len() {
+            match self.writer.write(&lines[*written..]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => *written += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

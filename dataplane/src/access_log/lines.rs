@@ -1,6 +1,9 @@
 //! Lines of one worker on their way to the log.
 
-use std::{cell::RefCell, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    time::Duration,
+};
 
 use tokio::sync::Notify;
 
@@ -13,13 +16,15 @@ const DELAY: Duration = Duration::from_millis(20);
 pub(crate) struct Lines {
     log: AccessLog,
     waiting: RefCell<Vec<u8>>,
+    /// How many bytes were handed over last.
+    last: Cell<usize>,
     begun: Notify,
 }
 
 impl Lines {
     /// Lines for `log`. They are also handed over when this is dropped.
     pub(crate) fn new(log: AccessLog) -> Self {
-        Self { log, waiting: RefCell::default(), begun: Notify::new() }
+        Self { log, waiting: RefCell::default(), last: Cell::default(), begun: Notify::new() }
     }
 
     /// Adds the line that `write` writes.
@@ -27,12 +32,14 @@ impl Lines {
         let mut waiting = self.waiting.borrow_mut();
         if waiting.is_empty() {
             self.begun.notify_one();
+            // To grow line by line would copy them again and again.
+            waiting.reserve(self.last.get().next_power_of_two());
         }
         let mut line = Line::new(&mut waiting);
         write(&mut line);
         line.end();
         if waiting.len() >= BATCH {
-            self.log.write(std::mem::take(&mut *waiting));
+            self.write(std::mem::take(&mut *waiting));
         }
     }
 
@@ -48,8 +55,13 @@ impl Lines {
     fn hand_over(&self) {
         let waiting = self.waiting.take();
         if !waiting.is_empty() {
-            self.log.write(waiting);
+            self.write(waiting);
         }
+    }
+
+    fn write(&self, lines: Vec<u8>) {
+        self.last.set(lines.len());
+        self.log.write(lines);
     }
 }
 
