@@ -84,6 +84,7 @@ impl Worker {
         scratch.upload = Upload::default();
         let mut scratches = self.scratches.borrow_mut();
         if scratches.len() < KEPT_SCRATCH {
+            scratch.shrink();
             scratches.push(scratch);
         }
     }

@@ -5,8 +5,11 @@ use http1::{RequestHead, ResponseHead};
 use super::{download::Download, upload::Upload};
 use crate::{cors::Grant, grpc::WebCall};
 
-/// Scratch memory that a worker keeps at most.
-pub(crate) const KEPT: usize = 64;
+/// Scratch memory that a worker keeps at most: as many requests as a few HTTP/2 connections have under way.
+pub(crate) const KEPT: usize = 512;
+
+/// Bytes of a head that memory is kept for, from one request to the next.
+const KEPT_HEAD: usize = 8 << 10;
 
 /// What a request needs besides its buffers. An idle connection owns none.
 #[derive(Default)]
@@ -27,4 +30,12 @@ pub(crate) struct Scratch {
     pub(crate) upload: Upload,
     /// The response on its way.
     pub(crate) download: Download,
+}
+
+impl Scratch {
+    /// Gives back what no usual request needs, before it is kept for the next.
+    pub(crate) fn shrink(&mut self) {
+        self.out.shrink_to(KEPT_HEAD);
+        self.appended.shrink_to(KEPT_HEAD);
+    }
 }

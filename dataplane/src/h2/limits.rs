@@ -30,9 +30,6 @@ pub(super) const SEND_BUFFER: usize = 64 << 10;
 /// What waits for the socket; past it nothing more is taken from the streams.
 pub(super) const GATHERED: usize = 64 << 10;
 
-/// What of the memory for a request's head is kept, into which its body is staged, too.
-pub(super) const KEPT_STAGED: usize = 4 << 10;
-
 /// Streams that the client has reset and we have not looked at: `h2` ends the connection.
 pub(super) const PENDING_RESETS: usize = 20;
 

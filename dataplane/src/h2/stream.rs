@@ -77,7 +77,6 @@ pub(super) async fn serve(
         }
     };
     scratch.appended = bytes;
-    scratch.out.shrink_to(limits::KEPT_STAGED);
     worker.give_back(scratch);
     if is_small && !stream.body.is_end_stream() {
         Box::pin(pass_over(stream)).await;

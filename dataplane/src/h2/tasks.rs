@@ -14,8 +14,8 @@ use http::Request;
 use super::{chunk::Chunk, connection::Open, stream};
 use crate::worker::Worker;
 
-/// Tasks without a stream that a worker keeps.
-const KEPT: usize = 64;
+/// Tasks without a stream that a worker keeps, as many as its scratch memories.
+const KEPT: usize = 512;
 
 /// The tasks of one worker that wait for a stream, of whatever connection.
 #[derive(Default)]

@@ -13,7 +13,7 @@ pub struct Pool {
     #[serde(skip_serializing_if = "is_millis::<55_000>")]
     pub idle_timeout: TimeSpan,
     /// Idle connections that each worker keeps to each backend, 0 to 100000; 0 keeps none.
-    #[serde(skip_serializing_if = "is::<256, _>")]
+    #[serde(skip_serializing_if = "is::<1024, _>")]
     #[cfg_attr(feature = "openapi", schema(minimum = 0, maximum = 100_000))]
     pub max_idle: u32,
     /// A connection that was opened longer ago takes no further request, up to 30d. None: no matter how long ago.
@@ -37,7 +37,7 @@ impl Default for Pool {
         // Many servers close after 60 s.
         Self {
             idle_timeout: TimeSpan::from_secs(55),
-            max_idle: 256,
+            max_idle: 1024,
             max_age: None,
             max_requests: None,
             ping_interval: TimeSpan::from_secs(25),
