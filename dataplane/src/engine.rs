@@ -16,6 +16,7 @@ mod drain;
 mod exchange;
 mod gone;
 mod input;
+mod low_water;
 mod pace;
 mod pool;
 mod replay;
