@@ -225,6 +225,38 @@ fn large_bodies_arrive_whole_in_every_framing() {
     );
 }
 
+/// Each size is read into a buffer that was chosen by the one before.
+#[test]
+fn bodies_of_all_sizes_follow_each_other_on_one_connection() {
+    let address = backend(|mut stream| {
+        loop {
+            let head = read_head(&mut stream);
+            let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
+            if head.is_empty() {
+                return;
+            }
+            let got = length.map_or(0, |length| read_body(&mut stream, length.parse().unwrap(), None)).to_string();
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{got}", got.len()).unwrap();
+        }
+    });
+    let site = site(&address);
+    let mut client = connect(&site);
+    let sizes = [1, 16 << 10, 20 << 10, 64 << 10, 68 << 10, 64 << 10, 70 << 10, 1, 64 << 10, 300 << 10, 2 << 20, 3];
+    for length in sizes.into_iter().chain(sizes) {
+        // Head and body in one, so that one read may take both; and behind them another request.
+        let mut bytes = format!("POST /up HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n").into_bytes();
+        write_body(&mut bytes, length, PIECE, false, None).unwrap();
+        bytes.extend_from_slice(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        client.write_all(&bytes).unwrap();
+        for expected in [length.to_string(), "0".to_owned()] {
+            assert!(read_head(&mut client).starts_with("HTTP/1.1 200 OK\r\n"), "{length}");
+            let mut body = vec![0; expected.len()];
+            client.read_exact(&mut body).unwrap();
+            assert_eq!(body, expected.as_bytes(), "{length}");
+        }
+    }
+}
+
 #[test]
 fn a_large_body_that_is_cut_off_does_not_look_complete() {
     let address = backend(|mut stream| {

@@ -48,6 +48,8 @@ pub(crate) struct Client {
     /// Whether the runtime wakes this connection's task when there is something to read: it was told to, and there was nothing since
     /// as long as it knows of nothing.
     is_watched: bool,
+    /// Whether the last request had a body that a small buffer does not hold: if the next one has, too, one read takes all of it.
+    pub(crate) reads_much: bool,
 }
 
 /// What came where a request was expected.
@@ -73,6 +75,7 @@ impl Client {
             version: Version::Http11,
             stop,
             is_watched: false,
+            reads_much: false,
         }
     }
 
@@ -151,9 +154,11 @@ impl Client {
                 if begun.is_none() && self.has_ended {
                     return Poll::Ready(Read::End);
                 }
-                match self.poll_read(&worker.buffers, context) {
+                let (buffers, reads_much) = (&worker.buffers, self.reads_much);
+                let fresh = || if reads_much { buffers.large() } else { buffers.small() };
+                match self.poll_read_into(fresh, context) {
                     Poll::Ready(Ok(0)) | Poll::Ready(Err(_)) => return Poll::Ready(Read::End),
-                    Poll::Ready(Ok(_)) => {}
+                    Poll::Ready(Ok(count)) => self.reads_much &= count > SMALL,
                     Poll::Pending if begun.is_none() && self.stop.is_set() && !self.has_more() => {
                         return Poll::Ready(Read::End);
                     }

@@ -317,6 +317,7 @@ impl<'a> Exchange<'a> {
                         }
                     }
                     let (buffers, expects) = (&self.worker.buffers, self.upload.expects());
+                    self.client.reads_much |= expects > SMALL as u64;
                     let fresh = || match expects {
                         splice::LEAST.. => buffers.huge(),
                         expects if expects > SMALL as u64 => buffers.large(),
