@@ -175,12 +175,12 @@ fn the_time_that_a_client_sets_is_no_failure_of_the_backend() {
     }
     assert_eq!(counted(&own), (json!("closed"), 0, 0));
 
-    // What the route says is: also when the client would wait for longer.
+    // What the route says is: also when the client would wait for longer. A tenth of it the client may take on a machine that is busy.
     for (way, timeouts) in [
-        (WAYS[0], json!({ "first_byte": "30ms" })),
-        (WAYS[0], json!({ "total": "30ms" })),
-        (WAYS[2], json!({ "total": "30ms" })),
-        (way, json!({ "total": "30ms" })),
+        (WAYS[0], json!({ "first_byte": "300ms" })),
+        (WAYS[0], json!({ "total": "300ms" })),
+        (WAYS[2], json!({ "total": "300ms" })),
+        (way, json!({ "total": "300ms" })),
     ] {
         let backend = Backend::start(way, silent);
         let site =
