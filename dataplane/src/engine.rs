@@ -16,7 +16,6 @@ mod drain;
 mod exchange;
 mod gone;
 mod input;
-mod low_water;
 mod pace;
 mod pool;
 mod replay;

@@ -197,12 +197,11 @@ fn large_bodies_arrive_whole_in_every_framing() {
         client.read_exact(&mut body).unwrap();
         assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && body == text.as_bytes(), "{head}{body:?}");
     };
-    // The connections are used again after each: nothing was left over and nothing was missing, whether the client kept the backend
-    // waiting or not.
-    for pause in [None, Some(Duration::from_millis(1))] {
+    // The connections are used again after each: nothing was left over and nothing was missing.
+    for _ in 0..2 {
         write!(client, "GET /length HTTP/1.1\r\nHost: h\r\n\r\nGET /small HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
         assert!(read_head(&mut client).contains(&format!("Content-Length: {LENGTH}")));
-        assert_eq!(read_body(&mut client, LENGTH, pause), LENGTH);
+        assert_eq!(read_body(&mut client, LENGTH, None), LENGTH);
         small(&mut client, "0");
         write!(client, "POST /up HTTP/1.1\r\nHost: h\r\nContent-Length: {LENGTH}\r\n\r\n").unwrap();
         write_body(&mut client, LENGTH, PIECE, false, None).unwrap();

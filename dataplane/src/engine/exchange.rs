@@ -417,11 +417,7 @@ impl<'a> Exchange<'a> {
                     Ok(Moved::Out(_)) => {}
                     Err(Side::To(Some(_))) => return Err(Stop::Failed(Reason::ClientGone)),
                     Err(Side::From(None)) => return Ok((moved, Waits::Upstream)),
-                    Err(Side::To(None)) => {
-                        // A backend that is faster than the client would wake this for each of its packets.
-                        splice.hold(&self.upstream.stream);
-                        return Ok((moved, Waits::Client));
-                    }
+                    Err(Side::To(None)) => return Ok((moved, Waits::Client)),
                 }
                 moved = true;
                 continue;

@@ -14,7 +14,7 @@ use tokio::{
     net::{TcpStream, UnixStream},
 };
 
-use super::{low_water, stream::Stream};
+use super::stream::Stream;
 
 /// A body with less than this to come is copied: a pipe costs three system calls.
 pub(crate) const LEAST: u64 = 1 << 20;
@@ -24,9 +24,6 @@ const PIPE: usize = 1 << 20;
 
 /// Pipes that a worker keeps for later.
 const KEPT: usize = 16;
-
-/// Bytes of a body after which its source may be held: it has shown that it fills any buffer that the kernel gives it.
-const HELD_FROM: u64 = 8 << 20;
 
 /// The pipes of one worker; clones share them.
 #[derive(Clone, Default)]
@@ -44,7 +41,7 @@ impl Pipes {
     /// An empty pipe; `None` if the process has no descriptors left.
     pub(crate) fn take(&self) -> Option<Splice> {
         let pipe = self.free.borrow_mut().pop().or_else(|| Pipe::open().ok())?;
-        Some(Splice { pipe: Some(pipe), filled: 0, moved: 0, is_held: false, home: Rc::clone(&self.free) })
+        Some(Splice { pipe: Some(pipe), filled: 0, home: Rc::clone(&self.free) })
     }
 }
 
@@ -62,10 +59,6 @@ pub(crate) struct Splice {
     pipe: Option<Pipe>,
     /// Bytes in the pipe.
     filled: usize,
-    /// Bytes that came.
-    moved: u64,
-    /// Whether the source wakes nobody.
-    is_held: bool,
     home: Rc<RefCell<Vec<Pipe>>>,
 }
 
@@ -105,9 +98,6 @@ impl Splice {
             let out = || Ok(splice(&pipe.reader, None, to.fd(), None, self.filled, flags)?);
             return match to.poll_io(Interest::WRITABLE, context, out) {
                 Poll::Ready(Ok(count)) => {
-                    if std::mem::take(&mut self.is_held) {
-                        from.hold(false);
-                    }
                     self.filled -= count;
                     Ok(Moved::Out(count))
                 }
@@ -120,20 +110,10 @@ impl Splice {
         match from.poll_io(Interest::READABLE, context, into) {
             Poll::Ready(Ok(count)) => {
                 self.filled += count;
-                self.moved += count as u64;
                 Ok(Moved::In(count))
             }
             Poll::Ready(Err(error)) => Err(Side::From(Some(error))),
             Poll::Pending => Err(Side::From(None)),
-        }
-    }
-
-    /// Has what comes from `from` wake nobody until something went out: more cannot be taken before that. The end of the stream
-    /// still wakes. For a socket that serves nothing else when the splice ends early.
-    pub(crate) fn hold(&mut self, from: &impl Socket) {
-        if !self.is_held && self.moved >= HELD_FROM {
-            self.is_held = true;
-            from.hold(true);
         }
     }
 
@@ -160,9 +140,6 @@ pub(crate) trait Socket {
     /// Its descriptor.
     fn fd(&self) -> BorrowedFd<'_>;
 
-    /// Has the kernel tell of bytes to read only when its buffer is almost full, or, as usual, of each. Only TCP knows how.
-    fn hold(&self, is_held: bool);
-
     /// Does `action` once the socket may be ready for it, and again after "would block".
     fn poll_io<R>(
         &self,
@@ -173,14 +150,10 @@ pub(crate) trait Socket {
 }
 
 macro_rules! socket {
-    ($stream:ty, $hold:expr) => {
+    ($stream:ty) => {
         impl Socket for $stream {
             fn fd(&self) -> BorrowedFd<'_> {
                 self.as_fd()
-            }
-
-            fn hold(&self, is_held: bool) {
-                $hold(self, is_held);
             }
 
             fn poll_io<R>(
@@ -205,21 +178,14 @@ macro_rules! socket {
     };
 }
 
-socket!(TcpStream, low_water::hold);
-socket!(UnixStream, |_: &UnixStream, _| {});
+socket!(TcpStream);
+socket!(UnixStream);
 
 impl Socket for Stream {
     fn fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Tcp(stream) => stream.as_fd(),
             Self::Unix(stream) => stream.as_fd(),
-        }
-    }
-
-    fn hold(&self, is_held: bool) {
-        match self {
-            Self::Tcp(stream) => Socket::hold(stream, is_held),
-            Self::Unix(stream) => Socket::hold(stream, is_held),
         }
     }
 
