@@ -33,7 +33,7 @@ impl Lines {
         if waiting.is_empty() {
             self.begun.notify_one();
             // To grow line by line would copy them again and again.
-            waiting.reserve(self.last.get().next_power_of_two());
+            waiting.reserve(self.last.get());
         }
         let mut line = Line::new(&mut waiting);
         write(&mut line);

@@ -116,6 +116,8 @@ pub(crate) async fn obtain(
                         endpoint.metrics.reused.inc();
                         return Ok(Box::new(upstream));
                     }
+                    // Its place is used at once. One that has ended is none for the backend any more; one that was greeted, or that sent
+                    // out of turn, may be for the moment that its end takes to get there.
                     upstream.permit
                 }
                 Err(_) => {

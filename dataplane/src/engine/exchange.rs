@@ -60,7 +60,7 @@ pub(crate) struct Exchange<'a> {
     detail: Option<&'static str>,
     /// When the head of the final response was read.
     answered_at: Option<Instant>,
-    /// Whether nothing was waited for since.
+    /// Whether nothing was read or waited for since.
     is_prompt: bool,
     /// Whether the deadline is that of this exchange.
     is_armed: bool,
@@ -77,7 +77,7 @@ pub(crate) struct Exchange<'a> {
 pub(crate) struct Ended {
     /// The status that the client was told, and when its head was read, once a response began.
     pub(crate) answered: Option<(u16, Instant)>,
-    /// Whether the response was over as soon as its head was read.
+    /// Whether the response was written at once, and all of it came with its head.
     pub(crate) is_prompt: bool,
     /// What went wrong.
     pub(crate) failure: Option<Reason>,
@@ -431,6 +431,7 @@ impl<'a> Exchange<'a> {
                     Poll::Pending => return Ok((moved, Waits::Client)),
                 },
                 download::Step::Read => {
+                    self.is_prompt = false;
                     if self.download.spliceable() >= splice::LEAST {
                         self.download_splice = self.worker.pipes.take().map(Box::new);
                         if self.download_splice.is_some() {

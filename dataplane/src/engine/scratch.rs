@@ -33,9 +33,26 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    /// Gives back what no usual request needs, before it is kept for the next.
+    /// Forgets the request, and gives back what no usual one needs, before it is kept for the next.
     pub(crate) fn shrink(&mut self) {
-        self.out.shrink_to(KEPT_HEAD);
-        self.appended.shrink_to(KEPT_HEAD);
+        for head in [&mut self.out, &mut self.appended] {
+            // What is in use is never given back.
+            head.clear();
+            head.shrink_to(KEPT_HEAD);
+        }
+        (self.grant, self.web_call) = (None, None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_of_a_large_head_is_given_back_and_that_of_a_usual_one_kept() {
+        let mut scratch = Scratch { out: vec![b'x'; 60 << 10], appended: vec![b'x'; 100], ..Scratch::default() };
+        scratch.shrink();
+        assert!(scratch.out.is_empty() && scratch.out.capacity() <= KEPT_HEAD, "{}", scratch.out.capacity());
+        assert!(scratch.appended.is_empty() && scratch.appended.capacity() >= 100);
     }
 }

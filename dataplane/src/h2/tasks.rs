@@ -12,10 +12,10 @@ use h2::{RecvStream, server::SendResponse};
 use http::Request;
 
 use super::{chunk::Chunk, connection::Open, stream};
-use crate::worker::Worker;
+use crate::{engine::KEPT_SCRATCH, worker::Worker};
 
 /// Tasks without a stream that a worker keeps, as many as its scratch memories.
-const KEPT: usize = 512;
+const KEPT: usize = KEPT_SCRATCH;
 
 /// The tasks of one worker that wait for a stream, of whatever connection.
 #[derive(Default)]
