@@ -36,7 +36,7 @@ struct Ceilings {
 const CEILINGS: Ceilings = Ceilings {
     instructions: 12_400.0,
     instructions_with_log: 14_800.0,
-    instructions_of_rules: 1_200.0,
+    instructions_of_rules: 1_250.0,
     route_ratio: 1.05,
     system_calls: 4.2,
     idle_bytes: 1536.0,
