@@ -237,17 +237,9 @@ fn finish(
     }
 }
 
-/// An idle connection, if one will do and there is one. For a request that cannot be sent twice the kernel is asked, too.
+/// An idle connection, if one will do and there is one.
 pub(crate) fn pooled(worker: &Worker, endpoint: &EndpointLive, wanted: Wanted<'_>) -> Option<Box<Upstream>> {
-    if wanted.is_fresh {
-        return None;
-    }
-    loop {
-        let upstream = worker.pool.take(endpoint, wanted.greeting, worker.clock.recent())?;
-        if wanted.is_repeatable || upstream.is_quiet_now() {
-            endpoint.metrics.reused.inc();
-            return Some(upstream);
-        }
-        engine::retire(endpoint, upstream);
-    }
+    let upstream = worker.pool.take(endpoint, wanted, worker.clock.recent())?;
+    endpoint.metrics.reused.inc();
+    Some(upstream)
 }

@@ -311,9 +311,7 @@ fn begin(
     Edits::set_split(&mut response_headers, split_cookie);
     let is_repeatable = route.retries.repeats(head.method, request.method);
     let mut tries = Tries::new(upstream, affinity, attempt, &route.retries, is_repeatable, since);
-    if fallback.is_some() || matched.depends_on_backend() {
-        tries.keep_source(fallback.is_some(), matched.depends_on_backend(), || matched.source());
-    }
+    tries.keep_source(fallback.is_some(), matched.depends_on_backend(), || matched.source());
     let timeouts = Timeouts { half_close_grace: listener.half_close_grace, ..route.timeouts };
     let own = timeouts.total.map(Span::duration);
     let asked = web_call.and_then(|call| call.timeout).filter(|asked| own.is_none_or(|own| *asked < own));

@@ -14,7 +14,7 @@ use http1::ResponseHead;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
-    acquire::Greeting,
+    acquire::Wanted,
     capacity::{Bell, Grant, IdleCount, Turn},
     stream::Upstream,
 };
@@ -53,19 +53,17 @@ struct Idle {
 }
 
 impl Pool {
-    /// A connection to `endpoint` that began with `greeting` and was open when last heard of.
-    pub(crate) fn take(
-        &self,
-        endpoint: &EndpointLive,
-        greeting: Option<&Greeting>,
-        now: Instant,
-    ) -> Option<Box<Upstream>> {
+    /// A connection to `endpoint` that will do for who `wanted` it, and was open when last heard of.
+    pub(crate) fn take(&self, endpoint: &EndpointLive, wanted: Wanted<'_>, now: Instant) -> Option<Box<Upstream>> {
+        if wanted.is_fresh {
+            return None;
+        }
         let mut shelves = self.shelves.borrow_mut();
         let shelf = shelves.get_mut(&endpoint.id)?;
         let mut taken = None;
-        let is_same = |idle: &Idle| idle.connection.greeting.as_ref() == greeting;
+        let is_same = |idle: &Idle| idle.connection.greeting.as_ref() == wanted.greeting;
         while let Some(mut idle) = shelf.remove_last(is_same) {
-            if idle.is_usable(&shelf.endpoint, now) {
+            if idle.may_stay(&shelf.endpoint, now) && idle.connection.stands(wanted.is_repeatable) {
                 taken = Some(idle.connection);
                 break;
             }
@@ -136,7 +134,7 @@ impl Pool {
         let now = Instant::now();
         self.each_shelf(|shelf| {
             for mut idle in std::mem::take(&mut shelf.idle) {
-                if idle.is_usable(&shelf.endpoint, now) {
+                if idle.may_stay(&shelf.endpoint, now) && idle.connection.is_quiet() {
                     shelf.idle.push_back(idle);
                 } else {
                     retire(&shelf.endpoint, idle.connection);
@@ -219,8 +217,9 @@ impl Idle {
             || now.saturating_duration_since(self.since) >= self.allowed.min(endpoint.pool.idle_timeout())
     }
 
-    fn is_usable(&mut self, endpoint: &EndpointLive, now: Instant) -> bool {
-        !self.is_expired(endpoint, now) && !is_spent(&self.connection, endpoint, now) && self.connection.is_quiet()
+    /// Whether it may be used again, if it is still open.
+    fn may_stay(&self, endpoint: &EndpointLive, now: Instant) -> bool {
+        !self.is_expired(endpoint, now) && !is_spent(&self.connection, endpoint, now)
     }
 }
 

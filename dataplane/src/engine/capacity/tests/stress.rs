@@ -16,6 +16,7 @@ use tokio::{io::AsyncReadExt, net::UnixStream, sync::mpsc, task::JoinSet};
 use super::super::Grant;
 use crate::{
     engine::{
+        Wanted,
         capacity::Permit,
         pool::Pool,
         stream::{Stream, Upstream},
@@ -56,7 +57,8 @@ struct Worker {
 
 impl Worker {
     async fn acquire(&self, fresh: bool) -> Box<Upstream> {
-        if !fresh && let Some(upstream) = self.pool.take(&self.endpoint, None, Instant::now()) {
+        let wanted = Wanted { is_fresh: fresh, greeting: None, is_repeatable: true };
+        if let Some(upstream) = self.pool.take(&self.endpoint, wanted, Instant::now()) {
             return upstream;
         }
         if let Some(permit) = self.endpoint.capacity.try_open() {
