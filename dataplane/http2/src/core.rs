@@ -1,0 +1,290 @@
+//! One connection: its state, and how it begins and ends. [`receive`](mod@crate::receive) takes frames, [`send`](mod@crate::send) writes
+//! them.
+
+use std::{collections::VecDeque, rc::Rc, task::Waker};
+
+use crate::{
+    Code, Config, Counts, Failure, Memory, StreamError,
+    frame::{self, MOST, flag, kind},
+    guard::{Guard, Guards},
+    head::{Asked, Reader, Refusal},
+    hpack::{Decoder, Encoder},
+    settings::{self, Remote},
+    stream::{Key, State, Streams, Tail},
+    window::{self, Inbound, Outbound},
+};
+
+/// With what a client begins (RFC 9113 §3.4).
+pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// The table for the peer's fields, as without SETTINGS.
+const TABLE: u32 = 4096;
+
+/// Of the PING whose answer says that the peer has read the first GOAWAY of two.
+pub(crate) const SHUTDOWN: [u8; 8] = *b"goodbye?";
+
+/// A header block of which more is to come.
+pub(crate) struct Block {
+    pub(crate) stream: u32,
+    pub(crate) is_end: bool,
+    pub(crate) depends_on_itself: bool,
+    pub(crate) bytes: Vec<u8>,
+    /// CONTINUATION frames so far.
+    pub(crate) frames: usize,
+}
+
+/// A request that came.
+pub(crate) enum Came {
+    Request(Key, Vec<u8>),
+    Refused(Option<Key>, Asked, Refusal),
+}
+
+/// How far the end of a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closing {
+    No,
+    /// The peer was told to begin no more streams; those that it begins until it has read that are served.
+    Asked,
+    /// Streams above this one are passed over.
+    Above(u32),
+}
+
+pub(crate) struct Core<B> {
+    pub(crate) config: Config,
+    memory: Rc<Memory>,
+
+    // What comes.
+    pub(crate) preface: &'static [u8],
+    pub(crate) partial: Vec<u8>,
+    pub(crate) has_settings: bool,
+    pub(crate) decoder: Decoder,
+    pub(crate) reader: Reader,
+    pub(crate) block: Option<Block>,
+    pub(crate) inbound: Inbound,
+    pub(crate) guards: Option<Guards>,
+    pub(crate) came: VecDeque<Came>,
+
+    // What goes.
+    pub(crate) out: Vec<u8>,
+    /// Bytes of `out` that are on their way.
+    written: usize,
+    pub(crate) encoder: Encoder,
+    pub(crate) remote: Remote,
+    pub(crate) outbound: Outbound,
+    /// Streams that could send if the connection could.
+    pub(crate) queue: VecDeque<Key>,
+
+    pub(crate) streams: Streams<B>,
+    /// Streams that are not over.
+    pub(crate) active: u32,
+    /// The highest stream of the peer's.
+    pub(crate) last_remote: u32,
+    /// The next stream of ours.
+    pub(crate) next_local: u32,
+
+    pub(crate) closing: Closing,
+    pub(crate) has_goaway: bool,
+    pub(crate) failure: Option<Failure>,
+    pub(crate) counts: Counts,
+    /// The task that reads and writes.
+    driver: Option<Waker>,
+}
+
+impl<B: AsRef<[u8]>> Core<B> {
+    pub(crate) fn new(config: Config, memory: Rc<Memory>) -> Self {
+        let mut out = memory.take();
+        if !config.is_server {
+            out.extend_from_slice(PREFACE);
+        }
+        let Config { is_server, streams, header_list, stream_window, connection_window, .. } = config;
+        settings::write_local(&mut out, is_server, streams, stream_window, header_list);
+        if connection_window > window::INITIAL {
+            frame::write_number(&mut out, kind::WINDOW_UPDATE, 0, connection_window - window::INITIAL);
+        }
+        Self {
+            memory,
+            preface: if is_server { PREFACE } else { &[] },
+            partial: Vec::new(),
+            has_settings: false,
+            decoder: Decoder::new(TABLE),
+            reader: Reader::new(header_list as usize),
+            block: None,
+            inbound: Inbound::new(connection_window.max(window::INITIAL)),
+            guards: config.allowances.as_ref().map(Guards::new),
+            came: VecDeque::new(),
+            out,
+            written: 0,
+            encoder: Encoder::new(),
+            remote: Remote::default(),
+            outbound: Outbound::new(window::INITIAL),
+            queue: VecDeque::new(),
+            streams: Streams::new(config.remembered_resets),
+            active: 0,
+            last_remote: 0,
+            next_local: 1,
+            closing: Closing::No,
+            has_goaway: false,
+            failure: None,
+            counts: Counts::default(),
+            driver: None,
+            config,
+        }
+    }
+
+    /// Has the driver be woken when there is something to write.
+    pub(crate) fn register(&mut self, waker: &Waker) {
+        if !self.driver.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            self.driver = Some(waker.clone());
+        }
+    }
+
+    /// Wakes the driver.
+    pub(crate) fn wake(&mut self) {
+        if let Some(driver) = self.driver.take() {
+            driver.wake();
+        }
+    }
+
+    /// Bytes that wait for the socket.
+    pub(crate) fn unwritten(&self) -> &[u8] {
+        &self.out[self.written..]
+    }
+
+    /// The socket took so many bytes.
+    pub(crate) fn written(&mut self, count: usize) {
+        self.written += count;
+        if self.written == self.out.len() {
+            self.written = 0;
+            self.memory.give_back(std::mem::take(&mut self.out));
+        }
+    }
+
+    /// Where frames are written to.
+    pub(crate) fn out(&mut self) -> &mut Vec<u8> {
+        if self.out.capacity() == 0 {
+            self.out = self.memory.take();
+        } else if self.written > self.config.gathered {
+            self.out.drain(..self.written);
+            self.written = 0;
+        }
+        &mut self.out
+    }
+
+    /// Whether so much waits for the socket that nothing more is to be gathered, and nothing more read.
+    pub(crate) fn is_full(&self) -> bool {
+        self.out.len() - self.written >= self.config.gathered
+    }
+
+    /// Adds a stream.
+    pub(crate) fn begin_stream(&mut self, id: u32) -> Key {
+        self.active += 1;
+        self.streams.insert(State::new(id, self.config.stream_window, self.remote.window))
+    }
+
+    /// Notes what follows when a stream is over, or out of everybody's hand.
+    pub(crate) fn settle(&mut self, key: Key) {
+        let Some(state) = self.streams.get(key).filter(|state| state.is_over()) else { return };
+        self.active -= u32::from(std::mem::take(&mut state.is_counted));
+        if !state.is_held {
+            let unread = state.data.len();
+            self.streams.remove(key);
+            self.give_back(unread);
+        }
+    }
+
+    /// Ends a stream for `error`; what it has to send is dropped.
+    pub(crate) fn end_stream(&mut self, key: Key, error: StreamError) {
+        let Some(state) = self.streams.get(key) else { return };
+        state.error.get_or_insert(error);
+        (state.waiting, state.tail) = (None, Tail::Open);
+        state.wake();
+        self.settle(key);
+    }
+
+    /// Resets a stream.
+    pub(crate) fn reset(&mut self, key: Key, code: Code, error: StreamError) {
+        if self.failure.is_none() && self.streams.get(key).is_some_and(|state| state.error.is_none()) {
+            frame::write_number(self.out(), kind::RST_STREAM, key.id, code.0);
+            self.streams.forget(key.id);
+            self.wake();
+        }
+        self.end_stream(key, error);
+    }
+
+    /// Gives bytes of the connection's window back to the peer.
+    pub(crate) fn give_back(&mut self, count: usize) {
+        if count > 0
+            && let Some(increment) = self.inbound.take(count as u32)
+            && self.failure.is_none()
+        {
+            frame::write_number(self.out(), kind::WINDOW_UPDATE, 0, increment);
+            self.wake();
+        }
+    }
+
+    /// Takes of an allowance.
+    pub(crate) fn spend(&mut self, guard: Guard) -> Result<(), Failure> {
+        match &mut self.guards {
+            Some(guards) => guards.take(guard).map_err(Failure::Guard),
+            None => Ok(()),
+        }
+    }
+
+    /// Asks the peer to begin no more streams. Those that are under way go on.
+    pub(crate) fn shut_down(&mut self) {
+        if self.closing == Closing::No && self.failure.is_none() {
+            self.closing = Closing::Asked;
+            self.goaway(MOST, Code::NO_ERROR);
+            frame::write(self.out(), kind::PING, flag::NONE, 0, &SHUTDOWN);
+            self.wake();
+        }
+    }
+
+    /// Takes no more streams.
+    pub(crate) fn close(&mut self) {
+        self.closing = Closing::Above(self.last_remote);
+        self.goaway(self.last_remote, Code::NO_ERROR);
+        self.wake();
+    }
+
+    fn goaway(&mut self, last: u32, code: Code) {
+        let [a, b, c, d] = last.to_be_bytes();
+        let [e, f, g, h] = code.0.to_be_bytes();
+        frame::write(self.out(), kind::GOAWAY, flag::NONE, 0, &[a, b, c, d, e, f, g, h]);
+        self.counts.goaways_sent += 1;
+    }
+
+    /// Whether nothing more is to come or to go.
+    pub(crate) fn is_done(&self) -> bool {
+        let is_closing = self.has_goaway || matches!(self.closing, Closing::Above(_));
+        self.failure.is_some() || (is_closing && self.active == 0)
+    }
+
+    /// Ends the connection for what the peer did, and says so.
+    pub(crate) fn fail(&mut self, failure: Failure) {
+        if self.failure.is_some() {
+            return;
+        }
+        let code = failure.code();
+        self.goaway(self.last_remote, code);
+        self.end_all(failure, StreamError::ConnectionBroken(code));
+    }
+
+    /// Notes that the connection is gone.
+    pub(crate) fn lost(&mut self) {
+        if self.failure.is_none() {
+            self.end_all(Failure::Code(Code::NO_ERROR), StreamError::ConnectionLost);
+        }
+    }
+
+    fn end_all(&mut self, failure: Failure, error: StreamError) {
+        self.failure = Some(failure);
+        self.queue.clear();
+        self.came.clear();
+        let keys: Vec<Key> = self.streams.keys().collect();
+        for key in keys {
+            self.end_stream(key, error);
+        }
+        self.wake();
+    }
+}

@@ -1,0 +1,448 @@
+//! Frames from the peer (RFC 9113 §4 to §6, §8.1).
+
+use crate::{
+    Code, Failure, StreamError,
+    core::{Block, Came, Closing, Core, SHUTDOWN},
+    frame::{self, FRAME_HEAD, FRAME_SIZE, FrameHead, flag, kind, number},
+    guard::Guard,
+    head::{Read, Refusal, Section},
+    stream::Key,
+};
+
+/// Interim responses to one request that nobody has taken.
+const INTERIM: usize = 32;
+
+/// CONTINUATION frames that a block may have, besides those that its size needs.
+const CONTINUATIONS: usize = 8;
+
+impl<B: AsRef<[u8]>> Core<B> {
+    /// Takes bytes from the peer, however they are cut.
+    pub(crate) fn receive(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        if let Some(failure) = self.failure {
+            return Err(failure);
+        }
+        let received = self.receive_all(bytes);
+        if let Err(failure) = received {
+            self.fail(failure);
+        }
+        received
+    }
+
+    fn receive_all(&mut self, mut bytes: &[u8]) -> Result<(), Failure> {
+        let count = self.preface.len().min(bytes.len());
+        let (preface, rest) = bytes.split_at(count);
+        let (expected, left) = self.preface.split_at(count);
+        if preface != expected {
+            return Err(Code::PROTOCOL_ERROR.into());
+        }
+        (self.preface, bytes) = (left, rest);
+        while !self.partial.is_empty() {
+            let Some(length) = frame_length(&self.partial)? else {
+                let taken = bytes.len().min(FRAME_HEAD - self.partial.len());
+                let piece;
+                (piece, bytes) = bytes.split_at(taken);
+                self.partial.extend_from_slice(piece);
+                if taken == 0 {
+                    return Ok(());
+                }
+                continue;
+            };
+            let taken = bytes.len().min(length - self.partial.len());
+            let piece;
+            (piece, bytes) = bytes.split_at(taken);
+            self.partial.extend_from_slice(piece);
+            if self.partial.len() < length {
+                return Ok(());
+            }
+            let whole = std::mem::take(&mut self.partial);
+            self.frame(&whole)?;
+        }
+        while let Some(length) = frame_length(bytes)?
+            && let Some((whole, rest)) = bytes.split_at_checked(length)
+        {
+            self.frame(whole)?;
+            bytes = rest;
+        }
+        self.partial.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn frame(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        let Some((head, payload)) = bytes.split_first_chunk() else { return Ok(()) };
+        let head = FrameHead::parse(*head);
+        head.check()?;
+        let is_within = self.block.as_ref().is_some_and(|block| block.stream == head.stream);
+        if (head.kind == kind::CONTINUATION) != is_within && (self.block.is_some() || head.kind == kind::CONTINUATION) {
+            return Err(Code::PROTOCOL_ERROR.into());
+        }
+        // SETTINGS are part of the preface (RFC 9113 §3.4).
+        if !self.has_settings && (head.kind != kind::SETTINGS || head.has(flag::ACK)) {
+            return Err(Code::PROTOCOL_ERROR.into());
+        }
+        match head.kind {
+            kind::DATA => self.data(head, payload),
+            kind::HEADERS => self.headers(head, payload),
+            kind::CONTINUATION => self.continuation(head, payload),
+            kind::PRIORITY => self.priority(head, payload),
+            kind::RST_STREAM => self.rst_stream(head, Code(number(payload))),
+            kind::SETTINGS => self.settings(head, payload),
+            kind::PUSH_PROMISE => Err(Code::PROTOCOL_ERROR.into()),
+            kind::PING => self.ping(head, payload),
+            kind::GOAWAY => self.goaway_came(payload),
+            kind::WINDOW_UPDATE => self.window_update(head, number(payload) & frame::MOST),
+            _ => self.spend(Guard::PassedOver),
+        }
+    }
+
+    /// Whether no stream with this number has begun.
+    fn is_idle(&self, id: u32) -> bool {
+        let is_odd = id % 2 == 1;
+        match self.config.is_server {
+            true => !is_odd || id > self.last_remote,
+            false => !is_odd || id >= self.next_local,
+        }
+    }
+
+    /// Whether frames of a stream that is not there any more are passed over.
+    fn is_passed_over(&self, id: u32) -> bool {
+        // What backends send late must not end the requests of others.
+        !self.config.is_server
+            || matches!(self.closing, Closing::Above(last) if id > last)
+            || self.streams.is_forgotten(id)
+    }
+
+    /// Resets a stream on which the peer broke the protocol.
+    fn broken(&mut self, key: Key, code: Code) -> Result<(), Failure> {
+        self.reset(key, code, StreamError::Broken(code));
+        self.spend(Guard::Provoked)
+    }
+
+    /// Resets a stream that is not there.
+    fn refuse(&mut self, id: u32, code: Code) -> Result<(), Failure> {
+        frame::write_number(self.out(), kind::RST_STREAM, id, code.0);
+        self.spend(Guard::Provoked)
+    }
+
+    fn data(&mut self, head: FrameHead, payload: &[u8]) -> Result<(), Failure> {
+        let is_end = head.has(flag::END_STREAM);
+        if payload.is_empty() && !is_end {
+            self.spend(Guard::EmptyData)?;
+        }
+        let data = head.unpadded(payload)?;
+        if self.is_idle(head.stream) {
+            return Err(Code::PROTOCOL_ERROR.into());
+        }
+        // Padding counts (RFC 9113 §6.9.1).
+        let length = head.length as u32;
+        if !self.inbound.receive(length) {
+            return Err(Code::FLOW_CONTROL_ERROR.into());
+        }
+        let Some(key) = self.streams.find(head.stream) else {
+            self.give_back(head.length);
+            return match self.is_passed_over(head.stream) {
+                true => Ok(()),
+                false => self.refuse(head.stream, Code::STREAM_CLOSED),
+            };
+        };
+        let Some(state) = self.streams.get(key) else { return Ok(()) };
+        if let Some(error) = state.error {
+            self.give_back(head.length);
+            return match error {
+                StreamError::Reset(_) if self.config.is_server => self.refuse(head.stream, Code::STREAM_CLOSED),
+                _ => Ok(()),
+            };
+        }
+        if state.is_received {
+            return Err(Code::STREAM_CLOSED.into());
+        }
+        let is_in_window = state.inbound.receive(length);
+        let is_expected = state.expects(data.len() as u64, is_end);
+        if !is_in_window || !is_expected || !state.has_head {
+            self.give_back(head.length);
+            return self.broken(key, if is_in_window { Code::PROTOCOL_ERROR } else { Code::FLOW_CONTROL_ERROR });
+        }
+        state.is_received = is_end;
+        let is_wanted = state.is_held;
+        if is_wanted {
+            if state.data.is_empty() {
+                state.data.reserve_exact(data.len());
+            }
+            state.data.extend_from_slice(data);
+        }
+        state.wake();
+        let unwanted = if is_wanted { head.length - data.len() } else { head.length };
+        self.consumed(key, unwanted);
+        if is_end {
+            self.settle(key);
+        }
+        Ok(())
+    }
+
+    /// Notes that bytes of a stream were taken, or are padding.
+    pub(crate) fn consumed(&mut self, key: Key, count: usize) {
+        if count == 0 {
+            return;
+        }
+        if let Some(state) = self.streams.get(key)
+            && !state.is_received
+            && state.error.is_none()
+            && let Some(increment) = state.inbound.take(count as u32)
+        {
+            frame::write_number(self.out(), kind::WINDOW_UPDATE, key.id, increment);
+            self.wake();
+        }
+        self.give_back(count);
+    }
+
+    fn headers(&mut self, head: FrameHead, payload: &[u8]) -> Result<(), Failure> {
+        let mut fragment = head.unpadded(payload)?;
+        let mut depends_on_itself = false;
+        if head.has(flag::PRIORITY) {
+            let (priority, rest) = fragment.split_at_checked(5).ok_or(Code::PROTOCOL_ERROR)?;
+            depends_on_itself = number(priority) & frame::MOST == head.stream;
+            fragment = rest;
+        }
+        let is_end = head.has(flag::END_STREAM);
+        if head.has(flag::END_HEADERS) {
+            return self.section(head.stream, is_end, depends_on_itself, fragment);
+        }
+        self.block = Some(Block { stream: head.stream, is_end, depends_on_itself, bytes: fragment.to_vec(), frames: 0 });
+        Ok(())
+    }
+
+    fn continuation(&mut self, head: FrameHead, payload: &[u8]) -> Result<(), Failure> {
+        let Some(mut block) = self.block.take() else { return Err(Code::PROTOCOL_ERROR.into()) };
+        block.frames += 1;
+        block.bytes.extend_from_slice(payload);
+        let list = self.config.header_list as usize;
+        if block.frames > CONTINUATIONS + 4 * list / FRAME_SIZE || block.bytes.len() > 4 * list {
+            return Err(Failure::Guard(Guard::Continuation));
+        }
+        if head.has(flag::END_HEADERS) {
+            return self.section(block.stream, block.is_end, block.depends_on_itself, &block.bytes);
+        }
+        self.block = Some(block);
+        Ok(())
+    }
+
+    /// Takes a whole field section.
+    fn section(&mut self, id: u32, is_end: bool, depends_on_itself: bool, block: &[u8]) -> Result<(), Failure> {
+        let known = self.streams.find(id);
+        let Some(key) = known else {
+            if self.config.is_server && id % 2 == 1 && id > self.last_remote {
+                return self.request(id, is_end, depends_on_itself, block);
+            }
+            if self.is_idle(id) {
+                return Err(Code::PROTOCOL_ERROR.into());
+            }
+            if !self.is_passed_over(id) {
+                return Err(Code::STREAM_CLOSED.into());
+            }
+            return self.read(Section::Trailers, block).map(drop);
+        };
+        let Some(state) = self.streams.get(key) else { return Ok(()) };
+        let (has_head, error) = (state.has_head, state.error);
+        if state.is_received || (self.config.is_server && matches!(error, Some(StreamError::Reset(_)))) {
+            return Err(Code::STREAM_CLOSED.into());
+        }
+        let section = if has_head { Section::Trailers } else { Section::Response };
+        let read = self.read(section, block)?;
+        if error.is_some() {
+            return Ok(());
+        }
+        let is_sound = match read {
+            Err(_) => false,
+            Ok(_) if depends_on_itself => false,
+            Ok(read) if has_head => self.trailers(key, is_end, read),
+            Ok(read) => self.response(key, is_end, read),
+        };
+        match is_sound {
+            true => Ok(()),
+            false => self.broken(key, Code::PROTOCOL_ERROR),
+        }
+    }
+
+    /// Decodes a section: whatever becomes of it, the table is that of the connection.
+    fn read(&mut self, section: Section, block: &[u8]) -> Result<Result<Read, Refusal>, Failure> {
+        let Self { reader, decoder, .. } = self;
+        reader.begin(section, Vec::with_capacity(2 * block.len() + 256));
+        decoder.decode(block, |name, value| reader.field(name, value)).map_err(|_| Code::COMPRESSION_ERROR)?;
+        if reader.is_hopeless() {
+            return Err(Failure::Guard(Guard::HeaderList));
+        }
+        Ok(reader.finish())
+    }
+
+    fn request(&mut self, id: u32, is_end: bool, depends_on_itself: bool, block: &[u8]) -> Result<(), Failure> {
+        let read = self.read(Section::Request { has_body: !is_end }, block)?;
+        if matches!(self.closing, Closing::Above(_)) {
+            return Ok(());
+        }
+        self.last_remote = id;
+        if self.active >= self.config.streams {
+            self.counts.refused += 1;
+            self.streams.forget(id);
+            return self.refuse(id, Code::REFUSED_STREAM);
+        }
+        if read == Err(Refusal::Malformed) || depends_on_itself {
+            self.came.push_back(Came::Refused(None, self.reader.asked(), Refusal::Malformed));
+            frame::write_number(self.out(), kind::RST_STREAM, id, Code::PROTOCOL_ERROR.0);
+            self.streams.forget(id);
+            return self.spend(Guard::Malformed);
+        }
+        let key = self.begin_stream(id);
+        let Some(state) = self.streams.get(key) else { return Ok(()) };
+        (state.has_head, state.is_received, state.is_held) = (true, is_end, true);
+        self.came.push_back(match read {
+            Ok(read) => {
+                state.expected = read.length.filter(|_| !is_end);
+                Came::Request(key, read.bytes)
+            }
+            Err(refusal) => Came::Refused(Some(key), self.reader.asked(), refusal),
+        });
+        Ok(())
+    }
+
+    /// False if there must not be such trailers.
+    fn trailers(&mut self, key: Key, is_end: bool, read: Read) -> bool {
+        let Some(state) = self.streams.get(key) else { return true };
+        if !is_end || !state.expects(0, true) {
+            return false;
+        }
+        state.trailers = Some(read.bytes);
+        state.is_received = true;
+        state.wake();
+        self.settle(key);
+        true
+    }
+
+    /// False if there must not be such a head.
+    fn response(&mut self, key: Key, is_end: bool, read: Read) -> bool {
+        let Some(state) = self.streams.get(key) else { return true };
+        if read.status < 200 {
+            if is_end || state.heads.len() == INTERIM {
+                return false;
+            }
+            state.heads.push_back(read.bytes);
+            state.wake();
+            return true;
+        }
+        let has_body = !state.is_head_request && !matches!(read.status, 204 | 304);
+        state.has_head = true;
+        state.expected = read.length.filter(|_| has_body);
+        if is_end && !state.expects(0, true) {
+            return false;
+        }
+        state.is_received = is_end;
+        state.heads.push_back(read.bytes);
+        state.wake();
+        if is_end {
+            self.settle(key);
+        }
+        true
+    }
+
+    fn priority(&mut self, head: FrameHead, payload: &[u8]) -> Result<(), Failure> {
+        self.spend(Guard::PassedOver)?;
+        // The rest is obsolete (RFC 9113 §5.3.2).
+        let depends_on_itself = number(payload) & frame::MOST == head.stream;
+        match self.streams.find(head.stream) {
+            Some(key) if depends_on_itself => self.broken(key, Code::PROTOCOL_ERROR),
+            _ => Ok(()),
+        }
+    }
+
+    fn rst_stream(&mut self, head: FrameHead, code: Code) -> Result<(), Failure> {
+        if self.is_idle(head.stream) {
+            return Err(Code::PROTOCOL_ERROR.into());
+        }
+        self.counts.resets += 1;
+        if let Some(key) = self.streams.find(head.stream)
+            && let Some(state) = self.streams.get(key)
+        {
+            if code == Code::NO_ERROR && state.is_received && !self.config.is_server {
+                // All of the response is there, and the rest of the request not wanted (RFC 9113 §8.1).
+                state.is_sent = true;
+                state.waiting = None;
+                state.wake();
+                self.settle(key);
+            } else {
+                self.end_stream(key, StreamError::Reset(code));
+            }
+        }
+        self.spend(Guard::RapidReset)
+    }
+
+    fn settings(&mut self, head: FrameHead, payload: &[u8]) -> Result<(), Failure> {
+        if head.has(flag::ACK) {
+            return Ok(());
+        }
+        self.has_settings = true;
+        self.spend(Guard::Settings)?;
+        let before = self.remote.window;
+        self.remote.take(payload, !self.config.is_server)?;
+        self.encoder.set_max_size(self.remote.table_size);
+        let by = i64::from(self.remote.window) - i64::from(before);
+        if by != 0 {
+            if !self.streams.all().fold(true, |fits, state| state.outbound.grow(by) && fits) {
+                return Err(Code::FLOW_CONTROL_ERROR.into());
+            }
+            let keys: Vec<Key> = self.streams.keys().collect();
+            keys.into_iter().for_each(|key| self.queue_stream(key));
+        }
+        frame::write(self.out(), kind::SETTINGS, flag::ACK, 0, &[]);
+        Ok(())
+    }
+
+    fn ping(&mut self, head: FrameHead, payload: &[u8]) -> Result<(), Failure> {
+        // An answer that nobody asked for costs as much.
+        self.spend(Guard::Ping)?;
+        if !head.has(flag::ACK) {
+            frame::write(self.out(), kind::PING, flag::ACK, 0, payload);
+        } else if payload == SHUTDOWN && self.closing == Closing::Asked {
+            self.close();
+        }
+        Ok(())
+    }
+
+    fn goaway_came(&mut self, payload: &[u8]) -> Result<(), Failure> {
+        self.has_goaway = true;
+        self.counts.goaways_received += 1;
+        if !self.config.is_server {
+            let last = number(payload) & frame::MOST;
+            let unprocessed: Vec<Key> = self.streams.keys().filter(|key| key.id > last).collect();
+            unprocessed.into_iter().for_each(|key| self.end_stream(key, StreamError::Unprocessed));
+        }
+        Ok(())
+    }
+
+    fn window_update(&mut self, head: FrameHead, increment: u32) -> Result<(), Failure> {
+        if increment == 0 || (head.stream != 0 && self.is_idle(head.stream)) {
+            return Err(Code::PROTOCOL_ERROR.into());
+        }
+        self.spend(Guard::WindowUpdate)?;
+        if head.stream == 0 {
+            return match self.outbound.grow(i64::from(increment)) {
+                true => Ok(()),
+                false => Err(Code::FLOW_CONTROL_ERROR.into()),
+            };
+        }
+        let Some(key) = self.streams.find(head.stream) else { return Ok(()) };
+        let Some(state) = self.streams.get(key) else { return Ok(()) };
+        if !state.outbound.grow(i64::from(increment)) {
+            return match state.error {
+                None => self.broken(key, Code::FLOW_CONTROL_ERROR),
+                Some(_) => Ok(()),
+            };
+        }
+        self.queue_stream(key);
+        Ok(())
+    }
+}
+
+/// The length of the frame at the beginning of `bytes`, with its head, once that is there.
+fn frame_length(bytes: &[u8]) -> Result<Option<usize>, Code> {
+    let Some([a, b, c, ..]) = bytes.first_chunk::<FRAME_HEAD>() else { return Ok(None) };
+    let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
+    if length > FRAME_SIZE { Err(Code::FRAME_SIZE_ERROR) } else { Ok(Some(FRAME_HEAD + length)) }
+}
