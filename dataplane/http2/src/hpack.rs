@@ -21,6 +21,6 @@ mod table;
 pub use decoder::Decoder;
 pub use encoder::{Encoder, Indexing};
 
-/// Why a header block cannot be decoded: a connection error COMPRESSION_ERROR (RFC 9113 §4.3).
+/// Why a header block cannot be decoded: a connection error `COMPRESSION_ERROR` (RFC 9113 §4.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;

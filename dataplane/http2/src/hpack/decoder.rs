@@ -38,7 +38,7 @@ impl Text<'_> {
 }
 
 impl Decoder {
-    /// For a peer that was told (or need not be) that the SETTINGS_HEADER_TABLE_SIZE is `max`.
+    /// For a peer that was told (or need not be) that the `SETTINGS_HEADER_TABLE_SIZE` is `max`.
     pub const fn new(max: u32) -> Self {
         Self { table: Table::new(max), limit: max, scratch: Vec::new() }
     }

@@ -52,7 +52,7 @@ impl Encoder {
         Self { table: Table::new(MAX), slots: None, resized: None }
     }
 
-    /// The peer's SETTINGS_HEADER_TABLE_SIZE, of which at most 4096 bytes are used. The next block says so (RFC 7541 §4.2).
+    /// The peer's `SETTINGS_HEADER_TABLE_SIZE`, of which at most 4096 bytes are used. The next block says so (RFC 7541 §4.2).
     pub fn set_max_size(&mut self, size: u32) {
         let size = size.min(MAX) as usize;
         if size != self.table.max() {
