@@ -188,10 +188,6 @@ impl<B> Streams<B> {
         Some(removed)
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.index.len()
-    }
-
     pub(crate) fn keys(&self) -> impl Iterator<Item = Key> {
         self.slots.iter().enumerate().filter_map(|(slot, state)| Some(Key { slot: slot as u32, id: state.as_ref()?.id }))
     }
@@ -243,7 +239,7 @@ mod tests {
         assert!(streams.remove(first).is_some() && streams.remove(first).is_none());
         let second = streams.insert(State::new(3, 10, 10));
         assert!(streams.get(first).is_none() && streams.get(second).is_some_and(|state| state.id == 3));
-        assert_eq!((streams.find(3), streams.find(1), streams.len()), (Some(second), None, 1));
+        assert_eq!((streams.find(3), streams.find(1)), (Some(second), None));
     }
 
     #[test]
