@@ -93,9 +93,14 @@ impl<B: AsRef<[u8]>> Connection<B> {
         Self { core: Rc::new(RefCell::new(Core::new(config, Rc::clone(memory)))) }
     }
 
-    /// Has the driver's task be woken when there is something to write. To be called whenever it is polled.
-    pub fn wakes(&self, waker: &Waker) {
-        self.core.borrow_mut().register(waker);
+    /// The driver begins a turn: until it [`rests`](Self::rests) it needs not be woken.
+    pub fn drives(&self) {
+        self.core.borrow_mut().drives();
+    }
+
+    /// The driver ends a turn: its task is to be woken when there is something to write.
+    pub fn rests(&self, waker: &Waker) {
+        self.core.borrow_mut().rests(waker);
     }
 
     /// Whether bytes are to be read: not while more waits for the peer than is to be gathered.
@@ -172,9 +177,14 @@ impl<B: AsRef<[u8]>> Connection<B> {
         self.core.borrow_mut().shut_down();
     }
 
-    /// Ends the connection for what was seen elsewhere.
-    pub fn fail(&self, failure: Failure) {
-        self.core.borrow_mut().fail(failure);
+    /// Takes no more streams, and says so. When those that are open are over, it [is done](Self::is_done).
+    pub fn close(&self) {
+        self.core.borrow_mut().close();
+    }
+
+    /// Wakes the driver.
+    pub fn wake(&self) {
+        self.core.borrow_mut().wake();
     }
 
     /// Notes that the connection is gone: all streams end.

@@ -88,6 +88,8 @@ pub(crate) struct Core<B> {
     pub(crate) counts: Counts,
     /// The task that reads and writes.
     driver: Option<Waker>,
+    /// Whether it does so just now, and sees for itself what there is to write.
+    is_driven: bool,
 }
 
 impl<B: AsRef<[u8]>> Core<B> {
@@ -127,12 +129,19 @@ impl<B: AsRef<[u8]>> Core<B> {
             failure: None,
             counts: Counts::default(),
             driver: None,
+            is_driven: false,
             config,
         }
     }
 
+    /// Until [`rests`](Self::rests) the driver needs not be woken.
+    pub(crate) fn drives(&mut self) {
+        self.is_driven = true;
+    }
+
     /// Has the driver be woken when there is something to write.
-    pub(crate) fn register(&mut self, waker: &Waker) {
+    pub(crate) fn rests(&mut self, waker: &Waker) {
+        self.is_driven = false;
         if !self.driver.as_ref().is_some_and(|known| known.will_wake(waker)) {
             self.driver = Some(waker.clone());
         }
@@ -140,7 +149,9 @@ impl<B: AsRef<[u8]>> Core<B> {
 
     /// Wakes the driver.
     pub(crate) fn wake(&mut self) {
-        if let Some(driver) = self.driver.take() {
+        if !self.is_driven
+            && let Some(driver) = self.driver.take()
+        {
             driver.wake();
         }
     }

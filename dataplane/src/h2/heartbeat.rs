@@ -1,9 +1,10 @@
 //! Whether the peer of a connection with open streams is still there.
 
-use std::{task::Context, time::Duration};
+use std::time::Duration;
 
-use h2::{Ping, PingPong};
+use http2::Connection;
 
+use super::chunk::Chunk;
 use crate::engine::Silence;
 
 /// How long a connection has been silent.
@@ -13,28 +14,24 @@ pub(super) struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// To be called every `period`: whether the peer counts as gone, as it does by `allowed`. A PING is sent before.
+    /// To be called every `period`, with whether anything was read in it: whether the peer counts as gone, as it does by `allowed`. A
+    /// PING is sent before.
     pub(super) fn beat(
         &mut self,
+        connection: &Connection<Chunk>,
         period: Duration,
         allowed: Silence,
-        has_streams: bool,
         has_read: bool,
-        pings: Option<&mut PingPong>,
-        context: &mut Context<'_>,
     ) -> bool {
         self.quiet = if has_read { Duration::ZERO } else { self.quiet + period };
-        if !has_streams || self.quiet < allowed.asked_after {
+        if connection.active() == 0 || self.quiet < allowed.asked_after {
             return false;
         }
         if self.quiet >= allowed.asked_after.saturating_add(allowed.answered_within) {
             return true;
         }
-        if let Some(pings) = pings {
-            // The answer to the one before is a byte that came, and no more is asked of it.
-            let _ = pings.poll_pong(context);
-            let _ = pings.send_ping(Ping::opaque());
-        }
+        // The answer is a byte that came, and no more is asked of it.
+        connection.ping();
         false
     }
 }

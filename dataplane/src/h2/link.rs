@@ -2,33 +2,34 @@
 
 use std::{
     cell::Cell,
-    future::Future,
-    pin::Pin,
     rc::{Rc, Weak},
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use bytes::Bytes;
-use h2::{
-    PingPong,
-    client::{self, SendRequest},
-};
+use http2::Connection;
 use tracing::debug;
 
-use super::{heartbeat::Heartbeat, limits, links::Group, transport::Transport, watch::Watch};
+use super::{
+    chunk::Chunk,
+    heartbeat::Heartbeat,
+    limits,
+    links::Group,
+    transport::{End, Transport},
+};
 use crate::{
     engine::{self, Deadline, Permit, PoolSettings, Stream, Upstream},
     error::Reason,
     instant::Instant,
     live::EndpointLive,
+    metrics::Http2Side,
     worker::Worker,
 };
 
 /// A connection, to ask for places on it.
 pub(super) struct Link {
-    send: SendRequest<Bytes>,
+    frames: Connection<Chunk>,
     state: Rc<State>,
 }
 
@@ -83,7 +84,7 @@ impl Leaving {
 /// A place for one request.
 pub(super) struct Place {
     /// To send the request by.
-    pub(super) send: SendRequest<Bytes>,
+    pub(super) frames: Connection<Chunk>,
     /// Whether the connection had a request before.
     pub(super) is_reused: bool,
     state: Rc<State>,
@@ -91,6 +92,13 @@ pub(super) struct Place {
 }
 
 impl State {
+    /// Has the driver look at whether it is the last that knows of the connection, if whoever lets go of it now is the last but one.
+    fn is_let_go(self: &Rc<Self>, frames: &Connection<Chunk>) {
+        if Rc::strong_count(self) == 2 {
+            frames.wake();
+        }
+    }
+
     /// No further request goes to this connection.
     fn retire(&self) {
         if !self.is_retired.replace(true)
@@ -113,8 +121,15 @@ impl Place {
     }
 }
 
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.state.is_let_go(&self.frames);
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
+        self.state.is_let_go(&self.frames);
         let State { open, served, cancelled, is_retired, used, group, .. } = &*self.state;
         open.set(open.get() - 1);
         used.set(Instant::now());
@@ -144,12 +159,11 @@ impl Link {
         let upstream = engine::connect(&endpoint.address, group.greeting(), permit, time).await?;
         endpoint.metrics.connections.inc();
         let Upstream { stream, permit, opened, .. } = upstream;
-        let metrics = worker.metrics.http2.upstream.clone();
-        let transport = Transport::new(stream, Vec::new(), 0, worker.buffers.clone(), metrics);
-        transport.with_watch(Watch::trust);
+        let frames = Connection::new(limits::OF_BACKEND, &worker.memory);
+        let mut transport = Transport::new(stream, Vec::new(), worker.buffers.clone());
         let left = until.saturating_duration_since(Instant::now());
-        let greeted = tokio::time::timeout(left, greeted(&transport)).await;
-        let (send, mut connection) = greeted.unwrap_or(Err(Reason::ConnectTimeout))?;
+        let greeted = tokio::time::timeout(left, greeted(&mut transport, &frames)).await;
+        greeted.unwrap_or(Err(Reason::ConnectTimeout))?;
         let state = Rc::new(State {
             open: Cell::new(0),
             served: Cell::new(0),
@@ -164,8 +178,8 @@ impl Link {
             heartbeat: Heartbeat::default(),
             period: limits::CHECK,
             endpoint: Arc::clone(endpoint),
-            pings: connection.ping_pong(),
-            connection,
+            metrics: worker.metrics.http2.upstream.clone(),
+            frames: frames.clone(),
             transport,
             state: Rc::clone(&state),
             deadline: worker.deadlines.deadline(),
@@ -174,6 +188,7 @@ impl Link {
         driver.arm();
         worker.spawn(async move {
             std::future::poll_fn(|context| driver.poll(context)).await;
+            driver.frames.lost();
             let is_capped = driver.endpoint.capacity.is_capped();
             if is_capped {
                 driver.leaves();
@@ -183,7 +198,7 @@ impl Link {
                 let _ = tokio::time::timeout(engine::FAREWELL, driver.farewell()).await;
             }
         });
-        Ok(Self { send, state })
+        Ok(Self { frames, state })
     }
 
     /// Has it take no further request and close when the last is over: its place is for others.
@@ -215,14 +230,14 @@ impl Link {
 
     /// A place on it, if it has one.
     pub(super) fn place(&self) -> Option<Place> {
-        let most = self.send.current_max_send_streams().min(limits::UPSTREAM_STREAMS);
+        let most = (self.frames.peer_streams() as usize).min(limits::UPSTREAM_STREAMS);
         let State { open, served, cancelled, is_retired, .. } = &*self.state;
         if is_retired.get() || open.get() as usize >= most {
             return None;
         }
         open.set(open.get() + 1);
         Some(Place {
-            send: self.send.clone(),
+            frames: self.frames.clone(),
             is_reused: served.get() + cancelled.get() > 0 || open.get() > 1,
             state: Rc::clone(&self.state),
             is_served: false,
@@ -230,51 +245,26 @@ impl Link {
     }
 }
 
-type Connection = client::Connection<Transport<Stream>, Bytes>;
-
 /// Says hello and waits until the backend's SETTINGS say that it takes requests.
-async fn greeted(transport: &Transport<Stream>) -> Result<(SendRequest<Bytes>, Connection), Reason> {
-    let mut builder = client::Builder::new();
-    builder
-        .enable_push(false)
-        .max_concurrent_streams(0)
-        .max_header_list_size(limits::UPSTREAM_HEADER_LIST)
-        .max_frame_size(limits::FRAME)
-        .initial_window_size(limits::STREAM_WINDOW)
-        .initial_connection_window_size(limits::UPSTREAM_CONNECTION_WINDOW)
-        .max_send_buffer_size(limits::SEND_BUFFER)
-        .max_concurrent_reset_streams(limits::REMEMBERED_RESETS);
-    let shaken = builder.handshake::<_, Bytes>(transport.clone()).await;
-    let (send, mut connection) = shaken.map_err(|_| Reason::ConnectFailed)?;
-    std::future::poll_fn(|context| {
-        let polled = Pin::new(&mut connection).poll(context);
-        if let Poll::Ready(Err(_)) = transport.poll_send(context) {
-            return Poll::Ready(Err(Reason::ConnectFailed));
-        }
-        match polled {
-            // What it speaks is no HTTP/2, or it hung up.
-            Poll::Ready(Err(error)) if error.is_io() => Poll::Ready(Err(Reason::ConnectFailed)),
-            Poll::Ready(_) => Poll::Ready(Err(Reason::BadResponse)),
-            // One that takes no request for now will mostly say soon that it does (RFC 9113 §6.5.2).
-            Poll::Pending
-                if transport.with_watch(|watch| watch.has_settings()) && send.current_max_send_streams() > 0 =>
-            {
-                Poll::Ready(Ok(()))
-            }
-            Poll::Pending => Poll::Pending,
-        }
+async fn greeted(transport: &mut Transport<Stream>, frames: &Connection<Chunk>) -> Result<(), Reason> {
+    std::future::poll_fn(|context| match transport.poll(frames, context, || {}) {
+        // It hung up.
+        Poll::Ready(End::Gone) => Poll::Ready(Err(Reason::ConnectFailed)),
+        Poll::Ready(_) => Poll::Ready(Err(Reason::BadResponse)),
+        // One that takes no request for now will mostly say soon that it does (RFC 9113 §6.5.2).
+        Poll::Pending if frames.has_settings() && frames.peer_streams() > 0 => Poll::Ready(Ok(())),
+        Poll::Pending => Poll::Pending,
     })
-    .await?;
-    Ok((send, connection))
+    .await
 }
 
 /// Drives a connection.
 struct Driver {
-    connection: Connection,
+    frames: Connection<Chunk>,
     transport: Transport<Stream>,
+    metrics: Http2Side,
     state: Rc<State>,
     deadline: Deadline,
-    pings: Option<PingPong>,
     heartbeat: Heartbeat,
     /// The time between looks at whether the backend is there.
     period: Duration,
@@ -292,6 +282,11 @@ impl Drop for Driver {
 }
 
 impl Driver {
+    /// Whether nobody will ask for another place, and no request is left.
+    fn is_left(&self) -> bool {
+        Rc::strong_count(&self.state) == 1 && self.frames.active() == 0
+    }
+
     /// Says that the connection is being closed, unless that is known, for it gave way.
     fn leaves(&mut self) {
         if self.state.gives_way.take() {
@@ -303,24 +298,27 @@ impl Driver {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         self.deadline.wakes(context.waker());
         loop {
-            let polled = Pin::new(&mut self.connection).poll(context);
-            if let Poll::Ready(Err(error)) = &polled {
-                debug!(%error, "an HTTP/2 connection to a backend failed");
-            }
-            let sent = self.transport.poll_send(context);
-            if polled.is_ready() || matches!(sent, Poll::Ready(Err(_))) {
+            let polled = self.transport.poll(&self.frames, context, || {});
+            self.metrics.add(&self.frames.take_counts());
+            if let Poll::Ready(end) = polled {
+                if let End::Failed(failure) = end {
+                    debug!(?failure, "an HTTP/2 connection to a backend failed");
+                }
                 return Poll::Ready(());
             }
-            if self.transport.with_watch(|watch| watch.has_goaway()) {
+            if self.frames.has_goaway() {
                 self.state.retire();
+            }
+            if self.is_left() {
+                // That done, it says so and ends.
+                self.frames.close();
+                continue;
             }
             if !self.deadline.has_passed() {
                 return Poll::Pending;
             }
             let has_read = self.transport.take_has_read();
-            let has_streams = self.state.open.get() > 0;
-            let silence = self.endpoint.pool.silence();
-            if self.heartbeat.beat(self.period, silence, has_streams, has_read, self.pings.as_mut(), context) {
+            if self.heartbeat.beat(&self.frames, self.period, self.endpoint.pool.silence(), has_read) {
                 return Poll::Ready(());
             }
             self.arm();
@@ -330,7 +328,7 @@ impl Driver {
     /// Ends the connection on our side and waits until the backend has ended it, too, or has sent too much: else it would see the next
     /// connection in this one's place before the end of this one.
     async fn farewell(&mut self) {
-        if std::future::poll_fn(|context| self.transport.poll_end(context)).await.is_err() {
+        if std::future::poll_fn(|context| self.transport.poll_end(&self.frames, context)).await.is_err() {
             return;
         }
         let mut read = 0;

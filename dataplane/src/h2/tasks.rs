@@ -8,11 +8,8 @@ use std::{
     task::{Poll, Waker},
 };
 
-use h2::{RecvStream, server::SendResponse};
-use http::Request;
-
-use super::{chunk::Chunk, connection::Open, stream};
-use crate::{engine::KEPT_SCRATCH, worker::Worker};
+use super::{chunk::Chunk, stream};
+use crate::{connection::Connection, engine::KEPT_SCRATCH, worker::Worker};
 
 /// Tasks without a stream that a worker keeps, as many as its scratch memories.
 const KEPT: usize = KEPT_SCRATCH;
@@ -23,31 +20,34 @@ pub(crate) struct Tasks {
     idle: RefCell<Vec<Rc<Seat>>>,
 }
 
-/// A stream that has just come.
-pub(super) struct Arrival {
-    pub(super) request: Request<RecvStream>,
-    pub(super) respond: SendResponse<Chunk>,
-    pub(super) open: Open,
+/// A request that has just come.
+pub(super) struct Request {
+    /// On which connection.
+    pub(super) connection: Rc<Connection>,
+    /// Its head, as one of HTTP/1.1.
+    pub(super) head: Vec<u8>,
+    /// The rest of it, and the way back.
+    pub(super) stream: http2::Stream<Chunk>,
 }
 
 /// Where a task is given its streams.
 struct Seat {
-    next: Cell<Option<Arrival>>,
+    next: Cell<Option<Request>>,
     waker: RefCell<Option<Waker>>,
 }
 
 impl Tasks {
-    /// Has a task serve the stream: one that waits, else a new one.
-    pub(super) fn serve(worker: &Rc<Worker>, arrival: Arrival) {
+    /// Has a task serve the request: one that waits, else a new one.
+    pub(super) fn serve(worker: &Rc<Worker>, request: Request) {
         let idle = worker.tasks.idle.borrow_mut().pop();
         if let Some(seat) = idle {
-            seat.next.set(Some(arrival));
+            seat.next.set(Some(request));
             if let Some(waker) = &*seat.waker.borrow() {
                 waker.wake_by_ref();
             }
             return;
         }
-        let seat = Rc::new(Seat { next: Cell::new(Some(arrival)), waker: RefCell::default() });
+        let seat = Rc::new(Seat { next: Cell::new(Some(request)), waker: RefCell::default() });
         worker.spawn(serve_all(Rc::clone(worker), seat));
     }
 
@@ -64,16 +64,15 @@ impl Tasks {
 
 async fn serve_all(worker: Rc<Worker>, seat: Rc<Seat>) {
     loop {
-        let arrival = std::future::poll_fn(|context| match seat.next.take() {
-            Some(arrival) => Poll::Ready(arrival),
+        let request = std::future::poll_fn(|context| match seat.next.take() {
+            Some(request) => Poll::Ready(request),
             None => {
-                *seat.waker.borrow_mut() = Some(context.waker().clone());
+                // It is this task as long as there is one.
+                seat.waker.borrow_mut().get_or_insert_with(|| context.waker().clone());
                 Poll::Pending
             }
         });
-        let Arrival { request, respond, open } = arrival.await;
-        stream::serve(&worker, &open.0, request, respond).await;
-        drop(open);
+        stream::serve(&worker, request.await).await;
         if !worker.tasks.keeps(&seat) {
             return;
         }

@@ -1,12 +1,11 @@
 //! Counters of HTTP/2 connections.
 
+use http2::{Counts, Guard};
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family},
     registry::Registry,
 };
-
-use crate::h2::Guard;
 
 /// Handles for HTTP/2; clones share them.
 #[derive(Clone)]
@@ -47,6 +46,15 @@ struct SideLabel {
 struct GoawayLabels {
     side: &'static str,
     direction: &'static str,
+}
+
+impl Http2Side {
+    /// Adds what happened on a connection.
+    pub(crate) fn add(&self, counts: &Counts) {
+        self.resets.inc_by(counts.resets);
+        self.goaways_received.inc_by(counts.goaways_received);
+        self.goaways_sent.inc_by(counts.goaways_sent);
+    }
 }
 
 impl Http2Metrics {
