@@ -12,7 +12,7 @@
 //! versions. Everything of a connection stays on its worker's thread.
 
 mod arena;
-mod backend_head;
+mod border;
 mod chunk;
 mod connection;
 mod downstream;
@@ -22,6 +22,7 @@ mod grpc_web;
 mod heartbeat;
 mod http1_peer;
 mod limits;
+mod lines;
 mod link;
 mod links;
 mod pacer;

@@ -104,16 +104,6 @@ impl Renamed {
         }
     }
 
-    /// The same for HTTP/2.
-    pub(crate) fn keep_trailers(&self, trailers: Option<HeaderMap>) -> Option<HeaderMap> {
-        let mut trailers = trailers?;
-        if self.0.is_some() {
-            let gone: Vec<_> = trailers.keys().filter(|name| self.is(name.as_str().as_bytes())).cloned().collect();
-            gone.iter().for_each(|name| drop(trailers.remove(name)));
-        }
-        (!trailers.is_empty()).then_some(trailers)
-    }
-
     /// Writes the line with `id`.
     pub(crate) fn write(&self, out: &mut Vec<u8>, id: &RequestId) {
         match &self.0 {

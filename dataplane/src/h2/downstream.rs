@@ -4,9 +4,9 @@ use std::task::{Context, Poll};
 
 use bytes::Buf;
 use h2::{Reason as Code, SendStream, server::SendResponse};
-use http::{HeaderMap, Response};
+use http::Response;
 
-use super::chunk::Chunk;
+use super::{arena::Arena, border, chunk::Chunk, trailers::Trailers};
 use crate::error::Reason;
 
 /// Where the response goes.
@@ -93,12 +93,12 @@ impl Downstream {
     /// its way.
     ///
     /// # Errors
-    /// The client is gone.
-    pub(super) fn end(&mut self, trailers: Option<HeaderMap>) -> Result<(), Reason> {
+    /// The client is gone, or the trailers cannot stand in HTTP/2.
+    pub(super) fn end(&mut self, trailers: Option<&Trailers>, arena: &Arena) -> Result<(), Reason> {
         let Some(send) = &mut self.send else { return Ok(()) };
         self.is_ended = true;
         let ended = match trailers {
-            Some(trailers) => send.send_trailers(trailers),
+            Some(trailers) => send.send_trailers(border::trailers(trailers, arena).ok_or(Reason::BadResponse)?),
             None => send.send_data(Chunk::default(), true),
         };
         ended.map_err(|_| Reason::ClientGone)

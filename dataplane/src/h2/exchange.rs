@@ -147,7 +147,9 @@ impl Exchange<'_, '_> {
                     }
                 }
                 Step::Done => {
-                    self.client.end(self.terms.returned.renamed().keep_trailers(reader.take_trailers()))?;
+                    let trailers = reader.take_trailers();
+                    let trailers = trailers.and_then(|trailers| trailers.without_id(self.terms.returned.renamed()));
+                    self.client.end(trailers.as_ref(), &self.worker.arena)?;
                 }
             }
             has_moved = true;

@@ -14,7 +14,7 @@ use http::Request;
 use http1::RequestBody;
 
 use super::{
-    backend_head,
+    border,
     downstream::Downstream,
     grpc_web::{self, WebPeer},
     http1_peer::Http1Peer,
@@ -85,7 +85,7 @@ async fn forward(
     scratch: &mut Scratch,
     record: &mut AccessRecord<'_>,
 ) -> Result<bool, Reason> {
-    let mut request = backend_head::request(&scratch.out, chosen.terms.returned.renamed(), &worker.arena)?;
+    let mut request = border::request(&scratch.out, chosen.terms.returned.renamed(), &worker.arena)?;
     if !chosen.grpc_web {
         let head = Head { ready: Some(request), is_web: false };
         return run(worker, chosen, peer, head, scratch, record).await;
@@ -113,7 +113,7 @@ impl Head {
         if let Some(request) = self.ready.take() {
             return Ok(request);
         }
-        let mut request = backend_head::request(bytes, terms.returned.renamed(), &worker.arena)?;
+        let mut request = border::request(bytes, terms.returned.renamed(), &worker.arena)?;
         if self.is_web {
             grpc_web::translate(&mut request);
         }

@@ -7,9 +7,12 @@ use std::task::{Context, Poll, ready};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::{BufMut, Bytes, BytesMut};
 use h2::Reason as Code;
-use http::{HeaderMap, HeaderValue, Request, Response, header};
+use http::{HeaderValue, Request, Response, header};
 
-use super::peer::{Peer, Piece};
+use super::{
+    peer::{Peer, Piece},
+    trailers::Trailers,
+};
 use crate::{engine::Terms, error::Reason};
 
 /// The first byte of a frame that holds trailers and no message.
@@ -138,7 +141,7 @@ impl<P: Peer> Peer for WebPeer<'_, P> {
         self.inner.push(data, is_end);
     }
 
-    fn end(&mut self, trailers: Option<HeaderMap>) -> Result<(), Reason> {
+    fn end(&mut self, trailers: Option<Trailers>) -> Result<(), Reason> {
         match trailers {
             Some(trailers) if self.is_translated => {
                 self.inner.push(self.encoded(frame(&trailers)), true);
@@ -170,14 +173,11 @@ impl<P: Peer> Peer for WebPeer<'_, P> {
 }
 
 /// Trailers as the last frame of a body.
-fn frame(trailers: &HeaderMap) -> Bytes {
-    let mut lines = Vec::new();
-    for (name, value) in trailers {
-        http1::write::line(&mut lines, name.as_str().as_bytes(), value.as_bytes());
-    }
+fn frame(trailers: &Trailers) -> Bytes {
+    let lines = trailers.as_bytes();
     let mut frame = BytesMut::with_capacity(lines.len() + 5);
     frame.put_u8(TRAILERS);
     frame.put_u32(lines.len() as u32);
-    frame.put_slice(&lines);
+    frame.put_slice(lines);
     frame.freeze()
 }

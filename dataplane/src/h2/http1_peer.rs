@@ -15,7 +15,7 @@ use tokio::io::AsyncWrite;
 
 use super::{
     peer::{Peer, Piece},
-    trailers,
+    trailers::Trailers,
 };
 use crate::{
     engine::{Client, Terms},
@@ -111,8 +111,7 @@ impl<'a> Http1Peer<'a> {
                     Part::Bytes(range) => Some(Piece::Data(Bytes::copy_from_slice(&input[range]), false)),
                     Part::More => None,
                     Part::End => {
-                        let trailers =
-                            trailers::of_chunked(decoder, &self.worker.arena).map_err(|_| Reason::BadRequest)?;
+                        let trailers = Trailers::of_chunked(decoder);
                         self.body = Body::Ended;
                         Some(Piece::End(trailers))
                     }
@@ -245,12 +244,12 @@ impl Peer for Http1Peer<'_> {
         self.is_ended = is_end;
     }
 
-    fn end(&mut self, trailers: Option<HeaderMap>) -> Result<(), Reason> {
+    fn end(&mut self, trailers: Option<Trailers>) -> Result<(), Reason> {
         self.is_ended = true;
         if self.framing != Framing::Chunked {
             return Ok(());
         }
-        trailers::write_chunked(&mut self.out, &trailers.unwrap_or_default()).map_err(|_| Reason::BadResponse)
+        trailers.unwrap_or_default().write_chunked(&mut self.out).map_err(|_| Reason::BadResponse)
     }
 
     fn poll_sent(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Reason>> {

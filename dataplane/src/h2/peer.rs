@@ -7,9 +7,9 @@ use std::{
 
 use bytes::Bytes;
 use h2::{Reason as Code, RecvStream};
-use http::{HeaderMap, Response};
+use http::Response;
 
-use super::{arena::Arena, chunk::Chunk, downstream::Downstream, upload};
+use super::{arena::Arena, border, chunk::Chunk, downstream::Downstream, trailers::Trailers, upload};
 use crate::{engine::Terms, error::Reason};
 
 /// A part of a request's body.
@@ -17,7 +17,7 @@ pub(super) enum Piece {
     /// A stretch, and whether it is the last and no trailers follow.
     Data(Bytes, bool),
     /// The end, with trailers if there are any.
-    End(Option<HeaderMap>),
+    End(Option<Trailers>),
 }
 
 /// Where a request comes from and its response goes.
@@ -44,7 +44,7 @@ pub(super) trait Peer {
     fn push(&mut self, data: Bytes, is_end: bool);
 
     /// Ends the response behind what was pushed. Only when `poll_sent` was ready.
-    fn end(&mut self, trailers: Option<HeaderMap>) -> Result<(), Reason>;
+    fn end(&mut self, trailers: Option<Trailers>) -> Result<(), Reason>;
 
     /// Waits until what was pushed is on its way.
     fn poll_sent(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Reason>>;
@@ -82,7 +82,8 @@ impl Peer for Http2Peer<'_> {
     fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Result<Piece, Reason>> {
         let Some(data) = std::task::ready!(self.body.poll_data(context)) else {
             let trailers = std::task::ready!(self.body.poll_trailers(context));
-            return Poll::Ready(trailers.map(Piece::End).map_err(|error| upload::ended_by(&error)));
+            let trailers = trailers.map_err(|error| upload::ended_by(&error))?;
+            return Poll::Ready(Ok(Piece::End(trailers.as_ref().map(border::read_trailers))));
         };
         let data = data.map_err(|error| upload::ended_by(&error))?;
         let released = self.body.flow_control().release_capacity(data.len());
@@ -118,8 +119,8 @@ impl Peer for Http2Peer<'_> {
         self.client.push(Chunk::of_bytes(data, self.arena), is_end);
     }
 
-    fn end(&mut self, trailers: Option<HeaderMap>) -> Result<(), Reason> {
-        self.client.end(trailers)
+    fn end(&mut self, trailers: Option<Trailers>) -> Result<(), Reason> {
+        self.client.end(trailers.as_ref(), self.arena)
     }
 
     fn poll_sent(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Reason>> {

@@ -12,13 +12,14 @@ use std::{
 
 use bytes::Bytes;
 use h2::{Reason as Code, RecvStream, SendStream, client::ResponseFuture};
-use http::{HeaderMap, Request};
+use http::Request;
 
 use super::{
-    backend_head,
+    border,
     link::Place,
     pacer::Pacer,
     peer::{Peer, Piece},
+    trailers::Trailers,
 };
 use crate::{
     attempt::Said,
@@ -37,7 +38,7 @@ pub(super) struct Body {
     replay: Replay,
     /// What of it is to be sent (again) before more is taken from the client.
     again: VecDeque<Bytes>,
-    trailers: Option<HeaderMap>,
+    trailers: Option<Trailers>,
     is_ended: bool,
     /// Bytes that came.
     pub(super) moved: u64,
@@ -257,8 +258,11 @@ impl<P: Peer> Relay<'_, P> {
                 upstream.pending = Some((data, is_last));
             } else if self.body.is_ended {
                 upstream.is_uploaded = true;
-                let _ = match self.body.trailers.clone() {
-                    Some(trailers) => upstream.send.send_trailers(trailers),
+                let _ = match &self.body.trailers {
+                    Some(trailers) => {
+                        let trailers = border::trailers(trailers, &self.worker.arena).ok_or(Reason::BadRequest)?;
+                        upstream.send.send_trailers(trailers)
+                    }
                     None => upstream.send.send_data(Bytes::new(), true),
                 };
                 has_moved = true;
@@ -274,7 +278,7 @@ impl<P: Peer> Relay<'_, P> {
                         }
                         Piece::End(trailers) => {
                             self.body.is_ended = true;
-                            self.body.trailers = self.keep_trailers(trailers);
+                            self.body.trailers = self.passable(trailers);
                         }
                     },
                     Poll::Pending => return Ok((has_moved, Waits::Client)),
@@ -323,7 +327,7 @@ impl<P: Peer> Relay<'_, P> {
     ) -> Poll<Result<(), Lost>> {
         let Worker { arena, clock, .. } = self.worker;
         if let Poll::Ready(Some(Ok(interim))) = upstream.response.poll_informational(context) {
-            self.peer.interim(backend_head::response(interim.into_parts().0, arena, clock));
+            self.peer.interim(border::response(interim.into_parts().0, arena, clock));
             return Poll::Ready(Ok(()));
         }
         let (head, body) = std::task::ready!(Pin::new(&mut upstream.response).poll(context))?.into_parts();
@@ -343,7 +347,7 @@ impl<P: Peer> Relay<'_, P> {
             // The rest of it is not wanted: dropped, the stream is reset.
             return Poll::Ready(Err(Reason::BackendError.into()));
         }
-        let mut response = backend_head::response(head, arena, clock);
+        let mut response = border::response(head, arena, clock);
         if let Some(edits) = &self.terms.response_headers {
             edits.act_on_map(status, response.headers_mut());
         }
@@ -371,15 +375,15 @@ impl<P: Peer> Relay<'_, P> {
             }
             None => {
                 let trailers = std::task::ready!(body.poll_trailers(context))?;
-                self.peer.end(self.keep_trailers(trailers))?;
+                self.peer.end(self.passable(trailers.as_ref().map(border::read_trailers)))?;
             }
         }
         Poll::Ready(Ok(()))
     }
 
     /// The trailers that may be passed on.
-    fn keep_trailers(&self, trailers: Option<HeaderMap>) -> Option<HeaderMap> {
-        self.terms.returned.renamed().keep_trailers(trailers.and_then(backend_head::trailers))
+    fn passable(&self, trailers: Option<Trailers>) -> Option<Trailers> {
+        trailers?.passable(self.terms.returned.renamed())
     }
 }
 

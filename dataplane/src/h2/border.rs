@@ -1,54 +1,51 @@
 //! Heads on their way to and from an HTTP/2 backend.
 
-use std::ops::Range;
-
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version, header, uri};
 use http1::Field;
 
-use super::arena::Arena;
+use super::{arena::Arena, lines, trailers::Trailers};
 use crate::{clock::Clock, error::Reason, request_id::Renamed};
 
-/// The request whose head for HTTP/1.1 is `bytes`, as `h2` sends it. They were written by us, so their lines have the one form. Its id
-/// stands in the field `renamed`, or the usual one.
+/// The request whose head for HTTP/1.1 is `head`, as `h2` sends it. It was written by us. The request's id stands in the field
+/// `renamed`, or the usual one.
 ///
 /// # Errors
 /// It has what cannot stand in HTTP/2.
-pub(super) fn request(bytes: &[u8], renamed: &Renamed, arena: &Arena) -> Result<Request<()>, Reason> {
-    let bytes = arena.copy(bytes);
-    let mut lines = lines(&bytes);
-    let mut parts = uri::Parts::default();
-    parts.scheme = Some(uri::Scheme::HTTP);
+pub(super) fn request(head: &[u8], renamed: &Renamed, arena: &Arena) -> Result<Request<()>, Reason> {
+    let head = arena.copy(head);
+    let end = head.iter().position(|byte| *byte == b'\n').ok_or(Reason::BadRequest)? + 1;
+    let (line, fields) = head.split_at(end);
+    let mut words = line.split(|byte| *byte == b' ');
+    let (Some(method), Some(target), Some(_)) = (words.next(), words.next(), words.next()) else {
+        return Err(Reason::BadRequest);
+    };
     let mut request = Request::new(());
     *request.version_mut() = Version::HTTP_2;
-
-    let line = lines.next().ok_or(Reason::BadRequest)?;
-    let mut spaces = (line.clone()).filter(|at| bytes[*at] == b' ');
-    let (Some(first), Some(second)) = (spaces.next(), spaces.next()) else { return Err(Reason::BadRequest) };
-    *request.method_mut() = Method::from_bytes(&bytes[line.start..first]).map_err(|_| Reason::BadRequest)?;
-    let target = uri::PathAndQuery::from_maybe_shared(bytes.slice(first + 1..second));
+    *request.method_mut() = Method::from_bytes(method).map_err(|_| Reason::BadRequest)?;
+    let mut parts = uri::Parts::default();
+    parts.scheme = Some(uri::Scheme::HTTP);
+    let target = uri::PathAndQuery::from_maybe_shared(head.slice_ref(target));
     parts.path_and_query = Some(target.map_err(|_| Reason::BadRequest)?);
 
-    let fields = request.headers_mut();
-    fields.reserve(FIELDS);
-    for line in lines {
-        let colon = line.start + bytes[line.clone()].iter().position(|byte| *byte == b':').ok_or(Reason::BadRequest)?;
-        let name = &bytes[line.start..colon];
-        let value = trimmed(&bytes, colon + 1..line.end);
-        match Field::of(name) {
+    let map = request.headers_mut();
+    map.reserve(FIELDS);
+    for (name, value) in lines::of(fields) {
+        let field = Field::of(name);
+        match field {
             Field::Host => {
-                let authority = uri::Authority::from_maybe_shared(bytes.slice(value));
+                let authority = uri::Authority::from_maybe_shared(head.slice_ref(value));
                 parts.authority = Some(authority.map_err(|_| Reason::BadRequest)?);
                 continue;
             }
             // gRPC servers ask for it (RFC 9113 §8.2.2).
-            Field::Te if bytes[value.clone()] == *b"trailers" => {}
+            Field::Te if value == b"trailers" => {}
             field if field.is_hop_by_hop() => continue,
             _ => {}
         }
-        let mut value = HeaderValue::from_maybe_shared(bytes.slice(value)).map_err(|_| Reason::BadRequest)?;
+        let mut value = HeaderValue::from_maybe_shared(head.slice_ref(value)).map_err(|_| Reason::BadRequest)?;
         // Never indexed: each is a new one, and would push out of the table what comes again.
-        value.set_sensitive(Field::of(name) == Field::XRequestId || renamed.is(name));
-        fields.append(HeaderName::from_bytes(name).map_err(|_| Reason::BadRequest)?, value);
+        value.set_sensitive(field == Field::XRequestId || renamed.is(name));
+        map.append(HeaderName::from_bytes(name).map_err(|_| Reason::BadRequest)?, value);
     }
     *request.uri_mut() = Uri::from_parts(parts).map_err(|_| Reason::BadRequest)?;
     Ok(request)
@@ -56,30 +53,6 @@ pub(super) fn request(bytes: &[u8], renamed: &Renamed, arena: &Arena) -> Result<
 
 /// Room that most heads do with.
 const FIELDS: usize = 12;
-
-/// Where the lines of a head stand, without their breaks, up to the empty one.
-fn lines(head: &[u8]) -> impl Iterator<Item = Range<usize>> {
-    let mut start = 0;
-    std::iter::from_fn(move || {
-        let from = start;
-        let end = from + head[from..].iter().position(|byte| *byte == b'\n')?;
-        start = end + 1;
-        let end = if end > from && head[end - 1] == b'\r' { end - 1 } else { end };
-        (end > from).then_some(from..end)
-    })
-}
-
-/// What of `range` is no white space at its ends.
-fn trimmed(bytes: &[u8], range: Range<usize>) -> Range<usize> {
-    let (mut start, mut end) = (range.start, range.end);
-    while start < end && matches!(bytes[start], b' ' | b'\t') {
-        start += 1;
-    }
-    while end > start && matches!(bytes[end - 1], b' ' | b'\t') {
-        end -= 1;
-    }
-    start..end
-}
 
 /// The head of a response without what is of one connection only. A final one gets a `Date` if it has none.
 pub(super) fn response(head: http::response::Parts, arena: &Arena, clock: &Clock) -> Response<()> {
@@ -98,10 +71,28 @@ pub(super) fn response(head: http::response::Parts, arena: &Arena, clock: &Clock
     response
 }
 
-/// The trailers that may go further; none if that is none of them.
-pub(super) fn trailers(mut trailers: HeaderMap) -> Option<HeaderMap> {
-    remove(&mut trailers, |name| !Field::is_trailer(name));
-    (!trailers.is_empty()).then_some(trailers)
+/// The trailers that `h2` has read.
+pub(super) fn read_trailers(map: &HeaderMap) -> Trailers {
+    let mut trailers = Trailers::default();
+    map.iter().for_each(|(name, value)| trailers.push(name.as_str().as_bytes(), value.as_bytes()));
+    trailers
+}
+
+/// The trailers as `h2` sends them; none if one cannot stand in HTTP/2.
+pub(super) fn trailers(trailers: &Trailers, arena: &Arena) -> Option<HeaderMap> {
+    let mut map = HeaderMap::new();
+    append(&mut map, trailers.as_bytes(), arena)?;
+    Some(map)
+}
+
+/// Appends the lines of `block` to `map`.
+fn append(map: &mut HeaderMap, block: &[u8], arena: &Arena) -> Option<()> {
+    // One copy for all values.
+    let block = arena.copy(block);
+    for (name, value) in lines::of(&block) {
+        map.append(HeaderName::from_bytes(name).ok()?, HeaderValue::from_maybe_shared(block.slice_ref(value)).ok()?);
+    }
+    Some(())
 }
 
 /// Removes the fields whose names `goes` holds for.
@@ -136,11 +127,16 @@ mod tests {
         let passed = response(head.into_parts().0, &Arena::default(), &Clock::new());
         let names: Vec<&str> = passed.headers().keys().map(HeaderName::as_str).collect();
         assert_eq!(names, ["x", "date"]);
+    }
+
+    #[test]
+    fn trailers_pass_the_border_both_ways() {
         let mut map = HeaderMap::new();
-        map.insert("x_forwarded_for", HeaderValue::from_static("6.6.6.6"));
-        map.insert("content-length", HeaderValue::from_static("6"));
-        assert_eq!(trailers(map.clone()), None);
-        map.insert("grpc-status", HeaderValue::from_static("0"));
-        assert_eq!(trailers(map).unwrap().len(), 1);
+        for (name, value) in [("grpc-status", "0"), ("x", "1"), ("x", ""), ("y", "a b")] {
+            map.append(name, value.parse().unwrap());
+        }
+        let read = read_trailers(&map);
+        assert_eq!(String::from_utf8_lossy(read.as_bytes()), "grpc-status: 0\r\nx: 1\r\nx: \r\ny: a b\r\n");
+        assert_eq!(trailers(&read, &Arena::default()), Some(map));
     }
 }
