@@ -136,7 +136,7 @@ async fn run(
     let mut body = Body::new(terms.body.is_empty(), replay);
     loop {
         record.tries_endpoint(chosen.tries.endpoint());
-        let tried = attempt(worker, chosen, peer, &mut head, &scratch.out, &mut body, record).await;
+        let tried = attempt(worker, chosen, peer, &mut head, scratch, &mut body, record).await;
         let Chosen { tries, terms, .. } = chosen;
         match tried {
             Ok(ended) if ended.is_tried_again => {}
@@ -176,7 +176,7 @@ async fn run(
     }
 }
 
-/// Makes one try, with the `head` that stands in `bytes`.
+/// Makes one try, with the `head` that stands in `scratch.out`.
 ///
 /// A request that the backend says it has not looked at (`REFUSED_STREAM`, or above the last stream that GOAWAY names) is sent
 /// again on another connection, and so is, once, one that may be delivered twice whose connection ended under it without a response.
@@ -189,11 +189,12 @@ async fn attempt(
     chosen: &mut Chosen,
     peer: &mut impl Peer,
     head: &mut Head,
-    bytes: &[u8],
+    scratch: &mut Scratch,
     body: &mut Body,
     record: &mut AccessRecord<'_>,
 ) -> Result<Ended, Reason> {
     let Chosen { tries, terms, .. } = chosen;
+    let Scratch { out, response, response_bytes: bytes, appended, .. } = scratch;
     let mut sends = 0;
     let mut was_cut = false;
     loop {
@@ -210,8 +211,17 @@ async fn attempt(
         })?;
         sends += 1;
         let is_repeatable = tries.is_repeatable();
-        let request = head.take(worker, terms, bytes)?;
-        let relay = Relay { worker, peer: &mut *peer, body: &mut *body, tries: &mut *tries, terms };
+        let request = head.take(worker, terms, out)?;
+        let relay = Relay {
+            worker,
+            peer: &mut *peer,
+            body: &mut *body,
+            tries: &mut *tries,
+            terms,
+            response: &mut *response,
+            bytes: &mut *bytes,
+            appended: &mut *appended,
+        };
         let ended = relay.run(&mut place, request, |status| record.answered(status, worker.clock.now())).await;
         record.bytes_in = body.moved;
         record.bytes_out = ended.bytes_out;

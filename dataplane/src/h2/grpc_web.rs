@@ -7,9 +7,11 @@ use std::task::{Context, Poll, ready};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::{BufMut, Bytes, BytesMut};
 use h2::Reason as Code;
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderValue, Request, header};
+use http1::{Field, write};
 
 use super::{
+    outgoing::Outgoing,
     peer::{Peer, Piece},
     trailers::Trailers,
 };
@@ -115,25 +117,31 @@ impl<P: Peer> Peer for WebPeer<'_, P> {
         self.inner.is_half_closed()
     }
 
-    fn interim(&mut self, response: Response<()>) {
+    fn interim(&mut self, response: &Outgoing<'_>) {
         self.inner.interim(response);
     }
 
-    fn begin(&mut self, mut response: Response<()>, is_end: bool) -> Result<(), Reason> {
-        let fields = response.headers_mut();
-        let kind = fields.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-        if let Some(suffix) = kind.strip_prefix(b"application/grpc") {
-            let name: &[u8] = match self.form {
-                Form::Binary => b"application/grpc-web",
-                Form::Text => b"application/grpc-web-text",
-            };
-            let kind = HeaderValue::from_bytes(&[name, suffix].concat()).map_err(|_| Reason::BadResponse)?;
-            fields.insert(header::CONTENT_TYPE, kind);
-            fields.remove(header::CONTENT_LENGTH);
-            fields.remove(header::TRAILER);
-            self.is_translated = true;
+    fn begin(&mut self, response: &Outgoing<'_>, is_end: bool) -> Result<(), Reason> {
+        let kind = response.value(Field::ContentType).unwrap_or_default();
+        let Some(suffix) = kind.strip_prefix(b"application/grpc") else { return self.inner.begin(response, is_end) };
+        self.is_translated = true;
+        let name: &[u8] = match self.form {
+            Form::Binary => b"application/grpc-web",
+            Form::Text => b"application/grpc-web-text",
+        };
+        let mut kind = Some([name, suffix].concat());
+        let mut lines = Vec::new();
+        for (name, value) in response.lines() {
+            match Field::of(name) {
+                // The body has another one now.
+                Field::ContentLength | Field::Trailer => {}
+                Field::ContentType => {
+                    kind.take().iter().for_each(|kind| write::line(&mut lines, name, kind));
+                }
+                _ => write::line(&mut lines, name, value),
+            }
         }
-        self.inner.begin(response, is_end)
+        self.inner.begin(&Outgoing { came: &[], appended: &lines, ..*response }, is_end)
     }
 
     fn push(&mut self, data: Bytes, is_end: bool) {

@@ -7,9 +7,10 @@ use std::{
 
 use bytes::Bytes;
 use h2::{Reason as Code, RecvStream};
-use http::Response;
 
-use super::{arena::Arena, border, chunk::Chunk, downstream::Downstream, trailers::Trailers, upload};
+use super::{
+    arena::Arena, border, chunk::Chunk, downstream::Downstream, outgoing::Outgoing, trailers::Trailers, upload,
+};
 use crate::{engine::Terms, error::Reason};
 
 /// A part of a request's body.
@@ -35,10 +36,10 @@ pub(super) trait Peer {
     fn is_half_closed(&self) -> bool;
 
     /// Sends an interim response.
-    fn interim(&mut self, response: Response<()>);
+    fn interim(&mut self, response: &Outgoing<'_>);
 
     /// Sends the head of the final response, and with `is_end` nothing more.
-    fn begin(&mut self, response: Response<()>, is_end: bool) -> Result<(), Reason>;
+    fn begin(&mut self, response: &Outgoing<'_>, is_end: bool) -> Result<(), Reason>;
 
     /// Takes a stretch of the body, the last with `is_end`. Only when `poll_sent` was ready.
     fn push(&mut self, data: Bytes, is_end: bool);
@@ -107,12 +108,12 @@ impl Peer for Http2Peer<'_> {
         false
     }
 
-    fn interim(&mut self, response: Response<()>) {
-        self.client.interim(response);
+    fn interim(&mut self, response: &Outgoing<'_>) {
+        self.client.interim(response, self.arena);
     }
 
-    fn begin(&mut self, response: Response<()>, is_end: bool) -> Result<(), Reason> {
-        self.client.begin(response, is_end)
+    fn begin(&mut self, response: &Outgoing<'_>, is_end: bool) -> Result<(), Reason> {
+        self.client.begin(response, is_end, self.arena)
     }
 
     fn push(&mut self, data: Bytes, is_end: bool) {

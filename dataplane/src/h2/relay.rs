@@ -12,13 +12,16 @@ use std::{
 
 use bytes::Bytes;
 use h2::{Reason as Code, RecvStream, SendStream, client::ResponseFuture};
-use http::Request;
+use http::{Request, response};
+use http1::{Asked, Progress, ResponseHead};
 
 use super::{
     border,
     link::Place,
+    outgoing::Outgoing,
     pacer::Pacer,
     peer::{Peer, Piece},
+    response_reader::HEAD,
     trailers::Trailers,
 };
 use crate::{
@@ -126,6 +129,11 @@ pub(super) struct Relay<'a, P> {
     pub(super) body: &'a mut Body,
     pub(super) tries: &'a mut Tries,
     pub(super) terms: &'a Terms,
+    pub(super) response: &'a mut ResponseHead,
+    /// What it is parsed from.
+    pub(super) bytes: &'a mut Vec<u8>,
+    /// Lines for the response's head.
+    pub(super) appended: &'a mut Vec<u8>,
 }
 
 /// The backend's side of a request under way.
@@ -325,17 +333,18 @@ impl<P: Peer> Relay<'_, P> {
         on_head: &mut impl FnMut(u16),
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Lost>> {
-        let Worker { arena, clock, .. } = self.worker;
         if let Poll::Ready(Some(Ok(interim))) = upstream.response.poll_informational(context) {
-            self.peer.interim(border::response(interim.into_parts().0, arena, clock));
+            self.read(&interim.into_parts().0)?;
+            self.peer.interim(&Outgoing::interim(self.response, self.bytes, self.terms));
             return Poll::Ready(Ok(()));
         }
         let (head, body) = std::task::ready!(Pin::new(&mut upstream.response).poll(context))?.into_parts();
-        let status = head.status.as_u16();
-        let is_end = body.is_end_stream();
-        let said = Said::new(status, is_end, || grpc::status(&head.headers));
-        self.tries.answered(said, self.worker.clock.now());
-        let retry_after = || retry_after::of_map(&head.headers);
+        self.read(&head)?;
+        let clock = &self.worker.clock;
+        let (status, is_end) = (self.response.status, body.is_end_stream());
+        let said = Said::new(status, is_end, || grpc::status(&self.response.fields, self.bytes));
+        self.tries.answered(said, clock.now());
+        let retry_after = || retry_after::of(&self.response.fields, self.bytes);
         let sent = Sent { any: true, is_whole: self.body.is_whole() };
         if self.tries.retries_answer(self.worker, self.terms, said, retry_after, sent) {
             upstream.is_tried_again = true;
@@ -347,15 +356,27 @@ impl<P: Peer> Relay<'_, P> {
             // The rest of it is not wanted: dropped, the stream is reset.
             return Poll::Ready(Err(Reason::BackendError.into()));
         }
-        let mut response = border::response(head, arena, clock);
-        if let Some(edits) = &self.terms.response_headers {
-            edits.act_on_map(status, response.headers_mut());
-        }
-        self.terms.returned.act_on_map(Protocol::Http2, response.headers_mut());
-        self.peer.begin(response, is_end)?;
+        let outgoing = Outgoing::new(self.response, self.bytes, self.appended, Protocol::Http2, self.terms, clock);
+        self.peer.begin(&outgoing, is_end)?;
         upstream.download = Some(body);
         on_head(status);
         Poll::Ready(Ok(()))
+    }
+
+    /// Reads the head of a response as one of HTTP/1.1, so that it is judged as such. How its body is framed is none of its business:
+    /// that ends with its stream.
+    ///
+    /// # Errors
+    /// There is something wrong with it.
+    fn read(&mut self, head: &response::Parts) -> Result<(), Reason> {
+        border::write_response(self.bytes, head);
+        self.response.forget();
+        // HTTP/2 has no upgrade, whatever the client asked for.
+        let asked = Asked { upgrade: false, ..self.terms.asked };
+        match self.response.parse(self.bytes, asked, &HEAD) {
+            Ok(Progress::Complete(_)) => Ok(()),
+            Ok(Progress::Partial) | Err(_) => Err(Reason::BadResponse),
+        }
     }
 
     /// Moves the next part of the response's body to the client.

@@ -18,8 +18,8 @@ use crate::{
     worker::Worker,
 };
 
-/// Limits of a response head, as for HTTP/1.1 clients.
-const HEAD: HeadLimits = HeadLimits { bytes: 64 << 10, fields: 256, target_bytes: 0 };
+/// Limits of a response head, as for HTTP/1.1 clients, from a backend of whichever version.
+pub(super) const HEAD: HeadLimits = HeadLimits { bytes: 64 << 10, fields: 256, target_bytes: 0 };
 
 /// What was read of a response.
 pub(super) struct ResponseReader {
