@@ -4,7 +4,6 @@
 
 use std::{fmt::Write, time::Duration};
 
-use http::{HeaderMap, header};
 use http1::{Field, Fields, write};
 
 use crate::error::Reason;
@@ -17,11 +16,12 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// The call that a request with these fields makes: its type is `application/grpc`, maybe with `+proto` or a parameter.
-    pub(crate) fn of(fields: &HeaderMap) -> Option<Self> {
-        let rest = fields.get(header::CONTENT_TYPE)?.as_bytes().strip_prefix(b"application/grpc")?;
+    /// The call that a request makes of which `value` gives the value of a field by its name: its type is `application/grpc`, maybe with
+    /// `+proto` or a parameter.
+    pub(crate) fn of<'a>(value: impl Fn(&[u8]) -> Option<&'a [u8]>) -> Option<Self> {
+        let rest = value(b"content-type")?.strip_prefix(b"application/grpc")?;
         matches!(rest.first(), None | Some(b'+' | b';'))
-            .then(|| Self { timeout: fields.get("grpc-timeout").and_then(|value| timeout(value.as_bytes())) })
+            .then(|| Self { timeout: value(b"grpc-timeout").and_then(timeout) })
     }
 }
 
@@ -35,13 +35,9 @@ pub(crate) struct WebCall {
 }
 
 impl WebCall {
-    /// The call that a request makes whose fields are places in `bytes`: its type is `application/grpc-web` or
+    /// The call that a request makes of which `value` gives the value of a field by its name: its type is `application/grpc-web` or
     /// `application/grpc-web-text`, maybe with `+proto` or a parameter.
-    pub(crate) fn of(fields: &Fields, bytes: &[u8]) -> Option<Self> {
-        let value = |name: &[u8]| {
-            let mut lines = fields.lines().iter();
-            lines.find(|line| line.name.of(bytes).eq_ignore_ascii_case(name)).map(|line| line.value.of(bytes))
-        };
+    pub(crate) fn of<'a>(value: impl Fn(&[u8]) -> Option<&'a [u8]>) -> Option<Self> {
         let kind = value(b"content-type")?;
         let rest = kind.strip_prefix(b"application/grpc-web")?;
         let rest = rest.strip_prefix(b"-text").unwrap_or(rest);
@@ -83,8 +79,7 @@ pub(crate) fn status(fields: &Fields, bytes: &[u8]) -> Option<u8> {
     if !kind.starts_with(b"application/grpc") {
         return None;
     }
-    let line = fields.lines().iter().find(|line| line.name.of(bytes).eq_ignore_ascii_case(b"grpc-status"))?;
-    let code = std::str::from_utf8(line.value.of(bytes)).ok()?.parse().ok()?;
+    let code = std::str::from_utf8(fields.named(b"grpc-status", bytes)?).ok()?.parse().ok()?;
     (code != 0).then_some(code)
 }
 
@@ -143,22 +138,28 @@ fn percent_encoded(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn fields(name: &'static str, value: &str) -> HeaderMap {
-        HeaderMap::from_iter([(header::HeaderName::from_static(name), value.parse().unwrap())])
-    }
-
     #[test]
     fn calls_are_told_by_their_content_type() {
         for (kind, is) in [
-            ("application/grpc", true),
-            ("application/grpc+proto", true),
-            ("application/grpc;charset=x", true),
-            ("application/grpc-web", false),
-            ("application/json", false),
+            ("application/grpc", [true, false]),
+            ("application/grpc+proto", [true, false]),
+            ("application/grpc;charset=x", [true, false]),
+            ("application/grpc-web", [false, true]),
+            ("application/grpc-web-text+proto", [false, true]),
+            ("application/grpc-webs", [false, false]),
+            ("application/json", [false, false]),
         ] {
-            assert_eq!(Call::of(&fields("content-type", kind)).is_some(), is, "{kind}");
+            let value = |name: &[u8]| match name {
+                b"content-type" => Some(kind.as_bytes()),
+                b"grpc-timeout" => Some(&b"2S"[..]),
+                _ => None,
+            };
+            assert_eq!([Call::of(value).is_some(), WebCall::of(value).is_some()], is, "{kind}");
+            let timeout =
+                Call::of(value).and_then(|call| call.timeout).or(WebCall::of(value).and_then(|call| call.timeout));
+            assert_eq!(timeout, (is != [false, false]).then_some(Duration::from_secs(2)), "{kind}");
         }
-        assert_eq!(Call::of(&HeaderMap::new()), None);
+        assert_eq!((Call::of(|_| None), WebCall::of(|_| None)), (None, None));
     }
 
     fn said(lines: &str) -> Option<u8> {

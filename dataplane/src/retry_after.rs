@@ -7,8 +7,7 @@ use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
 
 /// What the field of a head in `bytes` says, if it says anything.
 pub(crate) fn of(fields: &Fields, bytes: &[u8]) -> Option<Duration> {
-    let line = fields.lines().iter().find(|line| line.name.of(bytes).eq_ignore_ascii_case(b"retry-after"))?;
-    parse(line.value.of(bytes), Timestamp::now())
+    parse(fields.named(b"retry-after", bytes)?, Timestamp::now())
 }
 
 /// Seconds, or a date, which may have passed.

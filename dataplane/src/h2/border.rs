@@ -16,8 +16,7 @@ use crate::{error::Reason, request_id::Renamed};
 /// It has what cannot stand in HTTP/2.
 pub(super) fn request(head: &[u8], renamed: &Renamed, arena: &Arena) -> Result<Request<()>, Reason> {
     let head = arena.copy(head);
-    let end = head.iter().position(|byte| *byte == b'\n').ok_or(Reason::BadRequest)? + 1;
-    let (line, fields) = head.split_at(end);
+    let (line, fields) = lines::split(&head);
     let mut words = line.split(|byte| *byte == b' ');
     let (Some(method), Some(target), Some(_)) = (words.next(), words.next(), words.next()) else {
         return Err(Reason::BadRequest);

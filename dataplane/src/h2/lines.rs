@@ -8,6 +8,11 @@ pub(super) fn of(block: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
+/// The first line of `head`, with its line break, and what stands behind it.
+pub(super) fn split(head: &[u8]) -> (&[u8], &[u8]) {
+    head.split_at(head.iter().position(|byte| *byte == b'\n').map_or(head.len(), |at| at + 1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -20,5 +25,8 @@ mod tests {
             assert_eq!(of(block.as_bytes()).collect::<Vec<_>>(), expected, "{rest:?}");
         }
         assert_eq!(of(b"").count(), 0);
+        let (line, rest) = split(b"GET /a:b HTTP/1.1\r\nx: 1\r\n\r\n");
+        assert_eq!((line, of(rest).count()), (&b"GET /a:b HTTP/1.1\r\n"[..], 1));
+        assert_eq!(split(b"GET"), (&b"GET"[..], &b""[..]));
     }
 }

@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use h2::{Reason as Code, RecvStream, SendStream, client::ResponseFuture};
-use http::{Request, response};
+use http::response;
 use http1::{Asked, Progress, ResponseHead};
 
 use super::{
@@ -149,11 +149,11 @@ struct Upstream {
 }
 
 impl<P: Peer> Relay<'_, P> {
-    /// Carries the request out in `place`; `on_head` is called when the response has begun.
-    pub(super) async fn run(mut self, place: &mut Place, request: Request<()>, mut on_head: impl FnMut(u16)) -> Ended {
+    /// Carries the request out in `place`, whose head for HTTP/1.1 is `head`; `on_head` is called when the response has begun.
+    pub(super) async fn run(mut self, place: &mut Place, head: &[u8], mut on_head: impl FnMut(u16)) -> Ended {
         let (mut moved, mut was_sent, mut is_tried_again) = (0, false, false);
         let ended = async {
-            let mut upstream = self.start(place, request).await?;
+            let mut upstream = self.start(place, head).await?;
             was_sent = true;
             let mut pacer = Pacer::new(self.worker, self.terms, self.tries.until());
             let ended =
@@ -174,7 +174,7 @@ impl<P: Peer> Relay<'_, P> {
     }
 
     /// Sends the head.
-    async fn start(&mut self, place: &mut Place, request: Request<()>) -> Result<Upstream, Lost> {
+    async fn start(&mut self, place: &mut Place, head: &[u8]) -> Result<Upstream, Lost> {
         let mut poll_ready = |context: &mut Context<'_>| match place.send.poll_ready(context) {
             Poll::Ready(ready) => Poll::Ready(ready.map_err(unsent)),
             Poll::Pending if self.peer.is_gone(context) => Poll::Ready(Err(Reason::ClientGone.into())),
@@ -190,6 +190,7 @@ impl<P: Peer> Relay<'_, P> {
             }
         }
         let is_end = self.body.is_sent() && self.body.trailers.is_none();
+        let request = border::request(head, self.terms.returned.renamed(), &self.worker.arena)?;
         let (response, send) = place.send.send_request(request, is_end).map_err(unsent)?;
         Ok(Upstream {
             send,

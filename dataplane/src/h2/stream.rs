@@ -14,9 +14,9 @@ use super::{
     downstream::Downstream,
     exchange::{Ended, Exchange},
     forward::{self, unless},
-    limits,
+    limits, lines,
     outgoing::Outgoing,
-    request_head,
+    request_head::{self, Summary},
     upload::Upload,
     watch::Unheard,
 };
@@ -63,17 +63,21 @@ pub(super) async fn serve(
     let mut scratch = worker.scratch();
     let mut bytes = std::mem::take(&mut scratch.request_bytes);
     bytes.clear();
-    let call = Call::of(&parts.headers);
-    let mut stream = Stream { client: Downstream::new(respond), body, call };
+    let mut stream = Stream { client: Downstream::new(respond), body, call: None };
     let (limits, _) = shared.connection.limits(worker);
     let is_small = match read(&mut scratch.request, &mut bytes, &parts, &stream.body, &limits) {
         Ok(()) => {
             drop(parts);
+            stream.call = Call::of(|name| scratch.request.fields.named(name, &bytes));
             handle(worker, shared, &mut stream, &mut scratch, &bytes).await;
             matches!(scratch.request.body, RequestBody::Length(length) if length <= limits::REST.0)
         }
         Err(refusal) => {
-            refuse(worker, shared, &mut stream, &parts, refusal);
+            // Not all of its fields may have been read.
+            let (_, fields) = lines::split(&bytes);
+            let value = |name: &[u8]| lines::of(fields).find(|(own, _)| own.eq_ignore_ascii_case(name));
+            stream.call = Call::of(|name| value(name).map(|(_, value)| value));
+            refuse(worker, shared, &mut stream, &Summary::of(&parts), refusal);
             false
         }
     };
@@ -289,12 +293,11 @@ async fn attempt(
     }
 }
 
-/// Refuses a head that could not be read.
-fn refuse(worker: &Worker, shared: &Shared, stream: &mut Stream, parts: &Parts, refusal: Refusal) {
+/// Refuses a request that `asked` for something in a head that could not be read.
+fn refuse(worker: &Worker, shared: &Shared, stream: &mut Stream, asked: &Summary<'_>, refusal: Refusal) {
     let snapshot = worker.snapshot();
     let mut record = start(worker, shared, &snapshot, shared.connection.peer);
-    let host = parts.uri.authority().map_or("", |authority| authority.as_str());
-    record.asked(parts.method.as_str(), host, parts.uri.path());
+    record.asked(asked.method, asked.host, asked.path);
     match refusal {
         Refusal::Malformed => {
             snapshot.count_generated(Reason::BadRequest);
@@ -303,7 +306,7 @@ fn refuse(worker: &Worker, shared: &Shared, stream: &mut Stream, parts: &Parts, 
             stream.client.reset(Code::PROTOCOL_ERROR);
         }
         Refusal::Answered(reason) => {
-            let method = Method::of(parts.method.as_str().as_bytes());
+            let method = Method::of(asked.method.as_bytes());
             let audience = Audience { method, accept: Accept::default(), grant: None, web_call: None, reflection: b"" };
             answer(worker, stream, reason.into(), &audience, record);
         }
