@@ -198,7 +198,7 @@ impl<'a> Answer<'a> {
 }
 
 /// The reason phrase of `status`.
-fn phrase(status: u16) -> &'static str {
+pub(crate) fn phrase(status: u16) -> &'static str {
     match status {
         // As RFC 9110 §15.5.14 names it.
         413 => "Content Too Large",

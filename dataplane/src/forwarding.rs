@@ -161,16 +161,7 @@ fn about_client(out: &mut Vec<u8>, request: &Request<'_>, hop: &Hop<'_>) {
     }
 }
 
-/// What `Via` says of a message that came by `protocol` (RFC 9110 §7.6.3).
-pub(crate) const fn via_value(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::Http10 => "1.0 tidegate",
-        Protocol::Http11 => "1.1 tidegate",
-        Protocol::Http2 => "2 tidegate",
-    }
-}
-
-/// The same as a line.
+/// The line that says that a message came by `protocol` (RFC 9110 §7.6.3).
 pub(crate) const fn via(protocol: Protocol) -> &'static [u8] {
     match protocol {
         Protocol::Http10 => b"Via: 1.0 tidegate\r\n",

@@ -4,8 +4,7 @@
 
 use std::{fmt::Write, time::Duration};
 
-use http::{HeaderMap, HeaderValue, Response, header};
-use http1::{Field, Fields};
+use http1::{Field, Fields, write};
 
 use crate::error::Reason;
 
@@ -17,11 +16,12 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// The call that a request with these fields makes: its type is `application/grpc`, maybe with `+proto` or a parameter.
-    pub(crate) fn of(fields: &HeaderMap) -> Option<Self> {
-        let rest = fields.get(header::CONTENT_TYPE)?.as_bytes().strip_prefix(b"application/grpc")?;
+    /// The call that a request makes of which `value` gives the value of a field by its name: its type is `application/grpc`, maybe with
+    /// `+proto` or a parameter.
+    pub(crate) fn of<'a>(value: impl Fn(&[u8]) -> Option<&'a [u8]>) -> Option<Self> {
+        let rest = value(b"content-type")?.strip_prefix(b"application/grpc")?;
         matches!(rest.first(), None | Some(b'+' | b';'))
-            .then(|| Self { timeout: fields.get("grpc-timeout").and_then(|value| timeout(value.as_bytes())) })
+            .then(|| Self { timeout: value(b"grpc-timeout").and_then(timeout) })
     }
 }
 
@@ -35,13 +35,9 @@ pub(crate) struct WebCall {
 }
 
 impl WebCall {
-    /// The call that a request makes whose fields are places in `bytes`: its type is `application/grpc-web` or
+    /// The call that a request makes of which `value` gives the value of a field by its name: its type is `application/grpc-web` or
     /// `application/grpc-web-text`, maybe with `+proto` or a parameter.
-    pub(crate) fn of(fields: &Fields, bytes: &[u8]) -> Option<Self> {
-        let value = |name: &[u8]| {
-            let mut lines = fields.lines().iter();
-            lines.find(|line| line.name.of(bytes).eq_ignore_ascii_case(name)).map(|line| line.value.of(bytes))
-        };
+    pub(crate) fn of<'a>(value: impl Fn(&[u8]) -> Option<&'a [u8]>) -> Option<Self> {
         let kind = value(b"content-type")?;
         let rest = kind.strip_prefix(b"application/grpc-web")?;
         let rest = rest.strip_prefix(b"-text").unwrap_or(rest);
@@ -76,26 +72,14 @@ fn timeout(value: &[u8]) -> Option<Duration> {
     })
 }
 
-/// The status in the head of a response to a call, of gRPC or of gRPC-Web, if it says one that is no success.
-pub(crate) fn status(fields: &HeaderMap) -> Option<u8> {
-    let kind = fields.get(header::CONTENT_TYPE)?;
-    failure(kind.as_bytes(), || fields.get("grpc-status").map(HeaderValue::as_bytes))
-}
-
-/// The same of a head whose fields are places in `bytes`.
-pub(crate) fn status_of_fields(fields: &Fields, bytes: &[u8]) -> Option<u8> {
+/// The status in the head of a response to a call, of gRPC or of gRPC-Web, if it says one that is no success. Its fields are places in
+/// `bytes`.
+pub(crate) fn status(fields: &Fields, bytes: &[u8]) -> Option<u8> {
     let kind = fields.value(Field::ContentType, bytes)?;
-    failure(kind, || {
-        let line = fields.lines().iter().find(|line| line.name.of(bytes).eq_ignore_ascii_case(b"grpc-status"))?;
-        Some(line.value.of(bytes))
-    })
-}
-
-fn failure<'a>(kind: &[u8], status: impl FnOnce() -> Option<&'a [u8]>) -> Option<u8> {
     if !kind.starts_with(b"application/grpc") {
         return None;
     }
-    let code = std::str::from_utf8(status()?).ok()?.parse().ok()?;
+    let code = std::str::from_utf8(fields.named(b"grpc-status", bytes)?).ok()?.parse().ok()?;
     (code != 0).then_some(code)
 }
 
@@ -129,17 +113,12 @@ const fn code(reason: Reason) -> u8 {
     }
 }
 
-/// A response of trailers only: what a gRPC client is told that no backend answers.
-pub(crate) fn refusal(reason: Reason) -> Response<()> {
-    let mut response = Response::new(());
-    let fields = response.headers_mut();
-    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+/// Writes the lines of a response of trailers only: what a gRPC client is told that no backend answers.
+pub(crate) fn write_refusal(out: &mut Vec<u8>, reason: Reason) {
     let (status, message) = status_of(reason);
-    fields.insert("grpc-status", HeaderValue::from(u16::from(status)));
-    if let Ok(message) = HeaderValue::from_str(&message) {
-        fields.insert("grpc-message", message);
-    }
-    response
+    write::line(out, b"Content-Type", b"application/grpc");
+    write::line(out, b"Grpc-Status", status.to_string().as_bytes());
+    write::line(out, b"Grpc-Message", message.as_bytes());
 }
 
 /// As `grpc-message` is written: visible ASCII but `%`.
@@ -159,22 +138,36 @@ fn percent_encoded(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn fields(name: &'static str, value: &str) -> HeaderMap {
-        HeaderMap::from_iter([(header::HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())])
-    }
-
     #[test]
     fn calls_are_told_by_their_content_type() {
         for (kind, is) in [
-            ("application/grpc", true),
-            ("application/grpc+proto", true),
-            ("application/grpc;charset=x", true),
-            ("application/grpc-web", false),
-            ("application/json", false),
+            ("application/grpc", [true, false]),
+            ("application/grpc+proto", [true, false]),
+            ("application/grpc;charset=x", [true, false]),
+            ("application/grpc-web", [false, true]),
+            ("application/grpc-web-text+proto", [false, true]),
+            ("application/grpc-webs", [false, false]),
+            ("application/json", [false, false]),
         ] {
-            assert_eq!(Call::of(&fields("content-type", kind)).is_some(), is, "{kind}");
+            let value = |name: &[u8]| match name {
+                b"content-type" => Some(kind.as_bytes()),
+                b"grpc-timeout" => Some(&b"2S"[..]),
+                _ => None,
+            };
+            assert_eq!([Call::of(value).is_some(), WebCall::of(value).is_some()], is, "{kind}");
+            let timeout =
+                Call::of(value).and_then(|call| call.timeout).or(WebCall::of(value).and_then(|call| call.timeout));
+            assert_eq!(timeout, (is != [false, false]).then_some(Duration::from_secs(2)), "{kind}");
         }
-        assert_eq!(Call::of(&HeaderMap::new()), None);
+        assert_eq!((Call::of(|_| None), WebCall::of(|_| None)), (None, None));
+    }
+
+    fn said(lines: &str) -> Option<u8> {
+        let head = format!("HTTP/1.1 200 OK\r\n{lines}\r\n");
+        let mut response = http1::ResponseHead::default();
+        let asked = http1::Asked { method: http1::Method::Post, upgrade: false };
+        response.parse(head.as_bytes(), asked, &http1::HeadLimits::default()).unwrap();
+        status(&response.fields, head.as_bytes())
     }
 
     #[test]
@@ -189,17 +182,11 @@ mod tests {
             ("application/grpc", "", None),
             ("application/json", "14", None),
         ] {
-            let mut map = fields("content-type", kind);
-            map.insert("grpc-status", text.parse().unwrap());
-            assert_eq!(status(&map), expected, "{kind} {text}");
-            let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nGrpc-Status: {text}\r\n\r\n");
-            let mut response = http1::ResponseHead::default();
-            let asked = http1::Asked { method: http1::Method::Post, upgrade: false };
-            response.parse(head.as_bytes(), asked, &http1::HeadLimits::default()).unwrap();
-            assert_eq!(status_of_fields(&response.fields, head.as_bytes()), expected, "{kind} {text}");
+            let lines = format!("Content-Type: {kind}\r\nGrpc-Status: {text}\r\n");
+            assert_eq!(said(&lines), expected, "{kind} {text}");
         }
-        assert_eq!(status(&fields("content-type", "application/grpc")), None);
-        assert_eq!(status(&fields("grpc-status", "14")), None);
+        assert_eq!(said("Content-Type: application/grpc\r\n"), None);
+        assert_eq!(said("Grpc-Status: 14\r\n"), None);
     }
 
     #[test]
@@ -227,9 +214,14 @@ mod tests {
     #[test]
     fn every_reason_is_a_status() {
         for reason in Reason::ALL {
-            let response = refusal(reason);
-            assert_ne!(response.headers()["grpc-status"], "0", "{reason:?}");
-            assert!(response.headers()["grpc-message"].to_str().unwrap().starts_with(reason.word()));
+            let (status, message) = status_of(reason);
+            assert_ne!(status, 0, "{reason:?}");
+            assert!(message.starts_with(reason.word()));
+            let mut lines = Vec::new();
+            write_refusal(&mut lines, reason);
+            let expected =
+                format!("Content-Type: application/grpc\r\nGrpc-Status: {status}\r\nGrpc-Message: {message}\r\n");
+            assert_eq!(String::from_utf8(lines).unwrap(), expected);
         }
         assert_eq!(percent_encoded("a% b\u{e9}\n"), "a%25 b%C3%A9%0A");
     }

@@ -12,7 +12,7 @@
 //! versions. Everything of a connection stays on its worker's thread.
 
 mod arena;
-mod backend_head;
+mod border;
 mod chunk;
 mod connection;
 mod downstream;
@@ -22,13 +22,14 @@ mod grpc_web;
 mod heartbeat;
 mod http1_peer;
 mod limits;
+mod lines;
 mod link;
 mod links;
+mod outgoing;
 mod pacer;
 mod peer;
 mod relay;
 mod request_head;
-mod response_head;
 mod response_reader;
 mod stream;
 mod tasks;

@@ -4,7 +4,7 @@ mod names;
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue};
 use http1::{Field, Fields, Line, ResponseHead, write};
 use shared::{
     config,
@@ -247,33 +247,6 @@ impl HeaderRules {
             line.with_value(values, head.status, |value| line.write(out, value));
         }
     }
-
-    /// The same for HTTP/2.
-    fn act_on_map(&self, values: &[Vec<u8>], status: u16, fields: &mut HeaderMap) {
-        remove(fields, |name| {
-            let name = name.as_str().as_bytes();
-            !self.keeps_response_line(name, Field::of(name))
-        });
-        for line in &self.lines {
-            if line.is_default && fields.contains_key(&line.name) {
-                continue;
-            }
-            if let Value::Fixed(value) = &line.value {
-                if !value.is_empty() {
-                    fields.append(line.name.clone(), value.clone());
-                }
-                continue;
-            }
-            line.with_value(values, status, |value| {
-                // It has no control bytes, so it is one.
-                if let Ok(value) = HeaderValue::from_bytes(value.trim_ascii())
-                    && !value.is_empty()
-                {
-                    fields.append(line.name.clone(), value);
-                }
-            });
-        }
-    }
 }
 
 /// The name of the field that the settings speak of, too.
@@ -353,41 +326,6 @@ impl Edits {
         if grant.varies() && !head.fields.lines().iter().any(names_origin) {
             out.extend_from_slice(b"Vary: Origin\r\n");
         }
-    }
-
-    /// The same for HTTP/2.
-    pub(crate) fn act_on_map(&self, status: u16, fields: &mut HeaderMap) {
-        if self.grant.is_some() {
-            remove(fields, |name| cors::is_about_cors(name.as_str().as_bytes()));
-        }
-        if let Some(Ruled { rules, values }) = &self.rules {
-            rules.act_on_map(values, status, fields);
-        }
-        // Names of cookies are tokens and paths have no control bytes, so it is a value.
-        for cookie in self.cookies.iter().flat_map(|cookies| cookies.give()) {
-            if let Ok(cookie) = HeaderValue::from_str(cookie) {
-                fields.append(header::SET_COOKIE, cookie);
-            }
-        }
-        let Some(grant) = &self.grant else { return };
-        for (name, value) in grant.fields() {
-            // What was let in came as the value of a field.
-            if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value)) {
-                fields.append(name, value);
-            }
-        }
-        let names_origin = |value: &HeaderValue| cors::names_origin(value.as_bytes());
-        if grant.varies() && !fields.get_all(header::VARY).iter().any(names_origin) {
-            fields.append(header::VARY, HeaderValue::from_static("Origin"));
-        }
-    }
-}
-
-/// Removes the fields for which `goes` holds.
-fn remove(fields: &mut HeaderMap, goes: impl Fn(&HeaderName) -> bool) {
-    let gone: Vec<HeaderName> = fields.keys().filter(|name| goes(name)).cloned().collect();
-    for name in gone {
-        fields.remove(name);
     }
 }
 

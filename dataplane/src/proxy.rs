@@ -179,7 +179,7 @@ pub(crate) fn choose(
     }
 
     if route.grpc_web {
-        *web_call = WebCall::of(&head.fields, bytes).map(Box::new);
+        *web_call = WebCall::of(|name| head.fields.named(name, bytes)).map(Box::new);
     }
     *grant = route.cors.as_ref().map(|cors| cors.grant(&request));
     if let Some(maintenance) = &route.maintenance

@@ -2,7 +2,6 @@
 
 use std::{fmt, sync::Arc};
 
-use http::{HeaderMap, HeaderName, HeaderValue};
 use http1::{Field, Fields, ResponseHead, Trailers, write};
 use shared::config::{self, ForwardingMode};
 use uuid::{Uuid, fmt::Hyphenated};
@@ -11,9 +10,6 @@ use crate::{forwarding, protocol::Protocol, template::train_case};
 
 /// Bytes of an id that a peer gives.
 const MAX: usize = 128;
-
-/// The name of the field, unless the settings give another.
-const USUAL: &str = "X-Request-Id";
 
 /// Where the digits of each byte of a UUID stand in its text.
 const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
@@ -104,27 +100,12 @@ impl Renamed {
         }
     }
 
-    /// The same for HTTP/2.
-    pub(crate) fn keep_trailers(&self, trailers: Option<HeaderMap>) -> Option<HeaderMap> {
-        let mut trailers = trailers?;
-        if self.0.is_some() {
-            let gone: Vec<_> = trailers.keys().filter(|name| self.is(name.as_str().as_bytes())).cloned().collect();
-            gone.iter().for_each(|name| drop(trailers.remove(name)));
-        }
-        (!trailers.is_empty()).then_some(trailers)
-    }
-
     /// Writes the line with `id`.
     pub(crate) fn write(&self, out: &mut Vec<u8>, id: &RequestId) {
         match &self.0 {
             None => write::line_from(out, b"X-Request-Id: ", id.as_bytes()),
             Some(name) => write::line(out, name.as_bytes(), id.as_bytes()),
         }
-    }
-
-    /// The name, as it is written to HTTP/1.1.
-    fn name(&self) -> &str {
-        self.0.as_deref().unwrap_or(USUAL)
     }
 }
 
@@ -185,13 +166,13 @@ impl Returned {
         &self.renamed
     }
 
-    /// Leaves out lines of `head`, which was parsed from `bytes`, and writes the new ones into `out`.
-    pub(crate) fn act(&self, head: &mut ResponseHead, bytes: &[u8], out: &mut Vec<u8>) {
+    /// Leaves out lines of `head`, which came by `protocol` and was parsed from `bytes`, and writes the new ones into `out`.
+    pub(crate) fn act(&self, protocol: Protocol, head: &mut ResponseHead, bytes: &[u8], out: &mut Vec<u8>) {
         if !self.via.keeps() && head.fields.has(Field::Via) {
             head.fields.remove_where(|line| line.field == Field::Via);
         }
         if self.via.writes() {
-            out.extend_from_slice(forwarding::via(head.version.into()));
+            out.extend_from_slice(forwarding::via(protocol));
         }
         let Some(id) = &self.id else { return };
         match &self.renamed.0 {
@@ -206,34 +187,10 @@ impl Returned {
         self.renamed.write(out, id);
     }
 
-    /// The same for HTTP/2, of a response that came by `protocol`.
-    pub(crate) fn act_on_map(&self, protocol: Protocol, fields: &mut HeaderMap) {
-        if !self.via.keeps() {
-            fields.remove(http::header::VIA);
-        }
-        if self.via.writes() {
-            fields.append(http::header::VIA, HeaderValue::from_static(forwarding::via_value(protocol)));
-        }
-        self.tell(fields);
-    }
-
     /// Writes the id's line for an answer of our own.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         if let Some(id) = &self.id {
             self.renamed.write(out, id);
-        }
-    }
-
-    /// The same for HTTP/2.
-    pub(crate) fn tell(&self, fields: &mut HeaderMap) {
-        let Some(id) = &self.id else { return };
-        // A name from the configuration, and an id without control bytes.
-        if let (Ok(name), Ok(mut id)) =
-            (HeaderName::from_bytes(self.renamed.name().as_bytes()), HeaderValue::from_bytes(id.as_bytes()))
-        {
-            // Never indexed: each id is a new one, and would push out of HPACK's table what comes again.
-            id.set_sensitive(true);
-            fields.insert(name, id);
         }
     }
 }
@@ -289,7 +246,9 @@ mod tests {
     #[test]
     fn look_alikes_are_known_for_a_name_that_is_not_the_usual_one() {
         let ids = ids("x-trace-id", true);
-        assert_eq!(ids.renamed().name(), "X-Trace-Id");
+        let mut line = Vec::new();
+        ids.renamed().write(&mut line, &RequestId::Given(b"7".as_slice().into()));
+        assert_eq!(line, b"X-Trace-Id: 7\r\n");
         for (name, expected) in [
             ("X-Trace-Id", true),
             ("x_trace_id", true),

@@ -2,19 +2,12 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, header};
 use http1::Fields;
 use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
 
 /// What the field of a head in `bytes` says, if it says anything.
-pub(crate) fn of_fields(fields: &Fields, bytes: &[u8]) -> Option<Duration> {
-    let line = fields.lines().iter().find(|line| line.name.of(bytes).eq_ignore_ascii_case(b"retry-after"))?;
-    parse(line.value.of(bytes), Timestamp::now())
-}
-
-/// What the field in `fields` says, if it says anything.
-pub(crate) fn of_map(fields: &HeaderMap) -> Option<Duration> {
-    parse(fields.get(header::RETRY_AFTER)?.as_bytes(), Timestamp::now())
+pub(crate) fn of(fields: &Fields, bytes: &[u8]) -> Option<Duration> {
+    parse(fields.named(b"retry-after", bytes)?, Timestamp::now())
 }
 
 /// Seconds, or a date, which may have passed.

@@ -118,6 +118,13 @@ impl Fields {
         self.first(field).map(|line| line.value.of(buffer))
     }
 
+    /// The value of the first line called `name`, in any case.
+    #[must_use]
+    pub fn named<'a>(&self, name: &[u8], buffer: &'a [u8]) -> Option<&'a [u8]> {
+        let is_it = |line: &&Line| line.name.len() == name.len() && line.name.of(buffer).eq_ignore_ascii_case(name);
+        self.lines().iter().find(is_it).map(|line| line.value.of(buffer))
+    }
+
     /// Leaves out line `index` when the head is written anew.
     ///
     /// # Panics

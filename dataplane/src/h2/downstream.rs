@@ -4,9 +4,8 @@ use std::task::{Context, Poll};
 
 use bytes::Buf;
 use h2::{Reason as Code, SendStream, server::SendResponse};
-use http::{HeaderMap, Response};
 
-use super::chunk::Chunk;
+use super::{arena::Arena, border, chunk::Chunk, outgoing::Outgoing, trailers::Trailers};
 use crate::error::Reason;
 
 /// Where the response goes.
@@ -34,16 +33,19 @@ impl Downstream {
     }
 
     /// Sends an interim response.
-    pub(super) fn interim(&mut self, response: Response<()>) {
-        // It fails only when the stream is gone, which is noticed elsewhere.
-        let _ = self.respond.send_informational(response);
+    pub(super) fn interim(&mut self, response: &Outgoing<'_>, arena: &Arena) {
+        if let Some(response) = border::response(response, arena) {
+            // It fails only when the stream is gone, which is noticed elsewhere.
+            let _ = self.respond.send_informational(response);
+        }
     }
 
     /// Sends the head of the final response, and with `is_end` nothing more.
     ///
     /// # Errors
-    /// The client is gone.
-    pub(super) fn begin(&mut self, response: Response<()>, is_end: bool) -> Result<(), Reason> {
+    /// The client is gone, or the head cannot stand in HTTP/2.
+    pub(super) fn begin(&mut self, response: &Outgoing<'_>, is_end: bool, arena: &Arena) -> Result<(), Reason> {
+        let response = border::response(response, arena).ok_or(Reason::BadResponse)?;
         let send = self.respond.send_response(response, is_end).map_err(|_| Reason::ClientGone)?;
         self.send = Some(send);
         self.is_ended = is_end;
@@ -93,12 +95,12 @@ impl Downstream {
     /// its way.
     ///
     /// # Errors
-    /// The client is gone.
-    pub(super) fn end(&mut self, trailers: Option<HeaderMap>) -> Result<(), Reason> {
+    /// The client is gone, or the trailers cannot stand in HTTP/2.
+    pub(super) fn end(&mut self, trailers: Option<&Trailers>, arena: &Arena) -> Result<(), Reason> {
         let Some(send) = &mut self.send else { return Ok(()) };
         self.is_ended = true;
         let ended = match trailers {
-            Some(trailers) => send.send_trailers(trailers),
+            Some(trailers) => send.send_trailers(border::trailers(trailers, arena).ok_or(Reason::BadResponse)?),
             None => send.send_data(Chunk::default(), true),
         };
         ended.map_err(|_| Reason::ClientGone)

@@ -8,8 +8,8 @@ use http1::ResponseHead;
 
 use super::{
     downstream::Downstream,
+    outgoing::Outgoing,
     pacer::Pacer,
-    response_head,
     response_reader::{ResponseReader, Step},
     upload::Upload,
 };
@@ -29,6 +29,8 @@ pub(super) struct Exchange<'a, 'b> {
     pub(super) upload: &'a mut Upload<'b>,
     pub(super) client: &'a mut Downstream,
     pub(super) response: &'a mut ResponseHead,
+    /// Lines for the response's head.
+    pub(super) appended: &'a mut Vec<u8>,
     pub(super) tries: &'a mut Tries,
     pub(super) terms: &'a Terms,
 }
@@ -147,7 +149,9 @@ impl Exchange<'_, '_> {
                     }
                 }
                 Step::Done => {
-                    self.client.end(self.terms.returned.renamed().keep_trailers(reader.take_trailers()))?;
+                    let trailers = reader.take_trailers();
+                    let trailers = trailers.and_then(|trailers| trailers.without_id(self.terms.returned.renamed()));
+                    self.client.end(trailers.as_ref(), &self.worker.arena)?;
                 }
             }
             has_moved = true;
@@ -161,17 +165,17 @@ impl Exchange<'_, '_> {
         on_head: &mut impl FnMut(u16),
         context: &mut Context<'_>,
     ) -> Result<(), Stop> {
-        let mut response =
-            response_head::of(self.response, reader.head(self.response), &self.worker.arena, &self.worker.clock)?;
+        let Worker { arena, clock, .. } = self.worker;
+        let bytes = reader.head(self.response);
         if self.response.is_interim() {
-            self.client.interim(response);
+            self.client.interim(&Outgoing::interim(self.response, bytes, self.terms), arena);
             reader.skip(self.response);
             return Ok(());
         }
-        let status = self.response.status;
-        let said = Said::new(status, self.response.body.is_empty(), || grpc::status(response.headers()));
-        self.tries.answered(said, self.worker.clock.now());
-        let retry_after = || retry_after::of_map(response.headers());
+        let (status, is_empty) = (self.response.status, self.response.body.is_empty());
+        let said = Said::new(status, is_empty, || grpc::status(&self.response.fields, bytes));
+        self.tries.answered(said, clock.now());
+        let retry_after = || retry_after::of(&self.response.fields, bytes);
         let sent = self.upload.sent();
         if self.tries.retries_answer(self.worker, self.terms, said, retry_after, sent) {
             reader.skip(self.response);
@@ -183,12 +187,10 @@ impl Exchange<'_, '_> {
             reader.drain(self.response, self.terms.asked, self.upstream, self.worker, context);
             return Err(Reason::BackendError.into());
         }
-        if let Some(edits) = &self.terms.response_headers {
-            edits.act_on_map(status, response.headers_mut());
-        }
-        self.terms.returned.act_on_map(self.response.version.into(), response.headers_mut());
+        let protocol = self.response.version.into();
+        let outgoing = Outgoing::new(self.response, bytes, self.appended, protocol, self.terms, clock);
+        self.client.begin(&outgoing, is_empty, arena)?;
         reader.begin(self.response);
-        self.client.begin(response, reader.is_last())?;
         on_head(status);
         Ok(())
     }

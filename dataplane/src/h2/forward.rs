@@ -10,11 +10,9 @@ use std::{
 
 use futures_util::FutureExt;
 use h2::{Reason as Code, RecvStream};
-use http::Request;
 use http1::RequestBody;
 
 use super::{
-    backend_head,
     downstream::Downstream,
     grpc_web::{self, WebPeer},
     http1_peer::Http1Peer,
@@ -23,7 +21,7 @@ use super::{
     relay::{Body, Ended, Relay},
 };
 use crate::{
-    engine::{Client, Replay, Scratch, Terms},
+    engine::{Client, Replay, Scratch},
     error::Reason,
     proxy::Chosen,
     record::AccessRecord,
@@ -85,48 +83,19 @@ async fn forward(
     scratch: &mut Scratch,
     record: &mut AccessRecord<'_>,
 ) -> Result<bool, Reason> {
-    let mut request = backend_head::request(&scratch.out, chosen.terms.returned.renamed(), &worker.arena)?;
-    if !chosen.grpc_web {
-        let head = Head { ready: Some(request), is_web: false };
-        return run(worker, chosen, peer, head, scratch, record).await;
-    }
-    match WebPeer::of(&mut request, peer) {
-        Ok(mut peer) => {
-            let head = Head { ready: Some(request), is_web: true };
-            run(worker, chosen, &mut peer, head, scratch, record).await
-        }
-        Err(peer) => run(worker, chosen, peer, Head { ready: Some(request), is_web: false }, scratch, record).await,
+    match chosen.grpc_web.then(|| grpc_web::translate(&mut scratch.out)).flatten() {
+        Some(form) => run(worker, chosen, &mut WebPeer::new(peer, form), true, scratch, record).await,
+        None => run(worker, chosen, peer, false, scratch, record).await,
     }
 }
 
-/// The head as it is sent: made once for each time that it is, so that the request that is sent but once pays for no copy.
-struct Head {
-    /// Until it is sent.
-    ready: Option<Request<()>>,
-    /// Whether it becomes one of gRPC.
-    is_web: bool,
-}
-
-impl Head {
-    /// The head that stands in `bytes`.
-    fn take(&mut self, worker: &Worker, terms: &Terms, bytes: &[u8]) -> Result<Request<()>, Reason> {
-        if let Some(request) = self.ready.take() {
-            return Ok(request);
-        }
-        let mut request = backend_head::request(bytes, terms.returned.renamed(), &worker.arena)?;
-        if self.is_web {
-            grpc_web::translate(&mut request);
-        }
-        Ok(request)
-    }
-}
-
-/// Makes one try after the other, as [`forward::run`](crate::forward::run) does.
+/// Makes one try after the other, as [`forward::run`](crate::forward::run) does. Heads for further backends are translated, too, if that
+/// of a gRPC-Web call was.
 async fn run(
     worker: &Rc<Worker>,
     chosen: &mut Chosen,
     peer: &mut impl Peer,
-    mut head: Head,
+    is_translated: bool,
     scratch: &mut Scratch,
     record: &mut AccessRecord<'_>,
 ) -> Result<bool, Reason> {
@@ -136,7 +105,7 @@ async fn run(
     let mut body = Body::new(terms.body.is_empty(), replay);
     loop {
         record.tries_endpoint(chosen.tries.endpoint());
-        let tried = attempt(worker, chosen, peer, &mut head, &scratch.out, &mut body, record).await;
+        let tried = attempt(worker, chosen, peer, scratch, &mut body, record).await;
         let Chosen { tries, terms, .. } = chosen;
         match tried {
             Ok(ended) if ended.is_tried_again => {}
@@ -169,14 +138,15 @@ async fn run(
                 () = peer.gone(terms) => return Err(Reason::ClientGone),
             }
         }
-        if tries.advance(worker, &mut scratch.request, &mut scratch.out, terms, record)? {
-            head.ready = None;
+        let is_new = tries.advance(worker, &mut scratch.request, &mut scratch.out, terms, record)?;
+        if is_new && is_translated {
+            grpc_web::translate(&mut scratch.out);
         }
         body.rewind();
     }
 }
 
-/// Makes one try, with the `head` that stands in `bytes`.
+/// Makes one try, with the head that stands in `scratch.out`.
 ///
 /// A request that the backend says it has not looked at (`REFUSED_STREAM`, or above the last stream that GOAWAY names) is sent
 /// again on another connection, and so is, once, one that may be delivered twice whose connection ended under it without a response.
@@ -188,12 +158,12 @@ async fn attempt(
     worker: &Rc<Worker>,
     chosen: &mut Chosen,
     peer: &mut impl Peer,
-    head: &mut Head,
-    bytes: &[u8],
+    scratch: &mut Scratch,
     body: &mut Body,
     record: &mut AccessRecord<'_>,
 ) -> Result<Ended, Reason> {
     let Chosen { tries, terms, .. } = chosen;
+    let Scratch { out, response, response_bytes: bytes, appended, .. } = scratch;
     let mut sends = 0;
     let mut was_cut = false;
     loop {
@@ -210,9 +180,17 @@ async fn attempt(
         })?;
         sends += 1;
         let is_repeatable = tries.is_repeatable();
-        let request = head.take(worker, terms, bytes)?;
-        let relay = Relay { worker, peer: &mut *peer, body: &mut *body, tries: &mut *tries, terms };
-        let ended = relay.run(&mut place, request, |status| record.answered(status, worker.clock.now())).await;
+        let relay = Relay {
+            worker,
+            peer: &mut *peer,
+            body: &mut *body,
+            tries: &mut *tries,
+            terms,
+            response: &mut *response,
+            bytes: &mut *bytes,
+            appended: &mut *appended,
+        };
+        let ended = relay.run(&mut place, out, |status| record.answered(status, worker.clock.now())).await;
         record.bytes_in = body.moved;
         record.bytes_out = ended.bytes_out;
         if !matches!(ended.failure, Some(Reason::ClientGone | Reason::ClientTooSlow)) {

@@ -7,9 +7,14 @@ use std::task::{Context, Poll, ready};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::{BufMut, Bytes, BytesMut};
 use h2::Reason as Code;
-use http::{HeaderMap, HeaderValue, Request, Response, header};
+use http1::{Field, write};
 
-use super::peer::{Peer, Piece};
+use super::{
+    lines,
+    outgoing::Outgoing,
+    peer::{Peer, Piece},
+    trailers::Trailers,
+};
 use crate::{engine::Terms, error::Reason};
 
 /// The first byte of a frame that holds trailers and no message.
@@ -35,12 +40,9 @@ pub(super) struct WebPeer<'a, P> {
 }
 
 impl<'a, P: Peer> WebPeer<'a, P> {
-    /// Makes a gRPC call of `request`, if it is one of gRPC-Web; else there is nothing to translate.
-    pub(super) fn of(request: &mut Request<()>, inner: &'a mut P) -> Result<Self, &'a mut P> {
-        match translate(request) {
-            Some(form) => Ok(Self { inner, form, rest: Vec::new(), is_translated: false }),
-            None => Err(inner),
-        }
+    /// The client `inner`, which writes its body in this form.
+    pub(super) fn new(inner: &'a mut P, form: Form) -> Self {
+        Self { inner, form, rest: Vec::new(), is_translated: false }
     }
 
     /// Decodes all that can be. Each group of four stands for itself: padding may come in the middle.
@@ -65,19 +67,37 @@ impl<'a, P: Peer> WebPeer<'a, P> {
     }
 }
 
-/// Makes the head of a gRPC call of `request`, if it is one of gRPC-Web; then how its body is written.
-pub(super) fn translate(request: &mut Request<()>) -> Option<Form> {
-    let fields = request.headers_mut();
-    let kind = fields.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+/// Makes the head of a gRPC call of `head`, which was written by us, if it is one of gRPC-Web; then how its body is written.
+pub(super) fn translate(head: &mut Vec<u8>) -> Option<Form> {
+    let (line, fields) = lines::split(head);
+    let (_, kind) = lines::of(fields).find(|(name, _)| Field::of(name) == Field::ContentType)?;
     let forms = [(&b"application/grpc-web-text"[..], Form::Text), (b"application/grpc-web", Form::Binary)];
     let found = forms.iter().find_map(|(name, form)| Some((kind.strip_prefix(*name)?, *form)));
     let (suffix, form) = found.filter(|(suffix, _)| matches!(suffix.first(), None | Some(b'+' | b';')))?;
-    let kind = HeaderValue::from_bytes(&[b"application/grpc", suffix].concat()).ok()?;
-    fields.insert(header::CONTENT_TYPE, kind);
-    fields.insert(header::TE, HeaderValue::from_static("trailers"));
-    // The body has another one now.
-    fields.remove(header::CONTENT_LENGTH);
+    let mut translated = line.to_vec();
+    write_retyped(&mut translated, lines::of(fields), &[b"application/grpc", suffix].concat(), Field::Te);
+    translated.extend_from_slice(b"TE: trailers\r\n");
+    write::end(&mut translated);
+    *head = translated;
     Some(form)
+}
+
+/// Writes `lines` with the type `kind`, without those of the field `gone`.
+fn write_retyped<'a>(out: &mut Vec<u8>, lines: impl Iterator<Item = (&'a [u8], &'a [u8])>, kind: &[u8], gone: Field) {
+    let mut kind = Some(kind);
+    for (name, value) in lines {
+        match Field::of(name) {
+            // The body has another one now.
+            Field::ContentLength => {}
+            field if field == gone => {}
+            Field::ContentType => {
+                if let Some(kind) = kind.take() {
+                    write::line(out, name, kind);
+                }
+            }
+            _ => write::line(out, name, value),
+        }
+    }
 }
 
 impl<P: Peer> Peer for WebPeer<'_, P> {
@@ -112,25 +132,21 @@ impl<P: Peer> Peer for WebPeer<'_, P> {
         self.inner.is_half_closed()
     }
 
-    fn interim(&mut self, response: Response<()>) {
+    fn interim(&mut self, response: &Outgoing<'_>) {
         self.inner.interim(response);
     }
 
-    fn begin(&mut self, mut response: Response<()>, is_end: bool) -> Result<(), Reason> {
-        let fields = response.headers_mut();
-        let kind = fields.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-        if let Some(suffix) = kind.strip_prefix(b"application/grpc") {
-            let name: &[u8] = match self.form {
-                Form::Binary => b"application/grpc-web",
-                Form::Text => b"application/grpc-web-text",
-            };
-            let kind = HeaderValue::from_bytes(&[name, suffix].concat()).map_err(|_| Reason::BadResponse)?;
-            fields.insert(header::CONTENT_TYPE, kind);
-            fields.remove(header::CONTENT_LENGTH);
-            fields.remove(header::TRAILER);
-            self.is_translated = true;
-        }
-        self.inner.begin(response, is_end)
+    fn begin(&mut self, response: &Outgoing<'_>, is_end: bool) -> Result<(), Reason> {
+        let kind = response.value(Field::ContentType).unwrap_or_default();
+        let Some(suffix) = kind.strip_prefix(b"application/grpc") else { return self.inner.begin(response, is_end) };
+        self.is_translated = true;
+        let name: &[u8] = match self.form {
+            Form::Binary => b"application/grpc-web",
+            Form::Text => b"application/grpc-web-text",
+        };
+        let mut lines = Vec::new();
+        write_retyped(&mut lines, response.lines(), &[name, suffix].concat(), Field::Trailer);
+        self.inner.begin(&Outgoing { came: &[], appended: &lines, ..*response }, is_end)
     }
 
     fn push(&mut self, data: Bytes, is_end: bool) {
@@ -138,7 +154,7 @@ impl<P: Peer> Peer for WebPeer<'_, P> {
         self.inner.push(data, is_end);
     }
 
-    fn end(&mut self, trailers: Option<HeaderMap>) -> Result<(), Reason> {
+    fn end(&mut self, trailers: Option<Trailers>) -> Result<(), Reason> {
         match trailers {
             Some(trailers) if self.is_translated => {
                 self.inner.push(self.encoded(frame(&trailers)), true);
@@ -170,14 +186,38 @@ impl<P: Peer> Peer for WebPeer<'_, P> {
 }
 
 /// Trailers as the last frame of a body.
-fn frame(trailers: &HeaderMap) -> Bytes {
-    let mut lines = Vec::new();
-    for (name, value) in trailers {
-        http1::write::line(&mut lines, name.as_str().as_bytes(), value.as_bytes());
-    }
+fn frame(trailers: &Trailers) -> Bytes {
+    let lines = trailers.as_bytes();
     let mut frame = BytesMut::with_capacity(lines.len() + 5);
     frame.put_u8(TRAILERS);
     frame.put_u32(lines.len() as u32);
-    frame.put_slice(&lines);
+    frame.put_slice(lines);
     frame.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_of_grpc_web_become_heads_of_grpc() {
+        for (kind, expected) in [
+            ("application/grpc-web", Some(("application/grpc", Form::Binary))),
+            ("application/grpc-web+proto", Some(("application/grpc+proto", Form::Binary))),
+            ("application/grpc-web-text;a=b", Some(("application/grpc;a=b", Form::Text))),
+            ("application/grpc-webs", None),
+            ("application/grpc", None),
+        ] {
+            let head = |kind: &str, length: &str, end: &str| {
+                format!("POST /a:b HTTP/1.1\r\nHost: h\r\n{length}Content-Type: {kind}\r\nX: 1\r\n{end}\r\n")
+                    .into_bytes()
+            };
+            let mut translated = head(kind, "Content-Length: 5\r\n", "TE: trailers\r\nConnection: TE\r\n");
+            let before = translated.clone();
+            let form = translate(&mut translated);
+            assert_eq!(form, expected.map(|(_, form)| form), "{kind}");
+            let expected = expected.map_or(before, |(kind, _)| head(kind, "", "Connection: TE\r\nTE: trailers\r\n"));
+            assert_eq!(String::from_utf8_lossy(&translated), String::from_utf8_lossy(&expected));
+        }
+    }
 }

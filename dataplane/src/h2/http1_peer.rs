@@ -7,17 +7,18 @@ use std::{
 
 use bytes::Bytes;
 use h2::Reason as Code;
-use http::{HeaderMap, Response, StatusCode, header};
 use http1::{
-    ChunkHead, ChunkLimits, ChunkedDecoder, LAST_CHUNK, LengthDecoder, Method, Part, RequestBody, Version, write,
+    ChunkHead, ChunkLimits, ChunkedDecoder, Field, LAST_CHUNK, LengthDecoder, Method, Part, RequestBody, Version, write,
 };
 use tokio::io::AsyncWrite;
 
 use super::{
+    outgoing::Outgoing,
     peer::{Peer, Piece},
-    trailers,
+    trailers::Trailers,
 };
 use crate::{
+    answer::phrase,
     engine::{Client, Terms},
     error::Reason,
     worker::Worker,
@@ -111,8 +112,7 @@ impl<'a> Http1Peer<'a> {
                     Part::Bytes(range) => Some(Piece::Data(Bytes::copy_from_slice(&input[range]), false)),
                     Part::More => None,
                     Part::End => {
-                        let trailers =
-                            trailers::of_chunked(decoder, &self.worker.arena).map_err(|_| Reason::BadRequest)?;
+                        let trailers = Trailers::of_chunked(decoder);
                         self.body = Body::Ended;
                         Some(Piece::End(trailers))
                     }
@@ -123,26 +123,23 @@ impl<'a> Http1Peer<'a> {
         }
     }
 
-    /// Writes the lines of a head, without those that frame the body.
-    fn lines(&mut self, fields: &HeaderMap) {
-        for (name, value) in fields {
-            if *name != header::CONTENT_LENGTH {
-                write::line(&mut self.out, name.as_str().as_bytes(), value.as_bytes());
-            }
+    /// Writes the status and the lines of a head, without those that frame the body.
+    fn head(&mut self, response: &Outgoing<'_>) {
+        write::status_line(&mut self.out, response.status, phrase(response.status).as_bytes());
+        for (name, value) in response.lines().filter(|(name, _)| Field::of(name) != Field::ContentLength) {
+            write::line(&mut self.out, name, value);
         }
     }
 
     /// Decides how the body is framed, and says so.
-    fn frame(&mut self, response: &Response<()>, is_end: bool) {
-        let status = response.status();
-        let length = response.headers().get(header::CONTENT_LENGTH);
-        let is_bodyless =
-            status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED || self.method == Method::Head;
+    fn frame(&mut self, response: &Outgoing<'_>, is_end: bool) {
+        let length = response.value(Field::ContentLength);
+        let is_bodyless = matches!(response.status, 204 | 304) || self.method == Method::Head;
         // A length leaves no place for the trailers that are announced.
-        let length = length.filter(|_| is_bodyless || is_end || !response.headers().contains_key(header::TRAILER));
+        let length = length.filter(|_| is_bodyless || is_end || response.value(Field::Trailer).is_none());
         let is_http11 = self.client.version == Version::Http11;
-        if let Some(length) = length.filter(|_| status != StatusCode::NO_CONTENT) {
-            write::line(&mut self.out, b"content-length", length.as_bytes());
+        if let Some(length) = length {
+            write::line(&mut self.out, b"content-length", length);
         }
         self.framing = match length {
             _ if is_bodyless => Framing::None,
@@ -202,22 +199,20 @@ impl Peer for Http1Peer<'_> {
         self.client.has_ended
     }
 
-    fn interim(&mut self, response: Response<()>) {
+    fn interim(&mut self, response: &Outgoing<'_>) {
         if self.client.version == Version::Http11 {
-            write::status_line(&mut self.out, response.status().as_u16(), phrase(response.status()));
-            self.lines(response.headers());
+            self.head(response);
             write::end(&mut self.out);
         }
     }
 
-    fn begin(&mut self, response: Response<()>, is_end: bool) -> Result<(), Reason> {
+    fn begin(&mut self, response: &Outgoing<'_>, is_end: bool) -> Result<(), Reason> {
         self.has_begun = true;
         self.is_ended = is_end;
-        write::status_line(&mut self.out, response.status().as_u16(), phrase(response.status()));
-        self.lines(response.headers());
+        self.head(response);
         // What follows a request that is still coming could not be told from it.
         self.keeps &= self.was_read() && !self.client.stop.is_set();
-        self.frame(&response, is_end);
+        self.frame(response, is_end);
         match (self.keeps, self.client.version) {
             (true, Version::Http11) => {}
             (true, Version::Http10) => self.out.extend_from_slice(b"connection: keep-alive\r\n"),
@@ -245,12 +240,12 @@ impl Peer for Http1Peer<'_> {
         self.is_ended = is_end;
     }
 
-    fn end(&mut self, trailers: Option<HeaderMap>) -> Result<(), Reason> {
+    fn end(&mut self, trailers: Option<Trailers>) -> Result<(), Reason> {
         self.is_ended = true;
         if self.framing != Framing::Chunked {
             return Ok(());
         }
-        trailers::write_chunked(&mut self.out, &trailers.unwrap_or_default()).map_err(|_| Reason::BadResponse)
+        trailers.unwrap_or_default().write_chunked(&mut self.out).map_err(|_| Reason::BadResponse)
     }
 
     fn poll_sent(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Reason>> {
@@ -279,8 +274,4 @@ impl Peer for Http1Peer<'_> {
         // The connection is closed, and the framing shows that something is missing.
         self.keeps = false;
     }
-}
-
-fn phrase(status: StatusCode) -> &'static [u8] {
-    status.canonical_reason().unwrap_or_default().as_bytes()
 }

@@ -7,9 +7,10 @@ use std::{
 
 use bytes::Bytes;
 use h2::{Reason as Code, RecvStream};
-use http::{HeaderMap, Response};
 
-use super::{arena::Arena, chunk::Chunk, downstream::Downstream, upload};
+use super::{
+    arena::Arena, border, chunk::Chunk, downstream::Downstream, outgoing::Outgoing, trailers::Trailers, upload,
+};
 use crate::{engine::Terms, error::Reason};
 
 /// A part of a request's body.
@@ -17,7 +18,7 @@ pub(super) enum Piece {
     /// A stretch, and whether it is the last and no trailers follow.
     Data(Bytes, bool),
     /// The end, with trailers if there are any.
-    End(Option<HeaderMap>),
+    End(Option<Trailers>),
 }
 
 /// Where a request comes from and its response goes.
@@ -35,16 +36,16 @@ pub(super) trait Peer {
     fn is_half_closed(&self) -> bool;
 
     /// Sends an interim response.
-    fn interim(&mut self, response: Response<()>);
+    fn interim(&mut self, response: &Outgoing<'_>);
 
     /// Sends the head of the final response, and with `is_end` nothing more.
-    fn begin(&mut self, response: Response<()>, is_end: bool) -> Result<(), Reason>;
+    fn begin(&mut self, response: &Outgoing<'_>, is_end: bool) -> Result<(), Reason>;
 
     /// Takes a stretch of the body, the last with `is_end`. Only when `poll_sent` was ready.
     fn push(&mut self, data: Bytes, is_end: bool);
 
     /// Ends the response behind what was pushed. Only when `poll_sent` was ready.
-    fn end(&mut self, trailers: Option<HeaderMap>) -> Result<(), Reason>;
+    fn end(&mut self, trailers: Option<Trailers>) -> Result<(), Reason>;
 
     /// Waits until what was pushed is on its way.
     fn poll_sent(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Reason>>;
@@ -82,7 +83,8 @@ impl Peer for Http2Peer<'_> {
     fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Result<Piece, Reason>> {
         let Some(data) = std::task::ready!(self.body.poll_data(context)) else {
             let trailers = std::task::ready!(self.body.poll_trailers(context));
-            return Poll::Ready(trailers.map(Piece::End).map_err(|error| upload::ended_by(&error)));
+            let trailers = trailers.map_err(|error| upload::ended_by(&error))?;
+            return Poll::Ready(Ok(Piece::End(trailers.as_ref().map(border::read_trailers))));
         };
         let data = data.map_err(|error| upload::ended_by(&error))?;
         let released = self.body.flow_control().release_capacity(data.len());
@@ -106,20 +108,20 @@ impl Peer for Http2Peer<'_> {
         false
     }
 
-    fn interim(&mut self, response: Response<()>) {
-        self.client.interim(response);
+    fn interim(&mut self, response: &Outgoing<'_>) {
+        self.client.interim(response, self.arena);
     }
 
-    fn begin(&mut self, response: Response<()>, is_end: bool) -> Result<(), Reason> {
-        self.client.begin(response, is_end)
+    fn begin(&mut self, response: &Outgoing<'_>, is_end: bool) -> Result<(), Reason> {
+        self.client.begin(response, is_end, self.arena)
     }
 
     fn push(&mut self, data: Bytes, is_end: bool) {
         self.client.push(Chunk::of_bytes(data, self.arena), is_end);
     }
 
-    fn end(&mut self, trailers: Option<HeaderMap>) -> Result<(), Reason> {
-        self.client.end(trailers)
+    fn end(&mut self, trailers: Option<Trailers>) -> Result<(), Reason> {
+        self.client.end(trailers.as_ref(), self.arena)
     }
 
     fn poll_sent(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Reason>> {

@@ -12,13 +12,17 @@ use std::{
 
 use bytes::Bytes;
 use h2::{Reason as Code, RecvStream, SendStream, client::ResponseFuture};
-use http::{HeaderMap, Request};
+use http::response;
+use http1::{Asked, Progress, ResponseHead};
 
 use super::{
-    backend_head,
+    border,
     link::Place,
+    outgoing::Outgoing,
     pacer::Pacer,
     peer::{Peer, Piece},
+    response_reader::HEAD,
+    trailers::Trailers,
 };
 use crate::{
     attempt::Said,
@@ -37,7 +41,7 @@ pub(super) struct Body {
     replay: Replay,
     /// What of it is to be sent (again) before more is taken from the client.
     again: VecDeque<Bytes>,
-    trailers: Option<HeaderMap>,
+    trailers: Option<Trailers>,
     is_ended: bool,
     /// Bytes that came.
     pub(super) moved: u64,
@@ -125,6 +129,11 @@ pub(super) struct Relay<'a, P> {
     pub(super) body: &'a mut Body,
     pub(super) tries: &'a mut Tries,
     pub(super) terms: &'a Terms,
+    pub(super) response: &'a mut ResponseHead,
+    /// What it is parsed from.
+    pub(super) bytes: &'a mut Vec<u8>,
+    /// Lines for the response's head.
+    pub(super) appended: &'a mut Vec<u8>,
 }
 
 /// The backend's side of a request under way.
@@ -140,11 +149,11 @@ struct Upstream {
 }
 
 impl<P: Peer> Relay<'_, P> {
-    /// Carries the request out in `place`; `on_head` is called when the response has begun.
-    pub(super) async fn run(mut self, place: &mut Place, request: Request<()>, mut on_head: impl FnMut(u16)) -> Ended {
+    /// Carries the request out in `place`, whose head for HTTP/1.1 is `head`; `on_head` is called when the response has begun.
+    pub(super) async fn run(mut self, place: &mut Place, head: &[u8], mut on_head: impl FnMut(u16)) -> Ended {
         let (mut moved, mut was_sent, mut is_tried_again) = (0, false, false);
         let ended = async {
-            let mut upstream = self.start(place, request).await?;
+            let mut upstream = self.start(place, head).await?;
             was_sent = true;
             let mut pacer = Pacer::new(self.worker, self.terms, self.tries.until());
             let ended =
@@ -165,7 +174,7 @@ impl<P: Peer> Relay<'_, P> {
     }
 
     /// Sends the head.
-    async fn start(&mut self, place: &mut Place, request: Request<()>) -> Result<Upstream, Lost> {
+    async fn start(&mut self, place: &mut Place, head: &[u8]) -> Result<Upstream, Lost> {
         let mut poll_ready = |context: &mut Context<'_>| match place.send.poll_ready(context) {
             Poll::Ready(ready) => Poll::Ready(ready.map_err(unsent)),
             Poll::Pending if self.peer.is_gone(context) => Poll::Ready(Err(Reason::ClientGone.into())),
@@ -181,6 +190,7 @@ impl<P: Peer> Relay<'_, P> {
             }
         }
         let is_end = self.body.is_sent() && self.body.trailers.is_none();
+        let request = border::request(head, self.terms.returned.renamed(), &self.worker.arena)?;
         let (response, send) = place.send.send_request(request, is_end).map_err(unsent)?;
         Ok(Upstream {
             send,
@@ -257,8 +267,11 @@ impl<P: Peer> Relay<'_, P> {
                 upstream.pending = Some((data, is_last));
             } else if self.body.is_ended {
                 upstream.is_uploaded = true;
-                let _ = match self.body.trailers.clone() {
-                    Some(trailers) => upstream.send.send_trailers(trailers),
+                let _ = match &self.body.trailers {
+                    Some(trailers) => {
+                        let trailers = border::trailers(trailers, &self.worker.arena).ok_or(Reason::BadRequest)?;
+                        upstream.send.send_trailers(trailers)
+                    }
                     None => upstream.send.send_data(Bytes::new(), true),
                 };
                 has_moved = true;
@@ -274,7 +287,7 @@ impl<P: Peer> Relay<'_, P> {
                         }
                         Piece::End(trailers) => {
                             self.body.is_ended = true;
-                            self.body.trailers = self.keep_trailers(trailers);
+                            self.body.trailers = self.passable(trailers);
                         }
                     },
                     Poll::Pending => return Ok((has_moved, Waits::Client)),
@@ -321,17 +334,18 @@ impl<P: Peer> Relay<'_, P> {
         on_head: &mut impl FnMut(u16),
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Lost>> {
-        let Worker { arena, clock, .. } = self.worker;
         if let Poll::Ready(Some(Ok(interim))) = upstream.response.poll_informational(context) {
-            self.peer.interim(backend_head::response(interim.into_parts().0, arena, clock));
+            self.read(&interim.into_parts().0)?;
+            self.peer.interim(&Outgoing::interim(self.response, self.bytes, self.terms));
             return Poll::Ready(Ok(()));
         }
         let (head, body) = std::task::ready!(Pin::new(&mut upstream.response).poll(context))?.into_parts();
-        let status = head.status.as_u16();
-        let is_end = body.is_end_stream();
-        let said = Said::new(status, is_end, || grpc::status(&head.headers));
-        self.tries.answered(said, self.worker.clock.now());
-        let retry_after = || retry_after::of_map(&head.headers);
+        self.read(&head)?;
+        let clock = &self.worker.clock;
+        let (status, is_end) = (self.response.status, body.is_end_stream());
+        let said = Said::new(status, is_end, || grpc::status(&self.response.fields, self.bytes));
+        self.tries.answered(said, clock.now());
+        let retry_after = || retry_after::of(&self.response.fields, self.bytes);
         let sent = Sent { any: true, is_whole: self.body.is_whole() };
         if self.tries.retries_answer(self.worker, self.terms, said, retry_after, sent) {
             upstream.is_tried_again = true;
@@ -343,15 +357,27 @@ impl<P: Peer> Relay<'_, P> {
             // The rest of it is not wanted: dropped, the stream is reset.
             return Poll::Ready(Err(Reason::BackendError.into()));
         }
-        let mut response = backend_head::response(head, arena, clock);
-        if let Some(edits) = &self.terms.response_headers {
-            edits.act_on_map(status, response.headers_mut());
-        }
-        self.terms.returned.act_on_map(Protocol::Http2, response.headers_mut());
-        self.peer.begin(response, is_end)?;
+        let outgoing = Outgoing::new(self.response, self.bytes, self.appended, Protocol::Http2, self.terms, clock);
+        self.peer.begin(&outgoing, is_end)?;
         upstream.download = Some(body);
         on_head(status);
         Poll::Ready(Ok(()))
+    }
+
+    /// Reads the head of a response as one of HTTP/1.1, so that it is judged as such. How its body is framed is none of its business:
+    /// that ends with its stream.
+    ///
+    /// # Errors
+    /// There is something wrong with it.
+    fn read(&mut self, head: &response::Parts) -> Result<(), Reason> {
+        border::write_response(self.bytes, head);
+        self.response.forget();
+        // HTTP/2 has no upgrade, whatever the client asked for.
+        let asked = Asked { upgrade: false, ..self.terms.asked };
+        match self.response.parse(self.bytes, asked, &HEAD) {
+            Ok(Progress::Complete(_)) => Ok(()),
+            Ok(Progress::Partial) | Err(_) => Err(Reason::BadResponse),
+        }
     }
 
     /// Moves the next part of the response's body to the client.
@@ -371,15 +397,15 @@ impl<P: Peer> Relay<'_, P> {
             }
             None => {
                 let trailers = std::task::ready!(body.poll_trailers(context))?;
-                self.peer.end(self.keep_trailers(trailers))?;
+                self.peer.end(self.passable(trailers.as_ref().map(border::read_trailers)))?;
             }
         }
         Poll::Ready(Ok(()))
     }
 
     /// The trailers that may be passed on.
-    fn keep_trailers(&self, trailers: Option<HeaderMap>) -> Option<HeaderMap> {
-        self.terms.returned.renamed().keep_trailers(trailers.and_then(backend_head::trailers))
+    fn passable(&self, trailers: Option<Trailers>) -> Option<Trailers> {
+        trailers?.passable(self.terms.returned.renamed())
     }
 }
 

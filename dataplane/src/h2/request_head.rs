@@ -10,6 +10,21 @@ use http1::write;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Malformed;
 
+/// What the log says of a request whose head could not be read.
+pub(super) struct Summary<'a> {
+    pub(super) method: &'a str,
+    pub(super) host: &'a str,
+    pub(super) path: &'a str,
+}
+
+impl<'a> Summary<'a> {
+    /// What `request` asks for.
+    pub(super) fn of(request: &'a Parts) -> Self {
+        let host = request.uri.authority().map_or("", |authority| authority.as_str());
+        Self { method: request.method.as_str(), host, path: request.uri.path() }
+    }
+}
+
 /// Writes the head of `request`, whose body is `body`, behind what is in `out`.
 pub(super) fn write(out: &mut Vec<u8>, request: &Parts, body: &RecvStream) -> Result<(), Malformed> {
     write_head(out, request, !body.is_end_stream())

@@ -6,21 +6,20 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::HeaderMap;
 use http1::{
     Asked, ChunkLimits, ChunkedDecoder, Fault, HeadLimits, LengthDecoder, Part, Progress, ResponseBody, ResponseHead,
 };
 use tokio::io::{AsyncRead, ReadBuf};
 
-use super::{arena::Arena, chunk::Chunk, trailers};
+use super::{arena::Arena, chunk::Chunk, trailers::Trailers};
 use crate::{
     engine::{Buffer, MAX_DRAINED, Upstream},
     error::Reason,
     worker::Worker,
 };
 
-/// Limits of a response head, as for HTTP/1.1 clients.
-const HEAD: HeadLimits = HeadLimits { bytes: 64 << 10, fields: 256, target_bytes: 0 };
+/// Limits of a response head, as for HTTP/1.1 clients, from a backend of whichever version.
+pub(super) const HEAD: HeadLimits = HeadLimits { bytes: 64 << 10, fields: 256, target_bytes: 0 };
 
 /// What was read of a response.
 pub(super) struct ResponseReader {
@@ -33,7 +32,7 @@ pub(super) struct ResponseReader {
     /// Whether the backend sent more than the response.
     has_rest: bool,
     moved: u64,
-    trailers: Option<HeaderMap>,
+    trailers: Option<Trailers>,
     awaits_continue: bool,
 }
 
@@ -117,7 +116,7 @@ impl ResponseReader {
                     }
                     Part::More => break,
                     Part::End => {
-                        self.trailers = trailers::of_chunked(decoder, arena)?;
+                        self.trailers = Trailers::of_chunked(decoder);
                         self.framing = Framing::Ended;
                         break;
                     }
@@ -259,7 +258,7 @@ impl ResponseReader {
     }
 
     /// The trailers, once the body was handed out.
-    pub(super) fn take_trailers(&mut self) -> Option<HeaderMap> {
+    pub(super) fn take_trailers(&mut self) -> Option<Trailers> {
         self.trailers.take()
     }
 }

@@ -4,8 +4,8 @@ use std::{net::IpAddr, rc::Rc};
 
 use bytes::Bytes;
 use h2::{Reason as Code, RecvStream, server::SendResponse};
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, request::Parts};
-use http1::{HeadLimits, Method, Progress, RequestBody, RequestHead, ResponseHead};
+use http::{Request, request::Parts};
+use http1::{HeadLimits, Method, Progress, RequestBody, RequestHead, ResponseHead, write};
 use shared::config::UpstreamProtocol;
 
 use super::{
@@ -14,7 +14,9 @@ use super::{
     downstream::Downstream,
     exchange::{Ended, Exchange},
     forward::{self, unless},
-    limits, request_head,
+    limits, lines,
+    outgoing::Outgoing,
+    request_head::{self, Summary},
     upload::Upload,
     watch::Unheard,
 };
@@ -22,7 +24,7 @@ use crate::{
     accept::Accept,
     answer::{Answer, Audience, Instead},
     client_address,
-    engine::{self, Scratch, Terms, Wanted},
+    engine::{self, Scratch, Wanted},
     error::Reason,
     forward::pooled,
     grpc::{self, Call},
@@ -30,7 +32,7 @@ use crate::{
     proxy::{self, Chosen},
     record::AccessRecord,
     snapshot::Snapshot,
-    tries::{Sent, Tries},
+    tries::Sent,
     worker::Worker,
 };
 
@@ -59,24 +61,27 @@ pub(super) async fn serve(
 ) {
     let (parts, body) = request.into_parts();
     let mut scratch = worker.scratch();
-    // The lines of responses, which this memory is for, are written elsewhere for HTTP/2.
-    let mut bytes = std::mem::take(&mut scratch.appended);
+    let mut bytes = std::mem::take(&mut scratch.request_bytes);
     bytes.clear();
-    let call = Call::of(&parts.headers);
-    let mut stream = Stream { client: Downstream::new(respond), body, call };
+    let mut stream = Stream { client: Downstream::new(respond), body, call: None };
     let (limits, _) = shared.connection.limits(worker);
     let is_small = match read(&mut scratch.request, &mut bytes, &parts, &stream.body, &limits) {
         Ok(()) => {
             drop(parts);
+            stream.call = Call::of(|name| scratch.request.fields.named(name, &bytes));
             handle(worker, shared, &mut stream, &mut scratch, &bytes).await;
             matches!(scratch.request.body, RequestBody::Length(length) if length <= limits::REST.0)
         }
         Err(refusal) => {
-            refuse(worker, shared, &mut stream, &parts, refusal);
+            // Not all of its fields may have been read.
+            let (_, fields) = lines::split(&bytes);
+            let value = |name: &[u8]| lines::of(fields).find(|(own, _)| own.eq_ignore_ascii_case(name));
+            stream.call = Call::of(|name| value(name).map(|(_, value)| value));
+            refuse(worker, shared, &mut stream, &Summary::of(&parts), refusal);
             false
         }
     };
-    scratch.appended = bytes;
+    scratch.request_bytes = bytes;
     worker.give_back(scratch);
     if is_small && !stream.body.is_end_stream() {
         Box::pin(pass_over(stream)).await;
@@ -188,14 +193,14 @@ async fn forward(
     if chosen.protocol == UpstreamProtocol::H2c {
         return forward::from_http2(worker, chosen, client, body, scratch, record).await;
     }
-    let Chosen { tries, terms, .. } = chosen;
-    let Scratch { request, response, out, .. } = scratch;
-    let is_kept = tries.is_repeatable() && !terms.body.is_empty();
+    let Scratch { request, response, appended, out, .. } = scratch;
+    let is_kept = chosen.tries.is_repeatable() && !chosen.terms.body.is_empty();
     let reserved = is_kept.then(|| worker.metrics.replays.reserve());
-    let mut upload = Upload::new(out, body, terms, reserved);
+    let mut upload = Upload::new(out, body, &chosen.terms, reserved);
     let (ended, upstream) = loop {
-        record.tries_endpoint(tries.endpoint());
-        let tried = attempt(worker, tries, terms, client, response, &mut upload, record).await;
+        record.tries_endpoint(chosen.tries.endpoint());
+        let tried = attempt(worker, chosen, client, (&mut *response, &mut *appended), &mut upload, record).await;
+        let Chosen { tries, terms, .. } = &mut *chosen;
         record.bytes_in = upload.moved();
         match tried {
             Ok((Ended { tried_again: Some(rest), keeps_upstream, .. }, upstream)) => {
@@ -220,6 +225,7 @@ async fn forward(
         let is_new = tries.advance(worker, request, &mut head, terms, record)?;
         upload.rewind(is_new.then_some(&head));
     };
+    let tries = &mut chosen.tries;
     record.bytes_out = ended.bytes_out;
     match ended.failure {
         None if ended.keeps_upstream => worker.pool.put(tries.endpoint(), upstream, response, worker.clock.recent()),
@@ -247,13 +253,13 @@ async fn forward(
 /// Why there was no connection.
 async fn attempt(
     worker: &Rc<Worker>,
-    tries: &mut Tries,
-    terms: &Terms,
+    chosen: &mut Chosen,
     client: &mut Downstream,
-    response: &mut ResponseHead,
+    (response, appended): (&mut ResponseHead, &mut Vec<u8>),
     upload: &mut Upload<'_>,
     record: &mut AccessRecord<'_>,
 ) -> Result<(Ended, Box<engine::Upstream>), Reason> {
+    let Chosen { tries, terms, .. } = chosen;
     let is_repeatable = tries.is_repeatable() && terms.body == RequestBody::None;
     let mut wanted = Wanted { is_fresh: false, greeting: terms.greeting.as_ref(), is_repeatable };
     loop {
@@ -273,6 +279,7 @@ async fn attempt(
             upload: &mut *upload,
             client: &mut *client,
             response: &mut *response,
+            appended: &mut *appended,
             tries: &mut *tries,
             terms,
         };
@@ -286,12 +293,11 @@ async fn attempt(
     }
 }
 
-/// Refuses a head that could not be read.
-fn refuse(worker: &Worker, shared: &Shared, stream: &mut Stream, parts: &Parts, refusal: Refusal) {
+/// Refuses a request that `asked` for something in a head that could not be read.
+fn refuse(worker: &Worker, shared: &Shared, stream: &mut Stream, asked: &Summary<'_>, refusal: Refusal) {
     let snapshot = worker.snapshot();
     let mut record = start(worker, shared, &snapshot, shared.connection.peer);
-    let host = parts.uri.authority().map_or("", |authority| authority.as_str());
-    record.asked(parts.method.as_str(), host, parts.uri.path());
+    record.asked(asked.method, asked.host, asked.path);
     match refusal {
         Refusal::Malformed => {
             snapshot.count_generated(Reason::BadRequest);
@@ -300,7 +306,7 @@ fn refuse(worker: &Worker, shared: &Shared, stream: &mut Stream, parts: &Parts, 
             stream.client.reset(Code::PROTOCOL_ERROR);
         }
         Refusal::Answered(reason) => {
-            let method = Method::of(parts.method.as_str().as_bytes());
+            let method = Method::of(asked.method.as_bytes());
             let audience = Audience { method, accept: Accept::default(), grant: None, web_call: None, reflection: b"" };
             answer(worker, stream, reason.into(), &audience, record);
         }
@@ -347,24 +353,21 @@ fn answer(
     let Stream { client, call, .. } = stream;
     // A gRPC client reads no other status than its own.
     let refusal = answer.reason.filter(|_| call.is_some());
-    let (status, mut response) = match refusal {
-        Some(reason) => (StatusCode::OK, grpc::refusal(reason)),
-        None => {
-            let status = StatusCode::from_u16(answer.status).expect("statuses have three digits");
-            (status, Response::new(()))
-        }
-    };
-    record.generated(status.as_u16(), answer.reason);
-    *response.status_mut() = status;
     let is_call = refusal.is_some();
-    for (name, value) in answer.fields.iter().filter(|(name, _)| !(is_call && name.starts_with("Content-"))) {
-        let name = HeaderName::from_bytes(name.as_bytes()).expect("names of ours are tokens");
-        let value = HeaderValue::from_bytes(value).expect("no value of ours has control bytes");
-        response.headers_mut().append(name, value);
+    let status = if is_call { 200 } else { answer.status };
+    record.generated(status, answer.reason);
+    let mut lines = Vec::new();
+    if let Some(reason) = refusal {
+        grpc::write_refusal(&mut lines, reason);
     }
-    record.returned().tell(response.headers_mut());
+    for (name, value) in answer.fields.iter().filter(|(name, _)| !(is_call && name.starts_with("Content-"))) {
+        write::line(&mut lines, name.as_bytes(), value);
+    }
+    let returned = record.returned();
+    returned.write(&mut lines);
+    let response = Outgoing { status, came: &[], bytes: b"", appended: &lines, renamed: returned.renamed() };
     let is_bodyless = is_call || audience.method == Method::Head || answer.body.is_empty();
-    if client.begin(response, is_bodyless).is_ok() && !is_bodyless {
+    if client.begin(&response, is_bodyless, &worker.arena).is_ok() && !is_bodyless {
         record.bytes_out = answer.body.len() as u64;
         client.finish(Chunk::Bytes(Bytes::from(answer.body.into_owned())));
     }

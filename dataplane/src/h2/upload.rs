@@ -10,7 +10,7 @@ use h2::RecvStream;
 use http1::{ChunkHead, RequestBody};
 use tokio::io::AsyncWrite;
 
-use super::trailers;
+use super::{border, trailers::Trailers};
 use crate::{
     engine::{KEPT_REPLAY as STAGED, Reserved, Terms, Upstream, Waits},
     error::Reason,
@@ -137,7 +137,7 @@ impl<'a> Upload<'a> {
                 }
                 Poll::Ready(Some(Err(error))) => return Err(ended_by(&error)),
                 Poll::Ready(None) => match self.body.poll_trailers(context) {
-                    Poll::Ready(Ok(trailers)) => self.end(trailers)?,
+                    Poll::Ready(Ok(trailers)) => self.end(trailers.as_ref().map(border::read_trailers))?,
                     Poll::Ready(Err(error)) => return Err(ended_by(&error)),
                     Poll::Pending => break,
                 },
@@ -148,13 +148,13 @@ impl<'a> Upload<'a> {
         Ok(has_staged)
     }
 
-    fn end(&mut self, trailers: Option<http::HeaderMap>) -> Result<(), Reason> {
+    fn end(&mut self, trailers: Option<Trailers>) -> Result<(), Reason> {
         self.is_ended = true;
         match self.framing {
             RequestBody::Chunked => {
                 self.make_room();
-                let trailers = self.renamed.keep_trailers(trailers);
-                trailers::write_chunked(self.staged, &trailers.unwrap_or_default())
+                let trailers = trailers.and_then(|trailers| trailers.without_id(&self.renamed));
+                trailers.unwrap_or_default().write_chunked(self.staged)
             }
             // What came is checked by `h2`; less must never look like the whole.
             RequestBody::Length(length) if length != self.moved => Err(Reason::BadRequest),

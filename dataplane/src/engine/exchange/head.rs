@@ -43,10 +43,10 @@ impl Exchange<'_> {
         self.client_keeps &= (is_http11 || is_delimited) && self.is_uploaded() && !self.client.stop.is_set();
         let now = self.worker.clock.now();
         let bytes = self.download.head(self.response.len);
-        let grpc = || grpc::status_of_fields(&self.response.fields, bytes);
+        let grpc = || grpc::status(&self.response.fields, bytes);
         let said = Said::new(self.response.status, self.response.body.is_empty(), grpc);
         self.tries.answered(said, now);
-        let retry_after = || retry_after::of_fields(&self.response.fields, bytes);
+        let retry_after = || retry_after::of(&self.response.fields, bytes);
         if self.tries.retries_answer(self.worker, self.terms, said, retry_after, self.sent()) {
             self.download.skip_head(self.response);
             return Err(Stop::TriedAgain);
@@ -64,7 +64,7 @@ impl Exchange<'_> {
             edits.act(self.response, bytes, self.appended);
         }
         let bytes = self.download.head(self.response.len);
-        self.terms.returned.act(self.response, bytes, self.appended);
+        self.terms.returned.act(self.response.version.into(), self.response, bytes, self.appended);
         let delivery = response_head::Delivery { is_http11, keeps: self.client_keeps, clock: &self.worker.clock };
         response_head::append(self.appended, self.response, self.download.head(self.response.len), &delivery);
         let begun = self.download.begin(self.response, is_http11, self.appended, self.terms.returned.renamed());
