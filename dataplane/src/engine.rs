@@ -30,7 +30,7 @@ mod tunnel;
 mod upload;
 
 pub(crate) use acquire::{Greeting, Patience, Wanted, acquire, obtain};
-pub(crate) use buffers::{Buffer, Buffers, LARGE};
+pub(crate) use buffers::{Buffer, Buffers};
 pub(crate) use capacity::{Bell, Capacity, Grant, IdleCount, Permit, Places};
 pub(crate) use client::{Client, Read};
 pub(crate) use connect::connect;
@@ -41,6 +41,7 @@ pub(crate) use pace::{Held, Pace, Span, Standing, Timeouts, Waits};
 pub(crate) use pool::{FAREWELL, FAREWELL_BYTES, Pool, PoolSettings, Silence, retire};
 pub(crate) use replay::{KEPT as KEPT_REPLAY, Replay, ReplayMemory, Reserved};
 pub(crate) use scratch::{KEPT as KEPT_SCRATCH, Scratch};
+pub(crate) use socket::Socket;
 pub(crate) use splice::Pipes;
 pub(crate) use stop::Stop;
 pub(crate) use stream::{Stream, Upstream};

@@ -51,6 +51,8 @@ pub(crate) struct Worker {
     pub(crate) tasks: Tasks,
     /// Memory for the heads and short bodies of HTTP/2.
     pub(crate) arena: Arena,
+    /// Memory for the frames of HTTP/2.
+    pub(crate) memory: Rc<http2::Memory>,
     /// Buffers of connections that have something in them.
     pub(crate) buffers: Buffers,
     /// Pipes of large bodies.
@@ -184,6 +186,7 @@ async fn run(common: Common, mut commands: mpsc::UnboundedReceiver<Command>) {
         links: Links::default(),
         tasks: Tasks::default(),
         arena: Arena::default(),
+        memory: Rc::default(),
         buffers: Buffers::default(),
         pipes: Pipes::default(),
         deadlines: Deadlines::new(),

@@ -196,7 +196,7 @@ impl<B: AsRef<[u8]>> Core<B> {
     pub(crate) fn settle(&mut self, key: Key) {
         let Some(state) = self.streams.get(key).filter(|state| state.is_over()) else { return };
         self.active -= u32::from(std::mem::take(&mut state.is_counted));
-        if !state.is_held {
+        if state.hands == 0 {
             let unread = state.data.len();
             self.streams.remove(key);
             self.give_back(unread);

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{Code, Fields, StreamError, core::Core, stream::Key};
 
-/// One stream. Dropping it resets it, unless both sides have ended or our side is on its way to its end.
+/// One stream; clones are the same one. Dropping the last resets it, unless both sides have ended or our side is on its way to its end.
 ///
 /// All that waits on a stream must be one task: the last that asked is woken.
 pub struct Stream<B: AsRef<[u8]>> {
@@ -132,12 +132,26 @@ impl<B: AsRef<[u8]>> Stream<B> {
         }
     }
 
+    /// Resets it as one whose head is malformed (RFC 9113 §8.1.1), which its peer may send only so often.
+    pub fn refuse(&mut self) {
+        self.core.borrow_mut().refuse_malformed(self.key);
+    }
+
     /// Resets it.
     pub fn reset(&mut self, code: Code) {
         let mut core = self.core.borrow_mut();
         if core.streams.get(self.key).is_some_and(|state| !state.is_over()) {
             core.reset(self.key, code, StreamError::Reset(code));
         }
+    }
+}
+
+impl<B: AsRef<[u8]>> Clone for Stream<B> {
+    fn clone(&self) -> Self {
+        if let Some(state) = self.core.borrow_mut().streams.get(self.key) {
+            state.hands += 1;
+        }
+        Self { core: Rc::clone(&self.core), key: self.key }
     }
 }
 

@@ -117,6 +117,15 @@ impl<B: AsRef<[u8]>> Core<B> {
         self.spend(Guard::Provoked)
     }
 
+    /// Resets a stream whose head was found malformed elsewhere.
+    pub(crate) fn refuse_malformed(&mut self, key: Key) {
+        let code = Code::PROTOCOL_ERROR;
+        self.reset(key, code, StreamError::Broken(code));
+        if let Err(failure) = self.spend(Guard::Malformed) {
+            self.fail(failure);
+        }
+    }
+
     /// Resets a stream that is not there.
     fn refuse(&mut self, id: u32, code: Code) -> Result<(), Failure> {
         frame::write_number(self.out(), kind::RST_STREAM, id, code.0);
@@ -162,7 +171,7 @@ impl<B: AsRef<[u8]>> Core<B> {
             return self.broken(key, if is_in_window { Code::PROTOCOL_ERROR } else { Code::FLOW_CONTROL_ERROR });
         }
         state.is_received = is_end;
-        let is_wanted = state.is_held;
+        let is_wanted = state.hands > 0;
         if is_wanted {
             if state.data.is_empty() {
                 state.data.reserve_exact(data.len());
@@ -292,7 +301,7 @@ impl<B: AsRef<[u8]>> Core<B> {
         }
         let key = self.begin_stream(id);
         let Some(state) = self.streams.get(key) else { return Ok(()) };
-        (state.has_head, state.is_received, state.is_held) = (true, is_end, true);
+        (state.has_head, state.is_received, state.hands) = (true, is_end, 1);
         self.came.push_back(match read {
             Ok(read) => {
                 state.expected = read.length.filter(|_| !is_end);

@@ -77,7 +77,7 @@ impl<B: AsRef<[u8]>> Core<B> {
         self.next_local += 2;
         let key = self.begin_stream(id);
         if let Some(state) = self.streams.get(key) {
-            (state.is_held, state.is_head_request, state.is_sent) = (true, is_head, is_end);
+            (state.hands, state.is_head_request, state.is_sent) = (1, is_head, is_end);
         }
         self.send_section(id, is_end, write);
         Ok(key)
@@ -204,17 +204,20 @@ impl<B: AsRef<[u8]>> Core<B> {
     fn sent_all(&mut self, key: Key) {
         let Some(state) = self.streams.get(key) else { return };
         state.is_sent = true;
-        let is_dropped = !state.is_held && !state.is_received;
+        let is_dropped = state.hands == 0 && !state.is_received;
         self.settle(key);
         if is_dropped {
             self.reset(key, Code::NO_ERROR, StreamError::Reset(Code::NO_ERROR));
         }
     }
 
-    /// Nobody has the stream in hand any more. What was to be sent to its end still is; else it is reset.
+    /// One hand less. If it was the last, what was to be sent to its end still is; else the stream is reset.
     pub(crate) fn let_go(&mut self, key: Key) {
         let Some(state) = self.streams.get(key) else { return };
-        state.is_held = false;
+        state.hands -= 1;
+        if state.hands > 0 {
+            return;
+        }
         state.waker = None;
         let unread = std::mem::take(&mut state.data).len();
         let is_ending = state.is_sent || !matches!(state.tail, Tail::Open);

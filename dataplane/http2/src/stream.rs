@@ -57,8 +57,8 @@ pub(crate) struct State<B> {
     pub(crate) id: u32,
     /// Whether it counts among those that are open at a time.
     pub(crate) is_counted: bool,
-    /// Whether somebody has it in hand.
-    pub(crate) is_held: bool,
+    /// How many have it in hand.
+    pub(crate) hands: u8,
     /// The task that drives it.
     pub(crate) waker: Option<Waker>,
     pub(crate) error: Option<StreamError>,
@@ -93,7 +93,7 @@ impl<B> State<B> {
         Self {
             id,
             is_counted: true,
-            is_held: false,
+            hands: 0,
             waker: None,
             error: None,
             inbound: Inbound::new(inbound),

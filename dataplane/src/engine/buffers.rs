@@ -13,7 +13,7 @@ use std::{
 pub(crate) const SMALL: usize = 16 << 10;
 
 /// Bytes of a buffer for an upstream connection and for bodies: 64 KiB of body and a head arrive in one read.
-pub(crate) const LARGE: usize = 68 << 10;
+const LARGE: usize = 68 << 10;
 
 /// Bytes of a buffer for a large body that cannot be spliced.
 pub(crate) const HUGE: usize = 256 << 10;

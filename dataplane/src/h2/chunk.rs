@@ -1,6 +1,6 @@
 //! A stretch of a body on its way into DATA frames.
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 
 use super::arena::Arena;
 use crate::engine::Buffer;
@@ -24,11 +24,6 @@ pub(super) enum Chunk {
 }
 
 impl Chunk {
-    /// These bytes, copied if they are few.
-    pub(super) fn of_bytes(bytes: Bytes, arena: &Arena) -> Self {
-        Self::Bytes(if bytes.len() < COPIED { arena.copy(&bytes) } else { bytes })
-    }
-
     /// The bytes from `start` to `end` of `buffer`, which is taken or left as they are many or few. Nothing else of it is of use.
     pub(super) fn of_buffer(buffer: &mut Option<Buffer>, start: usize, end: usize, arena: &Arena) -> Self {
         match buffer.take() {
@@ -43,25 +38,11 @@ impl Chunk {
     }
 }
 
-impl Buf for Chunk {
-    fn remaining(&self) -> usize {
-        match self {
-            Self::Bytes(bytes) => bytes.len(),
-            Self::Buffer { start, end, .. } => end - start,
-        }
-    }
-
-    fn chunk(&self) -> &[u8] {
+impl AsRef<[u8]> for Chunk {
+    fn as_ref(&self) -> &[u8] {
         match self {
             Self::Bytes(bytes) => bytes,
             Self::Buffer { buffer, start, end } => &buffer[*start..*end],
-        }
-    }
-
-    fn advance(&mut self, count: usize) {
-        match self {
-            Self::Bytes(bytes) => bytes.advance(count),
-            Self::Buffer { start, .. } => *start += count,
         }
     }
 }

@@ -114,7 +114,7 @@ impl Driver {
         }
         loop {
             let Self { frames, transport, worker, connection, is_used, .. } = self;
-            if let Poll::Ready(end) = transport.poll(frames, context, || *is_used |= hand_out(worker, connection, frames)) {
+            if let Poll::Ready(end) = transport.poll(frames, context, |socket| *is_used |= hand_out(worker, connection, frames, socket)) {
                 return Poll::Ready(end);
             }
             self.count();
@@ -187,9 +187,13 @@ fn hand_out(
     worker: &Rc<Worker>,
     connection: &Rc<connection::Connection>,
     frames: &http2::Connection<Chunk>,
+    socket: &TcpStream,
 ) -> bool {
     let mut has_any = false;
     while let Some(arrival) = frames.next() {
+        if !has_any && worker.with_snapshot(|snapshot| snapshot.greets) {
+            connection.learn_ends(socket);
+        }
         has_any = true;
         worker.metrics.http2.downstream.streams.inc();
         match arrival {

@@ -151,7 +151,7 @@ impl Exchange<'_, '_> {
                 Step::Done => {
                     let trailers = reader.take_trailers();
                     let trailers = trailers.and_then(|trailers| trailers.without_id(self.terms.returned.renamed()));
-                    self.client.end(trailers.as_ref(), &self.worker.arena)?;
+                    self.client.end(trailers)?;
                 }
             }
             has_moved = true;
@@ -165,10 +165,10 @@ impl Exchange<'_, '_> {
         on_head: &mut impl FnMut(u16),
         context: &mut Context<'_>,
     ) -> Result<(), Stop> {
-        let Worker { arena, clock, .. } = self.worker;
+        let clock = &self.worker.clock;
         let bytes = reader.head(self.response);
         if self.response.is_interim() {
-            self.client.interim(&Outgoing::interim(self.response, bytes, self.terms), arena);
+            self.client.interim(&Outgoing::interim(self.response, bytes, self.terms));
             reader.skip(self.response);
             return Ok(());
         }
@@ -189,7 +189,7 @@ impl Exchange<'_, '_> {
         }
         let protocol = self.response.version.into();
         let outgoing = Outgoing::new(self.response, bytes, self.appended, protocol, self.terms, clock);
-        self.client.begin(&outgoing, is_empty, arena)?;
+        self.client.begin(&outgoing, is_empty)?;
         reader.begin(self.response);
         on_head(status);
         Ok(())

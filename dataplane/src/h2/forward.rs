@@ -9,10 +9,11 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use h2::{Reason as Code, RecvStream};
+use http2::{Code, Stream};
 use http1::RequestBody;
 
 use super::{
+    chunk::Chunk,
     downstream::Downstream,
     grpc_web::{self, WebPeer},
     http1_peer::Http1Peer,
@@ -67,11 +68,11 @@ pub(super) async fn from_http2(
     worker: &Rc<Worker>,
     chosen: &mut Chosen,
     client: &mut Downstream,
-    body: &mut RecvStream,
+    body: &mut Stream<Chunk>,
     scratch: &mut Scratch,
     record: &mut AccessRecord<'_>,
 ) -> Result<(), Reason> {
-    let mut peer = Http2Peer::new(client, body, chosen.terms.body_limit, &worker.arena);
+    let mut peer = Http2Peer::new(client, body, chosen.terms.body_limit);
     forward(worker, chosen, &mut peer, scratch, record).await.map(drop)
 }
 

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::{BufMut, Bytes, BytesMut};
-use h2::Reason as Code;
+use http2::Code;
 use http1::{Field, write};
 
 use super::{

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use h2::Reason as Code;
+use http2::Code;
 use http1::{
     ChunkHead, ChunkLimits, ChunkedDecoder, Field, LAST_CHUNK, LengthDecoder, Method, Part, RequestBody, Version, write,
 };

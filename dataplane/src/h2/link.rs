@@ -247,7 +247,7 @@ impl Link {
 
 /// Says hello and waits until the backend's SETTINGS say that it takes requests.
 async fn greeted(transport: &mut Transport<Stream>, frames: &Connection<Chunk>) -> Result<(), Reason> {
-    std::future::poll_fn(|context| match transport.poll(frames, context, || {}) {
+    std::future::poll_fn(|context| match transport.poll(frames, context, |_| {}) {
         // It hung up.
         Poll::Ready(End::Gone) => Poll::Ready(Err(Reason::ConnectFailed)),
         Poll::Ready(_) => Poll::Ready(Err(Reason::BadResponse)),
@@ -298,7 +298,7 @@ impl Driver {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         self.deadline.wakes(context.waker());
         loop {
-            let polled = self.transport.poll(&self.frames, context, || {});
+            let polled = self.transport.poll(&self.frames, context, |_| {});
             self.metrics.add(&self.frames.take_counts());
             if let Poll::Ready(end) = polled {
                 if let End::Failed(failure) = end {

@@ -6,11 +6,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use h2::{Reason as Code, RecvStream};
+use http2::{Code, Stream};
 
-use super::{
-    arena::Arena, border, chunk::Chunk, downstream::Downstream, outgoing::Outgoing, trailers::Trailers, upload,
-};
+use super::{chunk::Chunk, downstream::Downstream, outgoing::Outgoing, trailers::Trailers, upload};
 use crate::{engine::Terms, error::Reason};
 
 /// A part of a request's body.
@@ -66,34 +64,28 @@ pub(super) trait Peer {
 /// A client that speaks HTTP/2.
 pub(super) struct Http2Peer<'a> {
     client: &'a mut Downstream,
-    body: &'a mut RecvStream,
+    body: &'a mut Stream<Chunk>,
     limit: u64,
     moved: u64,
-    arena: &'a Arena,
 }
 
 impl<'a> Http2Peer<'a> {
     /// The peer of a request whose body may have `limit` bytes.
-    pub(super) fn new(client: &'a mut Downstream, body: &'a mut RecvStream, limit: u64, arena: &'a Arena) -> Self {
-        Self { client, body, limit, moved: 0, arena }
+    pub(super) fn new(client: &'a mut Downstream, body: &'a mut Stream<Chunk>, limit: u64) -> Self {
+        Self { client, body, limit, moved: 0 }
     }
 }
 
 impl Peer for Http2Peer<'_> {
     fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Result<Piece, Reason>> {
-        let Some(data) = std::task::ready!(self.body.poll_data(context)) else {
-            let trailers = std::task::ready!(self.body.poll_trailers(context));
-            let trailers = trailers.map_err(|error| upload::ended_by(&error))?;
-            return Poll::Ready(Ok(Piece::End(trailers.as_ref().map(border::read_trailers))));
+        let Some(data) = std::task::ready!(self.body.poll_data(context)).map_err(upload::ended_by)? else {
+            return Poll::Ready(Ok(Piece::End(self.body.take_trailers().map(Trailers::of_bytes))));
         };
-        let data = data.map_err(|error| upload::ended_by(&error))?;
-        let released = self.body.flow_control().release_capacity(data.len());
-        released.map_err(|error| upload::ended_by(&error))?;
         self.moved += data.len() as u64;
         if self.moved > self.limit {
             return Poll::Ready(Err(Reason::BodyTooLarge));
         }
-        Poll::Ready(Ok(Piece::Data(data, self.body.is_end_stream())))
+        Poll::Ready(Ok(Piece::Data(data.into(), self.body.is_end_stream())))
     }
 
     fn is_gone(&mut self, context: &mut Context<'_>) -> bool {
@@ -109,19 +101,19 @@ impl Peer for Http2Peer<'_> {
     }
 
     fn interim(&mut self, response: &Outgoing<'_>) {
-        self.client.interim(response, self.arena);
+        self.client.interim(response);
     }
 
     fn begin(&mut self, response: &Outgoing<'_>, is_end: bool) -> Result<(), Reason> {
-        self.client.begin(response, is_end, self.arena)
+        self.client.begin(response, is_end)
     }
 
     fn push(&mut self, data: Bytes, is_end: bool) {
-        self.client.push(Chunk::of_bytes(data, self.arena), is_end);
+        self.client.push(Chunk::Bytes(data), is_end);
     }
 
     fn end(&mut self, trailers: Option<Trailers>) -> Result<(), Reason> {
-        self.client.end(trailers.as_ref(), self.arena)
+        self.client.end(trailers)
     }
 
     fn poll_sent(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Reason>> {

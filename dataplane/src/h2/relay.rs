@@ -5,18 +5,16 @@
 
 use std::{
     collections::VecDeque,
-    future::Future,
-    pin::Pin,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
-use h2::{Reason as Code, RecvStream, SendStream, client::ResponseFuture};
-use http::response;
 use http1::{Asked, Progress, ResponseHead};
+use http2::{Code, Stream, StreamError};
 
 use super::{
-    border,
+    backend_head::BackendHead,
+    chunk::Chunk,
     link::Place,
     outgoing::Outgoing,
     pacer::Pacer,
@@ -108,15 +106,19 @@ impl From<Reason> for Lost {
     }
 }
 
-impl From<h2::Error> for Lost {
-    fn from(error: h2::Error) -> Self {
-        let code = error.reason().filter(|_| error.is_reset() && error.is_remote());
+impl From<StreamError> for Lost {
+    fn from(error: StreamError) -> Self {
+        let code = match error {
+            StreamError::Reset(code) => Some(code),
+            _ => None,
+        };
         Self {
-            // What the library refuses breaks the protocol.
-            reason: if error.is_library() { Reason::BadResponse } else { Reason::UpstreamReset },
-            // A stream above the last one that GOAWAY names ends with the error of a GOAWAY (RFC 9113 §8.7).
-            is_unprocessed: code == Some(Code::REFUSED_STREAM) || (error.is_go_away() && error.is_remote()),
-            is_cut: error.is_io() || error.is_go_away(),
+            reason: match error {
+                StreamError::Broken(_) | StreamError::ConnectionBroken(_) => Reason::BadResponse,
+                _ => Reason::UpstreamReset,
+            },
+            is_unprocessed: error == StreamError::Unprocessed || code == Some(Code::REFUSED_STREAM),
+            is_cut: !matches!(error, StreamError::Reset(_) | StreamError::Broken(_)),
             code,
         }
     }
@@ -138,12 +140,12 @@ pub(super) struct Relay<'a, P> {
 
 /// The backend's side of a request under way.
 struct Upstream {
-    send: SendStream<Bytes>,
-    /// What waits for the backend's window, and whether it is the last.
-    pending: Option<(Bytes, bool)>,
+    stream: Stream<Chunk>,
+    /// Whether what was sent last is the end.
+    is_ending: bool,
     is_uploaded: bool,
-    response: ResponseFuture,
-    download: Option<RecvStream>,
+    /// Whether the response has begun.
+    is_answered: bool,
     is_tried_again: bool,
     moved: u64,
 }
@@ -153,7 +155,7 @@ impl<P: Peer> Relay<'_, P> {
     pub(super) async fn run(mut self, place: &mut Place, head: &[u8], mut on_head: impl FnMut(u16)) -> Ended {
         let (mut moved, mut was_sent, mut is_tried_again) = (0, false, false);
         let ended = async {
-            let mut upstream = self.start(place, head).await?;
+            let mut upstream = self.start(place, head)?;
             was_sent = true;
             let mut pacer = Pacer::new(self.worker, self.terms, self.tries.until());
             let ended =
@@ -174,30 +176,18 @@ impl<P: Peer> Relay<'_, P> {
     }
 
     /// Sends the head.
-    async fn start(&mut self, place: &mut Place, head: &[u8]) -> Result<Upstream, Lost> {
-        let mut poll_ready = |context: &mut Context<'_>| match place.send.poll_ready(context) {
-            Poll::Ready(ready) => Poll::Ready(ready.map_err(unsent)),
-            Poll::Pending if self.peer.is_gone(context) => Poll::Ready(Err(Reason::ClientGone.into())),
-            Poll::Pending => Poll::Pending,
-        };
-        let patience = self.tries.patience(self.terms);
-        // Mostly it is ready at once, and then a timer would be for nothing.
-        match std::future::poll_fn(|context| Poll::Ready(poll_ready(context))).await {
-            Poll::Ready(ready) => ready?,
-            Poll::Pending => {
-                let ready = tokio::time::timeout(patience.left()?, std::future::poll_fn(poll_ready));
-                Box::pin(ready).await.map_err(|_| patience.blamed(Reason::ConnectTimeout))??;
-            }
-        }
+    fn start(&self, place: &Place, head: &[u8]) -> Result<Upstream, Lost> {
         let is_end = self.body.is_sent() && self.body.trailers.is_none();
-        let request = border::request(head, self.terms.returned.renamed(), &self.worker.arena)?;
-        let (response, send) = place.send.send_request(request, is_end).map_err(unsent)?;
+        let head = BackendHead::of(head)?;
+        let renamed = self.terms.returned.renamed();
+        let begun = place.frames.request(head.is_head(), is_end, |fields| head.write(fields, renamed));
+        // Nothing was sent: the connection ended before.
+        let stream = begun.map_err(|error| Lost { is_unprocessed: true, ..Lost::from(error) })?;
         Ok(Upstream {
-            send,
-            pending: None,
+            stream,
+            is_ending: is_end,
             is_uploaded: is_end,
-            response,
-            download: None,
+            is_answered: false,
             is_tried_again: false,
             moved: 0,
         })
@@ -244,35 +234,24 @@ impl<P: Peer> Relay<'_, P> {
     fn advance_upload(&mut self, upstream: &mut Upstream, context: &mut Context<'_>) -> Result<(bool, Waits), Lost> {
         let mut has_moved = false;
         while !upstream.is_uploaded {
-            if let Some((data, is_last)) = upstream.pending.take() {
-                match poll_capacity(&mut upstream.send, context) {
-                    Poll::Ready(true) => {
-                        upstream.is_uploaded = is_last;
-                        // It fails only when the stream is gone, of which the response tells more.
-                        upstream.is_uploaded |= upstream.send.send_data(data, is_last).is_err();
-                    }
-                    // The backend takes no more. It may have answered all the same.
-                    Poll::Ready(false) => upstream.is_uploaded = true,
-                    Poll::Pending => {
-                        upstream.pending = Some((data, is_last));
-                        return Ok((has_moved, Waits::Upstream));
-                    }
-                }
-                has_moved = true;
-                continue;
+            match upstream.stream.poll_sent(context) {
+                Poll::Ready(Ok(())) => upstream.is_uploaded = upstream.is_ending,
+                // The backend takes no more. It may have answered all the same.
+                Poll::Ready(Err(_)) => upstream.is_uploaded = true,
+                Poll::Pending => return Ok((has_moved, Waits::Upstream)),
             }
-            if let Some(data) = self.body.again.pop_front() {
-                let is_last = self.body.is_sent() && self.body.trailers.is_none();
-                upstream.send.reserve_capacity(1);
-                upstream.pending = Some((data, is_last));
+            if upstream.is_uploaded {
+                has_moved = true;
+            } else if let Some(data) = self.body.again.pop_front() {
+                upstream.is_ending = self.body.is_sent() && self.body.trailers.is_none();
+                // It fails only when the stream is gone, of which the response tells more.
+                upstream.is_uploaded = upstream.stream.send_data(Chunk::Bytes(data), upstream.is_ending).is_err();
+                has_moved = true;
             } else if self.body.is_ended {
                 upstream.is_uploaded = true;
-                let _ = match &self.body.trailers {
-                    Some(trailers) => {
-                        let trailers = border::trailers(trailers, &self.worker.arena).ok_or(Reason::BadRequest)?;
-                        upstream.send.send_trailers(trailers)
-                    }
-                    None => upstream.send.send_data(Bytes::new(), true),
+                let _ = match self.body.trailers.clone() {
+                    Some(trailers) => upstream.stream.send_trailers(trailers.into_bytes()),
+                    None => upstream.stream.send_data(Chunk::default(), true),
                 };
                 has_moved = true;
             } else {
@@ -313,9 +292,9 @@ impl<P: Peer> Relay<'_, P> {
             if self.peer.is_ended() {
                 return Ok((true, Waits::Nobody));
             }
-            let polled = match &mut upstream.download {
-                None => self.poll_head(upstream, on_head, context),
-                Some(body) => self.poll_body(body, &mut upstream.moved, context),
+            let polled = match upstream.is_answered {
+                false => self.poll_head(upstream, on_head, context),
+                true => self.poll_body(upstream, context),
             };
             match polled {
                 Poll::Ready(moved) => moved?,
@@ -334,15 +313,14 @@ impl<P: Peer> Relay<'_, P> {
         on_head: &mut impl FnMut(u16),
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Lost>> {
-        if let Poll::Ready(Some(Ok(interim))) = upstream.response.poll_informational(context) {
-            self.read(&interim.into_parts().0)?;
+        *self.bytes = std::task::ready!(upstream.stream.poll_head(context))?;
+        self.read()?;
+        if self.response.is_interim() {
             self.peer.interim(&Outgoing::interim(self.response, self.bytes, self.terms));
             return Poll::Ready(Ok(()));
         }
-        let (head, body) = std::task::ready!(Pin::new(&mut upstream.response).poll(context))?.into_parts();
-        self.read(&head)?;
         let clock = &self.worker.clock;
-        let (status, is_end) = (self.response.status, body.is_end_stream());
+        let (status, is_end) = (self.response.status, upstream.stream.is_end_stream());
         let said = Said::new(status, is_end, || grpc::status(&self.response.fields, self.bytes));
         self.tries.answered(said, clock.now());
         let retry_after = || retry_after::of(&self.response.fields, self.bytes);
@@ -359,7 +337,7 @@ impl<P: Peer> Relay<'_, P> {
         }
         let outgoing = Outgoing::new(self.response, self.bytes, self.appended, Protocol::Http2, self.terms, clock);
         self.peer.begin(&outgoing, is_end)?;
-        upstream.download = Some(body);
+        upstream.is_answered = true;
         on_head(status);
         Poll::Ready(Ok(()))
     }
@@ -369,8 +347,7 @@ impl<P: Peer> Relay<'_, P> {
     ///
     /// # Errors
     /// There is something wrong with it.
-    fn read(&mut self, head: &response::Parts) -> Result<(), Reason> {
-        border::write_response(self.bytes, head);
+    fn read(&mut self) -> Result<(), Reason> {
         self.response.forget();
         // HTTP/2 has no upgrade, whatever the client asked for.
         let asked = Asked { upgrade: false, ..self.terms.asked };
@@ -381,24 +358,15 @@ impl<P: Peer> Relay<'_, P> {
     }
 
     /// Moves the next part of the response's body to the client.
-    fn poll_body(
-        &mut self,
-        body: &mut RecvStream,
-        moved: &mut u64,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<(), Lost>> {
-        match std::task::ready!(body.poll_data(context)) {
+    fn poll_body(&mut self, upstream: &mut Upstream, context: &mut Context<'_>) -> Poll<Result<(), Lost>> {
+        let stream = &mut upstream.stream;
+        // Only this part is held until the client takes it: the backend is told to send on as it would be by the client.
+        match std::task::ready!(stream.poll_data(context))? {
             Some(data) => {
-                let data = data?;
-                // Only this one is held until the client takes it: the backend is told to send on as it would be by the client.
-                body.flow_control().release_capacity(data.len())?;
-                *moved += data.len() as u64;
-                self.peer.push(data, body.is_end_stream());
+                upstream.moved += data.len() as u64;
+                self.peer.push(data.into(), stream.is_end_stream());
             }
-            None => {
-                let trailers = std::task::ready!(body.poll_trailers(context))?;
-                self.peer.end(self.passable(trailers.as_ref().map(border::read_trailers)))?;
-            }
+            None => self.peer.end(self.passable(stream.take_trailers().map(Trailers::of_bytes)))?,
         }
         Poll::Ready(Ok(()))
     }
@@ -407,23 +375,4 @@ impl<P: Peer> Relay<'_, P> {
     fn passable(&self, trailers: Option<Trailers>) -> Option<Trailers> {
         trailers?.passable(self.terms.returned.renamed())
     }
-}
-
-/// Waits until the backend takes something; false if it takes nothing more.
-fn poll_capacity(send: &mut SendStream<Bytes>, context: &mut Context<'_>) -> Poll<bool> {
-    if send.poll_reset(context).is_ready() {
-        return Poll::Ready(false);
-    }
-    while send.capacity() == 0 {
-        match std::task::ready!(send.poll_capacity(context)) {
-            Some(Ok(_)) => {}
-            _ => return Poll::Ready(false),
-        }
-    }
-    Poll::Ready(true)
-}
-
-/// Nothing was sent: the connection ended before.
-fn unsent(error: h2::Error) -> Lost {
-    Lost { is_unprocessed: true, ..Lost::from(error) }
 }

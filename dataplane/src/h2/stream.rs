@@ -3,27 +3,25 @@
 use std::{net::IpAddr, rc::Rc};
 
 use bytes::Bytes;
-use h2::{Reason as Code, RecvStream, server::SendResponse};
-use http::{Request, request::Parts};
-use http1::{HeadLimits, Method, Progress, RequestBody, RequestHead, ResponseHead, write};
+use http1::{Method, Progress, RequestBody, ResponseHead, write};
+use http2::{Asked, Code, Refusal};
 use shared::config::UpstreamProtocol;
 
 use super::{
     chunk::Chunk,
-    connection::Shared,
     downstream::Downstream,
     exchange::{Ended, Exchange},
     forward::{self, unless},
     limits, lines,
     outgoing::Outgoing,
-    request_head::{self, Summary},
+    tasks::Request,
     upload::Upload,
-    watch::Unheard,
 };
 use crate::{
     accept::Accept,
     answer::{Answer, Audience, Instead},
     client_address,
+    connection::Connection,
     engine::{self, Scratch, Wanted},
     error::Reason,
     forward::pooled,
@@ -36,56 +34,47 @@ use crate::{
     worker::Worker,
 };
 
-/// Why a head is not served.
-enum Refusal {
-    /// The stream is reset.
-    Malformed,
-    /// It is answered.
-    Answered(Reason),
-}
-
 /// One request and the way back.
 struct Stream {
     client: Downstream,
-    body: RecvStream,
+    body: http2::Stream<Chunk>,
     /// If it is one of gRPC.
     call: Option<Call>,
 }
 
 /// Serves one request.
-pub(super) async fn serve(
-    worker: &Rc<Worker>,
-    shared: &Shared,
-    request: Request<RecvStream>,
-    respond: SendResponse<Chunk>,
-) {
-    let (parts, body) = request.into_parts();
+pub(super) async fn serve(worker: &Rc<Worker>, request: Request) {
+    let Request { connection, head: bytes, stream: body } = request;
     let mut scratch = worker.scratch();
-    let mut bytes = std::mem::take(&mut scratch.request_bytes);
-    bytes.clear();
-    let mut stream = Stream { client: Downstream::new(respond), body, call: None };
-    let (limits, _) = shared.connection.limits(worker);
-    let is_small = match read(&mut scratch.request, &mut bytes, &parts, &stream.body, &limits) {
-        Ok(()) => {
-            drop(parts);
-            stream.call = Call::of(|name| scratch.request.fields.named(name, &bytes));
-            handle(worker, shared, &mut stream, &mut scratch, &bytes).await;
+    let mut stream = Stream { client: Downstream::new(body.clone()), body, call: None };
+    let (limits, _) = connection.limits(worker);
+    let read = scratch.request.parse(&bytes, &limits);
+    stream.call = Call::of(|name| named(&bytes, name));
+    let is_small = match read {
+        Ok(Progress::Complete(_)) => {
+            handle(worker, &connection, &mut stream, &mut scratch, &bytes).await;
             matches!(scratch.request.body, RequestBody::Length(length) if length <= limits::REST.0)
         }
-        Err(refusal) => {
-            // Not all of its fields may have been read.
-            let (_, fields) = lines::split(&bytes);
-            let value = |name: &[u8]| lines::of(fields).find(|(own, _)| own.eq_ignore_ascii_case(name));
-            stream.call = Call::of(|name| value(name).map(|(_, value)| value));
-            refuse(worker, shared, &mut stream, &Summary::of(&parts), refusal);
+        // Its end was written, so it is never partial.
+        Ok(Progress::Partial) => {
+            refuse_head(worker, &connection, &mut stream, &bytes, Reason::BadRequest);
+            false
+        }
+        Err(fault) => {
+            refuse_head(worker, &connection, &mut stream, &bytes, Reason::of_request(fault));
             false
         }
     };
-    scratch.request_bytes = bytes;
     worker.give_back(scratch);
     if is_small && !stream.body.is_end_stream() {
         Box::pin(pass_over(stream)).await;
     }
+}
+
+/// The value of the field `name` in a head, all of whose fields may not have been read.
+fn named<'a>(head: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let (_, fields) = lines::split(head);
+    lines::of(fields).find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
 /// Waits for the rest of a small body behind a whole response. Without it the stream is reset, with the code that says that nothing is
@@ -93,45 +82,25 @@ pub(super) async fn serve(
 async fn pass_over(mut stream: Stream) {
     let rest = async {
         // It ends at once when the stream was reset, by whomever.
-        while let Some(Ok(data)) = stream.body.data().await {
-            let _ = stream.body.flow_control().release_capacity(data.len());
-        }
+        while let Ok(Some(_)) = std::future::poll_fn(|context| stream.body.poll_data(context)).await {}
     };
     let _ = tokio::time::timeout(limits::REST.1, rest).await;
 }
 
-/// Reads the head by way of `bytes`, into which it is written.
-fn read(
-    head: &mut RequestHead,
-    bytes: &mut Vec<u8>,
-    parts: &Parts,
-    body: &RecvStream,
-    limits: &HeadLimits,
-) -> Result<(), Refusal> {
-    request_head::write(bytes, parts, body).map_err(|_| Refusal::Malformed)?;
-    match head.parse(bytes, limits) {
-        Ok(Progress::Complete(_)) => Ok(()),
-        // Its end was written, so this is never the case.
-        Ok(Progress::Partial) => Err(Refusal::Malformed),
-        Err(fault) => Err(match Reason::of_request(fault) {
-            Reason::BadRequest => Refusal::Malformed,
-            reason => Refusal::Answered(reason),
-        }),
-    }
-}
-
 /// Answers one request whose head was read from `bytes`.
-async fn handle(worker: &Rc<Worker>, shared: &Shared, stream: &mut Stream, scratch: &mut Scratch, bytes: &[u8]) {
+async fn handle(
+    worker: &Rc<Worker>,
+    connection: &Connection,
+    stream: &mut Stream,
+    scratch: &mut Scratch,
+    bytes: &[u8],
+) {
     // One snapshot for the whole request: a publish in the middle must not mix two configurations.
     // A long request keeps the few things it needs of it.
     let (mut record, chosen) = worker.with_snapshot(|snapshot| {
-        let connection = &shared.connection;
         let listener = connection.listener(snapshot);
-        if snapshot.greets {
-            shared.learn_ends();
-        }
         let from = client_address::of(connection, &scratch.request.fields, bytes, &listener);
-        let mut record = start(worker, shared, snapshot, from.address);
+        let mut record = start(worker, connection, snapshot, from.address);
         let chosen = proxy::choose(snapshot, &listener, connection, from, scratch, bytes, &mut record);
         (record, chosen.map_err(|instead| (instead, Accept::of(&scratch.request.fields, bytes))))
     });
@@ -163,9 +132,9 @@ async fn handle(worker: &Rc<Worker>, shared: &Shared, stream: &mut Stream, scrat
     }
 }
 
-fn start<'a>(worker: &'a Worker, shared: &'a Shared, snapshot: &Snapshot, client: IpAddr) -> AccessRecord<'a> {
-    shared.connection.listener(snapshot);
-    let mut record = AccessRecord::start(worker, &shared.connection, Protocol::Http2);
+fn start<'a>(worker: &'a Worker, connection: &'a Connection, snapshot: &Snapshot, client: IpAddr) -> AccessRecord<'a> {
+    connection.listener(snapshot);
+    let mut record = AccessRecord::start(worker, connection, Protocol::Http2);
     record.enters(snapshot, client);
     record
 }
@@ -293,52 +262,63 @@ async fn attempt(
     }
 }
 
-/// Refuses a request that `asked` for something in a head that could not be read.
-fn refuse(worker: &Worker, shared: &Shared, stream: &mut Stream, asked: &Summary<'_>, refusal: Refusal) {
-    let snapshot = worker.snapshot();
-    let mut record = start(worker, shared, &snapshot, shared.connection.peer);
-    record.asked(asked.method, asked.host, asked.path);
-    match refusal {
-        Refusal::Malformed => {
-            snapshot.count_generated(Reason::BadRequest);
-            record.refused(Reason::BadRequest.status(), Reason::BadRequest);
-            shared.malformed();
-            stream.client.reset(Code::PROTOCOL_ERROR);
-        }
-        Refusal::Answered(reason) => {
-            let method = Method::of(asked.method.as_bytes());
-            let audience = Audience { method, accept: Accept::default(), grant: None, web_call: None, reflection: b"" };
-            answer(worker, stream, reason.into(), &audience, record);
-        }
+/// Refuses a request whose `head` the codec finds wrong for `reason`.
+fn refuse_head(worker: &Worker, connection: &Connection, stream: &mut Stream, head: &[u8], reason: Reason) {
+    let (line, _) = lines::split(head);
+    let line = String::from_utf8_lossy(line);
+    let mut words = line.split(' ').map(str::to_owned);
+    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let authority = String::from_utf8_lossy(named(head, b"host").unwrap_or_default()).into_owned();
+    let asked = Asked { method, authority, path };
+    if reason == Reason::BadRequest {
+        stream.client.refuse();
+        return malformed(worker, connection, &asked);
     }
-}
-
-/// Counts a connection that is ended because its client broke the protocol, and writes a line for it.
-pub(super) fn broken(worker: &Worker, shared: &Shared) {
-    unread(worker, shared, Reason::BadRequest, "h2_connection");
-}
-
-/// Counts what `h2` answered to a request by itself, and writes its line.
-pub(super) fn unheard(worker: &Worker, shared: &Shared, unheard: Unheard) {
-    let reason = match unheard {
-        Unheard::Malformed => Reason::BadRequest,
-        Unheard::HeadTooLarge => Reason::HeadTooLarge,
-        // It was not looked at, and the client may send it again.
-        Unheard::TooMany => {
-            worker.metrics.http2.refused_streams.inc();
-            return;
-        }
-    };
-    unread(worker, shared, reason, "h2_library");
-}
-
-/// A line in which nothing stands of what was asked for.
-fn unread(worker: &Worker, shared: &Shared, reason: Reason, detail: &'static str) {
     let snapshot = worker.snapshot();
-    let mut record = start(worker, shared, &snapshot, shared.connection.peer);
-    record.detail = Some(detail);
-    snapshot.count_generated(reason);
-    record.refused(reason.status(), reason);
+    let mut record = start(worker, connection, &snapshot, connection.peer);
+    record.asked(&asked.method, &asked.authority, &asked.path);
+    let method = Method::of(asked.method.as_bytes());
+    let audience = Audience { method, accept: Accept::default(), grant: None, web_call: None, reflection: b"" };
+    answer(worker, stream, reason.into(), &audience, record);
+}
+
+/// Refuses a request that came with a head that cannot be passed on.
+pub(super) fn refuse(
+    worker: &Worker,
+    connection: &Connection,
+    asked: &Asked,
+    refusal: Refusal,
+    stream: Option<http2::Stream<Chunk>>,
+) {
+    let Some(body) = stream.filter(|_| refusal == Refusal::TooLarge) else {
+        return malformed(worker, connection, asked);
+    };
+    let mut stream = Stream { client: Downstream::new(body.clone()), body, call: None };
+    let snapshot = worker.snapshot();
+    let mut record = start(worker, connection, &snapshot, connection.peer);
+    record.asked(&asked.method, &asked.authority, &asked.path);
+    let method = Method::of(asked.method.as_bytes());
+    let audience = Audience { method, accept: Accept::default(), grant: None, web_call: None, reflection: b"" };
+    answer(worker, &mut stream, Reason::HeadTooLarge.into(), &audience, record);
+}
+
+/// Counts a malformed request, which was reset, and writes its line.
+fn malformed(worker: &Worker, connection: &Connection, asked: &Asked) {
+    let snapshot = worker.snapshot();
+    let mut record = start(worker, connection, &snapshot, connection.peer);
+    record.asked(&asked.method, &asked.authority, &asked.path);
+    snapshot.count_generated(Reason::BadRequest);
+    record.refused(Reason::BadRequest.status(), Reason::BadRequest);
+}
+
+/// Counts a connection that is ended because its client broke the protocol, and writes a line for it, in which nothing stands of what was
+/// asked for.
+pub(super) fn broken(worker: &Worker, connection: &Connection) {
+    let snapshot = worker.snapshot();
+    let mut record = start(worker, connection, &snapshot, connection.peer);
+    record.detail = Some("h2_connection");
+    snapshot.count_generated(Reason::BadRequest);
+    record.refused(Reason::BadRequest.status(), Reason::BadRequest);
 }
 
 /// Sends the proxy's own answer. It is small: what the client's window does not take waits in the connection.
@@ -367,7 +347,7 @@ fn answer(
     returned.write(&mut lines);
     let response = Outgoing { status, came: &[], bytes: b"", appended: &lines, renamed: returned.renamed() };
     let is_bodyless = is_call || audience.method == Method::Head || answer.body.is_empty();
-    if client.begin(&response, is_bodyless, &worker.arena).is_ok() && !is_bodyless {
+    if client.begin(&response, is_bodyless).is_ok() && !is_bodyless {
         record.bytes_out = answer.body.len() as u64;
         client.finish(Chunk::Bytes(Bytes::from(answer.body.into_owned())));
     }

@@ -26,6 +26,16 @@ impl Trailers {
         write::line(&mut self.0, name, value);
     }
 
+    /// The trailers whose lines are `bytes`, which was read by HTTP/2.
+    pub(super) fn of_bytes(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// The lines as they are written to HTTP/1.1.
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
     /// The lines as they are written to HTTP/1.1.
     pub(super) fn as_bytes(&self) -> &[u8] {
         &self.0

@@ -25,7 +25,7 @@ pub(super) enum End {
 
 /// A socket, and what was read from it before the protocol was known.
 pub(super) struct Transport<S> {
-    pub(super) socket: S,
+    socket: S,
     ahead: Vec<u8>,
     buffers: Buffers,
     has_read: bool,
@@ -47,7 +47,7 @@ impl<S: Socket + AsyncWrite + Unpin> Transport<S> {
         &mut self,
         connection: &Connection<Chunk>,
         context: &mut Context<'_>,
-        mut hand_out: impl FnMut(),
+        mut hand_out: impl FnMut(&S),
     ) -> Poll<End> {
         connection.drives();
         let end = self.turn(connection, context, &mut hand_out);
@@ -59,14 +59,14 @@ impl<S: Socket + AsyncWrite + Unpin> Transport<S> {
         &mut self,
         connection: &Connection<Chunk>,
         context: &mut Context<'_>,
-        hand_out: &mut impl FnMut(),
+        hand_out: &mut impl FnMut(&S),
     ) -> Poll<End> {
         loop {
             while connection.wants_bytes() {
                 match self.poll_receive(connection, context) {
-                    Poll::Ready(Ok(Ok(()))) => hand_out(),
+                    Poll::Ready(Ok(Ok(()))) => hand_out(&self.socket),
                     Poll::Ready(Ok(Err(failure))) => {
-                        hand_out();
+                        hand_out(&self.socket);
                         return Poll::Ready(End::Failed(failure));
                     }
                     Poll::Ready(Err(_)) => return Poll::Ready(End::Gone),

@@ -6,11 +6,11 @@ use std::{
     task::{Context, Poll},
 };
 
-use h2::RecvStream;
 use http1::{ChunkHead, RequestBody};
+use http2::{Stream, StreamError};
 use tokio::io::AsyncWrite;
 
-use super::{border, trailers::Trailers};
+use super::{chunk::Chunk, trailers::Trailers};
 use crate::{
     engine::{KEPT_REPLAY as STAGED, Reserved, Terms, Upstream, Waits},
     error::Reason,
@@ -30,7 +30,7 @@ pub(super) struct Upload<'a> {
     reserved: Option<Reserved>,
     /// Which trailers are left out, besides those that none may have.
     renamed: Renamed,
-    body: &'a mut RecvStream,
+    body: &'a mut Stream<Chunk>,
     framing: RequestBody,
     /// Bytes that the body may have.
     limit: u64,
@@ -45,7 +45,7 @@ impl<'a> Upload<'a> {
     /// `reserved`.
     pub(super) fn new(
         staged: &'a mut Vec<u8>,
-        body: &'a mut RecvStream,
+        body: &'a mut Stream<Chunk>,
         terms: &Terms,
         reserved: Option<Reserved>,
     ) -> Self {
@@ -117,9 +117,7 @@ impl<'a> Upload<'a> {
         let mut has_staged = false;
         while !self.is_ended && self.staged.len() - self.written < STAGED {
             match self.body.poll_data(context) {
-                Poll::Ready(Some(Ok(data))) => {
-                    let released = self.body.flow_control().release_capacity(data.len());
-                    released.map_err(|error| ended_by(&error))?;
+                Poll::Ready(Ok(Some(data))) => {
                     self.make_room();
                     self.moved += data.len() as u64;
                     if self.moved > self.limit {
@@ -135,12 +133,8 @@ impl<'a> Upload<'a> {
                         _ => self.staged.extend_from_slice(&data),
                     }
                 }
-                Poll::Ready(Some(Err(error))) => return Err(ended_by(&error)),
-                Poll::Ready(None) => match self.body.poll_trailers(context) {
-                    Poll::Ready(Ok(trailers)) => self.end(trailers.as_ref().map(border::read_trailers))?,
-                    Poll::Ready(Err(error)) => return Err(ended_by(&error)),
-                    Poll::Pending => break,
-                },
+                Poll::Ready(Ok(None)) => self.end()?,
+                Poll::Ready(Err(error)) => return Err(ended_by(error)),
                 Poll::Pending => break,
             }
             has_staged = true;
@@ -148,15 +142,16 @@ impl<'a> Upload<'a> {
         Ok(has_staged)
     }
 
-    fn end(&mut self, trailers: Option<Trailers>) -> Result<(), Reason> {
+    fn end(&mut self) -> Result<(), Reason> {
         self.is_ended = true;
+        let trailers = self.body.take_trailers().map(Trailers::of_bytes);
         match self.framing {
             RequestBody::Chunked => {
                 self.make_room();
                 let trailers = trailers.and_then(|trailers| trailers.without_id(&self.renamed));
                 trailers.unwrap_or_default().write_chunked(self.staged)
             }
-            // What came is checked by `h2`; less must never look like the whole.
+            // What came is checked by the engine; less must never look like the whole.
             RequestBody::Length(length) if length != self.moved => Err(Reason::BadRequest),
             _ => Ok(()),
         }
@@ -204,7 +199,10 @@ impl<'a> Upload<'a> {
 }
 
 /// Why the body ended before its end.
-pub(super) fn ended_by(error: &h2::Error) -> Reason {
-    // The library ends a stream whose client breaks the protocol, such as by a body of another length than declared.
-    if error.is_library() { Reason::BadRequest } else { Reason::ClientGone }
+pub(super) fn ended_by(error: StreamError) -> Reason {
+    match error {
+        // Such as by a body of another length than declared.
+        StreamError::Broken(_) | StreamError::ConnectionBroken(_) => Reason::BadRequest,
+        _ => Reason::ClientGone,
+    }
 }
