@@ -25,7 +25,7 @@ const WITHOUT: u8 = 0x00;
 pub enum Indexing {
     /// It comes again: into the table (RFC 7541 §6.2.1).
     Yes,
-    /// It is new each time: a literal without indexing (RFC 7541 §6.2.2).
+    /// It is new each time, or in the static table: a literal without indexing (RFC 7541 §6.2.2), or a number.
     No,
     /// It is secret: a literal that nobody may index on the way (RFC 7541 §6.2.3).
     Never,

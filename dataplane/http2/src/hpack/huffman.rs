@@ -5,7 +5,7 @@ use super::Malformed;
 /// Bits of the string that [`PAIRS`] is indexed by.
 const WINDOW: u32 = 12;
 
-/// The longest code that [`PAIRS`] knows is as long as the window; the next ones begin with ten ones.
+/// Bits of the longest code.
 const LONGEST: usize = 30;
 
 /// The symbol that no string may have (RFC 7541 §5.2).
@@ -48,7 +48,7 @@ pub(super) fn decode(coded: &[u8], out: &mut [u8]) -> Result<usize, Malformed> {
             continue;
         }
 
-        // The window begins with ten ones: either the string ends, or a long code follows.
+        // The window begins with ten ones, as all codes do that are longer: either the string ends, or such a code follows.
         let left = (8 * coded.len()).checked_sub(bit).ok_or(Malformed)?;
         if left < 8 {
             return Ok(written);

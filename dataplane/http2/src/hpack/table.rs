@@ -149,3 +149,46 @@ impl Table {
 const fn place(number: usize, ring: &[Entry]) -> usize {
     number & ring.len().wrapping_sub(1)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+
+    #[test]
+    fn entries_are_evicted_in_order_and_the_buffers_stay_small() {
+        for max in [0, 40, 100, 1000, 4096] {
+            let mut table = Table::new(max);
+            let mut model = VecDeque::<(Vec<u8>, Vec<u8>)>::new();
+            let size = |model: &VecDeque<(Vec<u8>, Vec<u8>)>| -> usize {
+                model.iter().map(|(name, value)| name.len() + value.len() + OVERHEAD).sum()
+            };
+            for number in 0..3000_usize {
+                let name = vec![number as u8; number * 7 % 23];
+                let value = vec![!number as u8; if number % 500 == 499 { 5000 } else { number * number % 311 % 97 }];
+                let kept = table.insert(&name, &value);
+                let fits = name.len() + value.len() + OVERHEAD <= max as usize;
+                assert_eq!(kept, if fits { &name[..] } else { &[] });
+                model.push_front((name, value));
+                while size(&model) > max as usize {
+                    model.pop_back();
+                }
+                if number % 700 == 300 {
+                    table.resize(max as usize / 3);
+                    while size(&model) > max as usize / 3 {
+                        model.pop_back();
+                    }
+                    table.resize(max as usize);
+                }
+                assert_eq!(table.len(), model.len());
+                for (age, (name, value)) in model.iter().enumerate() {
+                    assert_eq!(table.get(age), Some((&name[..], &value[..])));
+                }
+                assert_eq!(table.get(model.len()), None);
+                assert!(table.bytes.capacity() <= (max + max / 2) as usize);
+                assert!(table.entries.len() <= (max as usize / OVERHEAD).next_power_of_two().max(8));
+            }
+        }
+    }
+}
