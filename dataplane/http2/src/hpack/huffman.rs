@@ -54,9 +54,10 @@ pub(super) fn decode(coded: &[u8], out: &mut [u8]) -> Result<usize, Malformed> {
             return Ok(written);
         }
         let (symbol, length) = long(load(coded, bit / 8) << (bit % 8));
-        if symbol == END || length > left {
+        if symbol == END {
             return Err(Malformed);
         }
+        // If it goes beyond the end, the next turn finds nothing left.
         *out.get_mut(written).ok_or(Malformed)? = symbol as u8;
         written += 1;
         bit += length;
