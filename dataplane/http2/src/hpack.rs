@@ -5,9 +5,9 @@
 //! - `slots` and `key` find a field in them by its bytes.
 //! - `integer` and `huffman` are the primitive representations.
 //!
-//! Nothing is validated but the compression itself: whether a name or a value may be in a field is for the caller to say.
-//! A field that is in a table costs a few dozen instructions in both directions, and none of its bytes is copied. Neither
-//! direction allocates before a field goes into its table, except for the scratch space of Huffman coded strings.
+//! Nothing is validated but the compression itself: whether a name or a value may be in a field, and how large all of them may
+//! be, is for the caller to say. Of a field that is in a table no byte is copied. Neither direction allocates before a field goes
+//! into its table, except for the scratch space of Huffman coded strings.
 
 mod decoder;
 mod encoder;

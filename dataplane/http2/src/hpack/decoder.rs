@@ -1,10 +1,8 @@
 //! Header blocks of a peer (RFC 7541 §3, §6).
 
-use std::ops::Range;
-
 use super::{Malformed, huffman, integer, static_table, table::Table};
 
-/// Scratch space that is kept for the next block; a larger one is given back.
+/// Bytes of scratch space that are kept for the next block; more are given back.
 const SCRATCH: usize = 4096;
 
 /// Decodes the header blocks of one peer; has the dynamic table of its encoder.
@@ -12,35 +10,29 @@ pub struct Decoder {
     table: Table,
     /// What the peer may resize the table to.
     limit: u32,
-    /// Strings of a literal that are not in the block as they are.
-    scratch: Vec<u8>,
+    scratch: Scratch,
+}
+
+/// Where the strings of a literal are that are not in the block as they are. What is in it between two literals means nothing; it
+/// is kept so that bytes are rarely set to zero.
+#[derive(Default)]
+struct Scratch {
+    name: Vec<u8>,
+    value: Vec<u8>,
 }
 
 /// A literal field.
-struct Literal<'a> {
-    name: Text<'a>,
-    value: Text<'a>,
-}
-
-/// A string of a literal field.
-enum Text<'a> {
-    At(&'a [u8]),
-    Scratch(Range<usize>),
-}
-
-impl Text<'_> {
-    fn resolve<'a>(&'a self, scratch: &'a [u8]) -> &'a [u8] {
-        match self {
-            Self::At(bytes) => bytes,
-            Self::Scratch(range) => &scratch[range.clone()],
-        }
-    }
+struct Literal<'s, 'b> {
+    name: &'s [u8],
+    value: &'s [u8],
+    /// What is behind it in the block.
+    rest: &'b [u8],
 }
 
 impl Decoder {
     /// For a peer that was told (or need not be) that the `SETTINGS_HEADER_TABLE_SIZE` is `max`.
     pub const fn new(max: u32) -> Self {
-        Self { table: Table::new(max), limit: max, scratch: Vec::new() }
+        Self { table: Table::new(max), limit: max, scratch: Scratch { name: Vec::new(), value: Vec::new() } }
     }
 
     /// Decodes one whole header block, joined from HEADERS and CONTINUATION, and calls `field(name, value)` for each field
@@ -52,70 +44,85 @@ impl Decoder {
         let mut rest = block;
         // Size updates are at the start and nowhere else (RFC 7541 §4.2).
         while let Some((&first @ 0x20..=0x3f, after)) = rest.split_first() {
-            rest = after;
-            let size = integer::read(first, 5, &mut rest)?;
+            let size;
+            (size, rest) = integer::read(first, 5, after)?;
             if size > self.limit as usize {
                 return Err(Malformed);
             }
             self.table.resize(size);
         }
         while let Some((&first, after)) = rest.split_first() {
-            rest = after;
             if first >= 0x80 {
-                let index = integer::read(first, 7, &mut rest)?;
+                let index;
+                (index, rest) = integer::read(first, 7, after)?;
                 let (name, value) = lookup(&self.table, index)?;
                 field(name, value);
                 continue;
             }
-            let literal = self.literal(first, &mut rest)?;
-            let (name, value) = (literal.name.resolve(&self.scratch), literal.value.resolve(&self.scratch));
-            field(name, value);
+            let literal = literal(first, after, &self.table, &mut self.scratch)?;
+            field(literal.name, literal.value);
             if first >= 0x40 {
-                self.table.insert(name, value);
+                self.table.insert(literal.name, literal.value);
             }
+            rest = literal.rest;
         }
-        if self.scratch.capacity() > SCRATCH {
-            self.scratch = Vec::new();
+        if self.scratch.name.len() + self.scratch.value.len() > SCRATCH {
+            self.scratch = Scratch::default();
         }
         Ok(())
     }
+}
 
-    /// The literal field whose first byte is `first`, and whose other bytes are at the front of `rest` (RFC 7541 §6.2).
-    fn literal<'a>(&mut self, first: u8, rest: &mut &'a [u8]) -> Result<Literal<'a>, Malformed> {
-        let bits = match first {
-            0x40.. => 6,
-            // A size update behind a field.
-            0x20.. => return Err(Malformed),
-            _ => 4,
-        };
-        self.scratch.clear();
-        let index = integer::read(first, bits, rest)?;
-        let name = if index == 0 {
-            self.string(rest)?
-        } else if let Some((name, _)) = static_table::get(index) {
-            Text::At(name)
-        } else {
-            // The field that it is the name of may be evicted for this one.
-            self.scratch.extend_from_slice(lookup(&self.table, index)?.0);
-            Text::Scratch(0..self.scratch.len())
-        };
-        Ok(Literal { name, value: self.string(rest)? })
-    }
+/// The literal field whose first byte is `first`, and whose other bytes are at the front of `rest` (RFC 7541 §6.2).
+fn literal<'s, 'b: 's>(
+    first: u8,
+    rest: &'b [u8],
+    table: &Table,
+    scratch: &'s mut Scratch,
+) -> Result<Literal<'s, 'b>, Malformed> {
+    let (index, rest) = match first {
+        0x40.. => integer::read(first, 6, rest)?,
+        // A size update behind a field.
+        0x20.. => return Err(Malformed),
+        _ => integer::read(first, 4, rest)?,
+    };
+    let (name, rest) = if index == 0 {
+        string(rest, &mut scratch.name)?
+    } else {
+        (indexed_name(index, table, &mut scratch.name)?, rest)
+    };
+    let (value, rest) = string(rest, &mut scratch.value)?;
+    Ok(Literal { name, value, rest })
+}
 
-    /// The string at the front of `rest` (RFC 7541 §5.2).
-    fn string<'a>(&mut self, rest: &mut &'a [u8]) -> Result<Text<'a>, Malformed> {
-        let (&first, after) = rest.split_first().ok_or(Malformed)?;
-        *rest = after;
-        let length = integer::read(first, 7, rest)?;
-        let (string, after) = rest.split_at_checked(length).ok_or(Malformed)?;
-        *rest = after;
-        if first < 0x80 {
-            return Ok(Text::At(string));
-        }
-        let start = self.scratch.len();
-        huffman::decode(string, &mut self.scratch)?;
-        Ok(Text::Scratch(start..self.scratch.len()))
+/// The name of the field of number `index`.
+#[inline]
+fn indexed_name<'s>(index: usize, table: &Table, scratch: &'s mut Vec<u8>) -> Result<&'s [u8], Malformed> {
+    if let Some((name, _)) = static_table::get(index) {
+        return Ok(name);
     }
+    // A copy: the field that it is the name of may be evicted for this one.
+    let (name, _) = lookup(table, index)?;
+    scratch.clear();
+    scratch.extend_from_slice(name);
+    Ok(scratch)
+}
+
+/// The string at the front of `rest`, perhaps in `scratch`, and what is behind it (RFC 7541 §5.2).
+#[inline]
+fn string<'s, 'b: 's>(rest: &'b [u8], scratch: &'s mut Vec<u8>) -> Result<(&'s [u8], &'b [u8]), Malformed> {
+    let (&first, rest) = rest.split_first().ok_or(Malformed)?;
+    let (length, rest) = integer::read(first, 7, rest)?;
+    let (string, rest) = rest.split_at_checked(length).ok_or(Malformed)?;
+    if first < 0x80 {
+        return Ok((string, rest));
+    }
+    let room = huffman::room(length);
+    if scratch.len() < room {
+        scratch.resize(room, 0);
+    }
+    let length = huffman::decode(string, scratch)?;
+    Ok((scratch.get(..length).ok_or(Malformed)?, rest))
 }
 
 /// The field of number `index`, from 1 on, in both tables (RFC 7541 §2.3.3).

@@ -2,7 +2,7 @@
 
 use super::{
     huffman, integer,
-    key::{Name, Value},
+    key::{Name, Pair},
     slots::{self, Slots},
     static_table,
     table::{OVERHEAD, Table},
@@ -25,7 +25,7 @@ const WITHOUT: u8 = 0x00;
 pub enum Indexing {
     /// It comes again: into the table (RFC 7541 §6.2.1).
     Yes,
-    /// It is new each time: a literal without indexing (RFC 7541 §6.2.2).
+    /// It is new each time, or in the static table: a literal without indexing (RFC 7541 §6.2.2), or a number.
     No,
     /// It is secret: a literal that nobody may index on the way (RFC 7541 §6.2.3).
     Never,
@@ -93,64 +93,77 @@ impl Encoder {
     }
 
     /// A field. The name may have upper-case letters; it is written in lower case (RFC 9113 §8.2.1).
+    #[inline]
     pub fn field(&mut self, name: &[u8], value: &[u8], indexing: Indexing, out: &mut Vec<u8>) {
-        let name = Name::new(name);
         match indexing {
-            Indexing::Yes => {
-                let value = Value::new(value);
-                if let Some(slots) = &self.slots
-                    && let Some(age) = slots.find(&name, &value, &self.table)
-                {
-                    integer::write(static_table::LEN + 1 + age, INDEXED, 7, out);
-                } else {
-                    self.add(&name, &value, out);
-                }
-            }
-            Indexing::No => {
-                let known = static_table::find(&name);
-                if let Some(index) = known.and_then(|first| static_table::find_value(first, value)) {
-                    return out.push(INDEXED | index as u8);
-                }
-                self.name(&name, known, WITHOUT, 4, out);
-                raw(value, out);
-            }
-            Indexing::Never => {
-                self.name(&name, static_table::find(&name), NEVER, 4, out);
-                raw(value, out);
-            }
+            Indexing::Yes => self.indexed(name, value, out),
+            Indexing::No => self.literal(name, value, WITHOUT, out),
+            Indexing::Never => self.literal(name, value, NEVER, out),
         }
     }
 
-    /// A field that comes again and is not in the dynamic table.
-    fn add(&mut self, name: &Name<'_>, value: &Value<'_>, out: &mut Vec<u8>) {
-        let known = static_table::find(name);
-        if let Some(index) = known.and_then(|first| static_table::find_value(first, value.bytes())) {
+    /// A field that comes again. As a rule it is in the table; all else is kept out of the way of that.
+    fn indexed(&mut self, name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+        if let Some(slots) = &self.slots
+            && let Some(age) = slots.find_newest(&Pair::new(name, value), &self.table)
+        {
+            return integer::write(static_table::LEN + 1 + age, INDEXED, 7, out);
+        }
+        self.add(name, value, out);
+    }
+
+    /// A field that comes again, perhaps for the first time.
+    #[inline(never)]
+    fn add(&mut self, name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+        let pair = &Pair::new(name, value);
+        let known = static_table::find(&pair.name);
+        if let Some(index) = known.and_then(|first| static_table::find_value(first, value)) {
             return out.push(INDEXED | index as u8);
         }
-        if name.bytes().len() + value.bytes().len() + OVERHEAD > self.table.max() / 2 {
-            // It would evict too much.
-            self.name(name, known, WITHOUT, 4, out);
-            return raw(value.bytes(), out);
+        if let Some(age) = self.slots.as_ref().and_then(|slots| slots.find(pair, &self.table)) {
+            return integer::write(static_table::LEN + 1 + age, INDEXED, 7, out);
         }
-        self.name(name, known, INCREMENTAL, 6, out);
-        shorter::<false>(value.bytes(), out);
-        self.table.insert(name.bytes(), value.bytes()).make_ascii_lowercase();
-        self.slots.get_or_insert_with(|| Box::new(Slots::new())).note(name, value);
+        if name.len() + value.len() + OVERHEAD > self.table.max() / 2 {
+            // It would evict too much.
+            return self.literal(name, value, WITHOUT, out);
+        }
+        match known.or_else(|| self.find_name(&pair.name)) {
+            Some(index) => integer::write(index, INCREMENTAL, 6, out),
+            None => {
+                out.push(INCREMENTAL);
+                shorter::<true>(name, out);
+            }
+        }
+        shorter::<false>(value, out);
+        self.table.insert(name, value).make_ascii_lowercase();
+        self.slots.get_or_insert_with(Slots::boxed).note(pair, &self.table);
     }
 
-    /// The beginning of a literal: by the number of its name, which is `known` if it is in the static table, or the name itself.
-    fn name(&self, name: &Name<'_>, known: Option<usize>, first: u8, bits: u32, out: &mut Vec<u8>) {
-        let dynamic = || Some(static_table::LEN + 1 + self.slots.as_ref()?.find_name(name, &self.table)?);
-        if let Some(index) = known.or_else(dynamic) {
-            return integer::write(index, first, bits, out);
+    /// A literal field that is not put into the table; `first` says in which way.
+    fn literal(&mut self, name: &[u8], value: &[u8], first: u8, out: &mut Vec<u8>) {
+        let key = &Name::new(name);
+        if let Some(index) = static_table::find(key) {
+            if first == WITHOUT
+                && let Some(index) = static_table::find_value(index, value)
+            {
+                return out.push(INDEXED | index as u8);
+            }
+            integer::write(index, first, 4, out);
+        } else if let Some(index) = self.find_name(key) {
+            integer::write(index, first, 4, out);
+        } else {
+            out.push(first);
+            raw(name, out);
+            let start = out.len() - name.len();
+            out[start..].make_ascii_lowercase();
         }
-        out.push(first);
-        if first == INCREMENTAL {
-            return shorter::<true>(name.bytes(), out);
-        }
-        raw(name.bytes(), out);
-        let start = out.len() - name.bytes().len();
-        out[start..].make_ascii_lowercase();
+        raw(value, out);
+    }
+
+    /// The number of a field in the dynamic table with this name.
+    fn find_name(&self, name: &Name<'_>) -> Option<usize> {
+        let age = self.slots.as_ref()?.find_name(name, &self.table)?;
+        Some(static_table::LEN + 1 + age)
     }
 }
 

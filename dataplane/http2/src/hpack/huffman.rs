@@ -5,58 +5,98 @@ use super::Malformed;
 /// Bits of the string that [`PAIRS`] is indexed by.
 const WINDOW: u32 = 12;
 
-/// The longest code that [`PAIRS`] knows is as long as the window; the next ones begin with ten ones.
+/// Bits of the longest code.
 const LONGEST: usize = 30;
 
 /// The symbol that no string may have (RFC 7541 §5.2).
 const END: usize = 256;
 
-/// Appends what `coded` stands for to `out`.
+/// Bytes that are written at once, some of which mean nothing.
+const CHUNK: usize = 24;
+
+/// How many bytes [`decode`] must have for a coded string of `length` bytes.
+pub(super) const fn room(length: usize) -> usize {
+    // No code is shorter than five bits. The last chunk may begin behind what ones after the end of a bad string stand for.
+    length * 8 / 5 + 2 * CHUNK
+}
+
+/// Writes what `coded` stands for to the front of `out`, and some more bytes behind it. Returns how many bytes it stands for.
 ///
 /// # Errors
-/// It has a code for the end of the string, or ends with something else than less than a byte of ones (RFC 7541 §5.2).
-pub(super) fn decode(coded: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
-    let mut bit = 0;
+/// It has a code for the end of the string, or ends with something else than less than a byte of ones (RFC 7541 §5.2);
+/// or there is less [`room`].
+pub(super) fn decode(coded: &[u8], out: &mut [u8]) -> Result<usize, Malformed> {
+    let (mut bit, mut written) = (0, 0);
     loop {
-        // At least 57 bits of the string. The lowest one is not looked at before the next turn: set, it counts the others that go.
-        let bits = load(coded, bit / 8) << (bit % 8);
-        let mut word = bits | 1;
-        let mut decoded = [0; 16];
-        let mut length = 0;
+        let chunk = out.get_mut(written..).and_then(|rest| rest.first_chunk_mut()).ok_or(Malformed)?;
+        // At least 57 bits of the string. The lowest one is set: it counts the others that go, and comes into no window.
+        let mut turn = Turn { word: load(coded, bit / 8) << (bit % 8) | 1, length: 0, chunk };
         let mut pair = 0;
         for _ in 0..4 {
-            pair = PAIRS[(word >> (64 - WINDOW)) as usize];
-            decoded[length] = (pair >> 8) as u8;
-            decoded[length + 1] = (pair >> 16) as u8;
-            length += (pair >> 30) as usize;
-            // By the low six bits of it.
-            word = word.wrapping_shl(pair);
+            pair = turn.next();
         }
-        out.extend_from_slice(&decoded[..8]);
-        out.truncate(out.len() - 8 + length);
-        bit += word.trailing_zeros() as usize;
+        // As a rule there is enough for two more.
+        if turn.has_window() {
+            pair = turn.next();
+            if turn.has_window() {
+                pair = turn.next();
+            }
+        }
+        written += turn.length;
+        bit += turn.word.trailing_zeros() as usize;
         if pair != 0 {
             continue;
         }
 
-        // The window begins with ten ones: either the string ends, or a long code follows.
+        // The window begins with ten ones, as all codes do that are longer: either the string ends, or such a code follows.
         let left = (8 * coded.len()).checked_sub(bit).ok_or(Malformed)?;
         if left < 8 {
-            return Ok(());
+            return Ok(written);
         }
         let (symbol, length) = long(load(coded, bit / 8) << (bit % 8));
-        if symbol == END || length > left {
+        if symbol == END {
             return Err(Malformed);
         }
-        out.push(symbol as u8);
+        // If it goes beyond the end, the next turn finds nothing left.
+        *out.get_mut(written).ok_or(Malformed)? = symbol as u8;
+        written += 1;
         bit += length;
+    }
+}
+
+/// What is done with the bits of one [`load`].
+struct Turn<'a> {
+    /// The bits to come, and behind them a one and as many zeros as bits are gone.
+    word: u64,
+    /// How many bytes of the chunk are written.
+    length: usize,
+    chunk: &'a mut [u8; CHUNK],
+}
+
+impl Turn<'_> {
+    /// Writes what the next window stands for, which is nothing if its code is a long one. Returns what the table says of it.
+    #[inline]
+    fn next(&mut self) -> u32 {
+        let pair = PAIRS[(self.word >> (u64::BITS - WINDOW)) as usize];
+        self.chunk[self.length] = (pair >> 8) as u8;
+        self.chunk[self.length + 1] = (pair >> 16) as u8;
+        self.length += (pair >> 30) as usize;
+        // By the low six bits of it.
+        self.word = self.word.wrapping_shl(pair);
+        pair
+    }
+
+    /// Whether there are bits for another window, before the one behind them.
+    #[inline]
+    const fn has_window(&self) -> bool {
+        self.word << (WINDOW + 7) != 0
     }
 }
 
 /// The eight bytes of `coded` from `at` on. Behind its end are ones, as in its last byte.
 #[inline]
 fn load(coded: &[u8], at: usize) -> u64 {
-    match coded.get(at..).and_then(|rest| rest.first_chunk()) {
+    match coded.get(at..at + 8).and_then(|bytes| bytes.first_chunk()) {
         Some(bytes) => u64::from_be_bytes(*bytes),
         None => load_last(coded, at),
     }
@@ -222,9 +262,10 @@ mod tests {
     use super::*;
 
     fn decoded(coded: &[u8]) -> Result<Vec<u8>, Malformed> {
-        let mut out = b"before".to_vec();
-        decode(coded, &mut out)?;
-        Ok(out.split_off(6))
+        let mut out = vec![0; room(coded.len())];
+        let length = decode(coded, &mut out)?;
+        out.truncate(length);
+        Ok(out)
     }
 
     #[test]

@@ -6,25 +6,25 @@ use super::Malformed;
 /// that only a hostile encoder makes.
 const MAX_CONTINUATION: usize = 5;
 
-/// The integer whose first byte is `first`, with a prefix of `bits` bits, and whose other bytes are at the front of `rest`.
+/// The integer whose first byte is `first`, with a prefix of `bits` bits, and whose other bytes are at the front of `rest`;
+/// and what is behind it.
 ///
 /// # Errors
 /// It ends too soon, or does not fit into a `u32`.
 #[inline]
-pub(super) fn read(first: u8, bits: u32, rest: &mut &[u8]) -> Result<usize, Malformed> {
+pub(super) fn read(first: u8, bits: u32, rest: &[u8]) -> Result<(usize, &[u8]), Malformed> {
     let full = 0xff >> (8 - bits);
     let prefix = first & full;
-    if prefix < full { Ok(usize::from(prefix)) } else { continued(full, rest) }
+    if prefix < full { Ok((usize::from(prefix), rest)) } else { continued(full, rest) }
 }
 
-fn continued(full: u8, rest: &mut &[u8]) -> Result<usize, Malformed> {
+fn continued(full: u8, rest: &[u8]) -> Result<(usize, &[u8]), Malformed> {
     let mut value = u64::from(full);
-    for at in 0..MAX_CONTINUATION {
-        let byte = *rest.get(at).ok_or(Malformed)?;
+    for (at, byte) in rest.iter().take(MAX_CONTINUATION).enumerate() {
         value += u64::from(byte & 0x7f) << (7 * at);
-        if byte < 0x80 {
-            *rest = &rest[at + 1..];
-            return u32::try_from(value).map(|value| value as usize).map_err(|_| Malformed);
+        if *byte < 0x80 {
+            let value = u32::try_from(value).map_err(|_| Malformed)?;
+            return Ok((value as usize, &rest[at + 1..]));
         }
     }
     Err(Malformed)
@@ -60,9 +60,7 @@ mod tests {
             let mut out = Vec::new();
             write(value, 0, bits, &mut out);
             assert_eq!(out, bytes, "{value}");
-            let mut rest = &bytes[1..];
-            assert_eq!(read(bytes[0], bits, &mut rest), Ok(value));
-            assert!(rest.is_empty());
+            assert_eq!(read(bytes[0], bits, &bytes[1..]), Ok((value, &[][..])));
         }
     }
 
@@ -74,9 +72,7 @@ mod tests {
                 let mut out = Vec::new();
                 write(value, 0, bits, &mut out);
                 out.push(0xaa);
-                let mut rest = &out[1..];
-                assert_eq!(read(out[0], bits, &mut rest), Ok(value), "{value} in {bits}");
-                assert_eq!(rest, [0xaa]);
+                assert_eq!(read(out[0], bits, &out[1..]), Ok((value, &[0xaa][..])), "{value} in {bits}");
             }
         }
     }
@@ -93,9 +89,9 @@ mod tests {
             &[0x7f, 0x81, 0xff, 0xff, 0xff, 0x0f],
             &[0x7f, 0x80, 0x80, 0x80, 0x80, 0x80, 0x00],
         ] {
-            assert_eq!(read(bytes[0], 7, &mut &bytes[1..]), Err(Malformed), "{bytes:x?}");
+            assert_eq!(read(bytes[0], 7, &bytes[1..]), Err(Malformed), "{bytes:x?}");
         }
         // The largest one.
-        assert_eq!(read(0x7f, 7, &mut &[0x80, 0xff, 0xff, 0xff, 0x0f][..]), Ok(u32::MAX as usize));
+        assert_eq!(read(0x7f, 7, &[0x80, 0xff, 0xff, 0xff, 0x0f]), Ok((u32::MAX as usize, &[][..])));
     }
 }

@@ -1,7 +1,9 @@
 //! Where an encoder finds the fields of its dynamic table.
 
+use std::mem::replace;
+
 use super::{
-    key::{Name, Value},
+    key::{Digest, Name, Pair},
     table::Table,
 };
 
@@ -10,39 +12,55 @@ pub(super) const FIELDS: usize = 128;
 
 const NAMES: usize = 64;
 
-/// How many fields with the same slot are looked at. There are as many only if somebody chose them so; then one is put into
-/// the table again.
+/// How many fields with the same slot are looked at. There are as many only if somebody chose them so; then one is put
+/// into the table again.
 const CHAIN: usize = 8;
 
-/// By the hash of a field, or of its name, the number of the newest one that has it. Numbers count the fields ever put in, and wrap:
-/// one that names no field of the table, or by now another one, is noticed when the bytes are compared.
+/// By the hash of a field, or of its name, the newest one that has it. One that is not in the table any more, or is by now
+/// another one, is noticed when the bytes are compared.
 pub(super) struct Slots {
-    pairs: [u16; FIELDS],
-    names: [u16; NAMES],
-    /// By the low bits of a field's number, that of the next older one with the same slot in `pairs`.
-    older: [u16; FIELDS],
-    /// The number of the newest field.
-    newest: u16,
+    pairs: [Slot; FIELDS],
+    names: [Number; NAMES],
+    /// By a field's number, that of the next older one with the same slot in `pairs`.
+    older: [Number; FIELDS],
+}
+
+/// The low bits of the number of a field in the table.
+type Number = u16;
+
+#[derive(Clone, Copy)]
+struct Slot {
+    digest: Digest,
+    number: Number,
 }
 
 impl Slots {
-    /// Those of an empty table.
-    pub(super) const fn new() -> Self {
-        Self { pairs: [0; FIELDS], names: [0; NAMES], older: [0; FIELDS], newest: 0 }
+    /// Those of an empty table. Not inlined: they are made on the stack, which would cost every call of the caller.
+    #[inline(never)]
+    pub(super) fn boxed() -> Box<Self> {
+        let nobody = Slot { digest: Digest::NONE, number: 0 };
+        Box::new(Self { pairs: [nobody; FIELDS], names: [0; NAMES], older: [0; FIELDS] })
     }
 
-    /// The age in `table` of the field with this name and value.
+    /// The age in `table` of the field `pair`, if that is the newest one with its slot. As a rule it is.
     #[inline]
-    pub(super) fn find(&self, name: &Name<'_>, value: &Value<'_>, table: &Table) -> Option<usize> {
-        let mut number = self.pairs[pair_slot(name, value)];
+    pub(super) fn find_newest(&self, pair: &Pair<'_>, table: &Table) -> Option<usize> {
+        let slot = &self.pairs[pair_slot(pair)];
+        let age = age(slot.number, table);
+        (age < table.len() && slot.digest.is_of(pair, || table.get(age))).then_some(age)
+    }
+
+    /// The age in `table` of the field `pair`.
+    pub(super) fn find(&self, pair: &Pair<'_>, table: &Table) -> Option<usize> {
+        let mut number = self.pairs[pair_slot(pair)].number;
+        let mut age = age(number, table);
         for _ in 0..CHAIN {
-            let age = self.age(number);
-            let (known_name, known_value) = table.get(age)?;
-            if value.is(known_value) && name.is(known_name) {
+            if pair.is(table.get(age)?) {
                 return Some(age);
             }
             number = self.older[usize::from(number) % FIELDS];
-            if self.age(number) <= age {
+            let younger = replace(&mut age, self::age(number, table));
+            if age <= younger {
                 break;
             }
         }
@@ -51,32 +69,32 @@ impl Slots {
 
     /// The age in `table` of a field with this name.
     pub(super) fn find_name(&self, name: &Name<'_>, table: &Table) -> Option<usize> {
-        let age = self.age(self.names[name_slot(name)]);
+        let age = age(self.names[name_slot(name)], table);
         let (known, _) = table.get(age)?;
         name.is(known).then_some(age)
     }
 
-    /// Notes a field that was put into the table.
-    pub(super) fn note(&mut self, name: &Name<'_>, value: &Value<'_>) {
-        self.newest = self.newest.wrapping_add(1);
-        self.names[name_slot(name)] = self.newest;
-        let pair = &mut self.pairs[pair_slot(name, value)];
-        self.older[usize::from(self.newest) % FIELDS] = *pair;
-        *pair = self.newest;
-    }
-
-    #[inline]
-    const fn age(&self, number: u16) -> usize {
-        self.newest.wrapping_sub(number) as usize
+    /// Notes that the newest field of `table` is `pair`.
+    pub(super) fn note(&mut self, pair: &Pair<'_>, table: &Table) {
+        let number = table.newest() as Number;
+        self.names[name_slot(&pair.name)] = number;
+        let slot = &mut self.pairs[pair_slot(pair)];
+        self.older[usize::from(number) % FIELDS] = slot.number;
+        *slot = Slot { digest: Digest::of(pair), number };
     }
 }
 
 #[inline]
-const fn pair_slot(name: &Name<'_>, value: &Value<'_>) -> usize {
-    (value.hash_with(name) >> (64 - FIELDS.ilog2())) as usize
+const fn age(number: Number, table: &Table) -> usize {
+    (table.newest() as Number).wrapping_sub(number) as usize
+}
+
+#[inline]
+const fn pair_slot(pair: &Pair<'_>) -> usize {
+    (pair.hash() >> (u64::BITS - FIELDS.ilog2())) as usize
 }
 
 #[inline]
 const fn name_slot(name: &Name<'_>) -> usize {
-    (name.hash() >> (64 - NAMES.ilog2())) as usize
+    (name.hash() >> (u64::BITS - NAMES.ilog2())) as usize
 }

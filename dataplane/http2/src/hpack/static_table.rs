@@ -1,6 +1,6 @@
 //! The static table (RFC 7541 appendix A).
 
-use super::key::{Name, name_hash, words};
+use super::key::Name;
 
 /// How many fields it has. The dynamic table is numbered from the next number on (RFC 7541 §2.3.3).
 pub(super) const LEN: usize = 61;
@@ -25,7 +25,9 @@ pub(super) fn find_value(first: usize, value: &[u8]) -> Option<usize> {
     let fields = match first {
         2 | 4 | 6 => 2,
         8 => 7,
-        _ => 1,
+        16 => 1,
+        // The others have no value.
+        _ => return value.is_empty().then_some(first),
     };
     (first..first + fields).find(|index| get(*index).is_some_and(|(_, known)| known == value))
 }
@@ -43,7 +45,7 @@ static SLOTS: [u8; 256] = {
     while at > 0 {
         at -= 1;
         let name = FIELDS[at].0;
-        let slot = slot(name_hash(words(name), name.len()));
+        let slot = slot(Name::new(name).hash());
         let other = slots[slot] as usize;
         // Fields with the same name are neighbours.
         assert!(other == 0 || (other == at + 2 && FIELDS[at + 1].0.len() == name.len()), "two names have one slot");
@@ -115,3 +117,23 @@ const FIELDS: [(&[u8], &[u8]); LEN] = [
     (b"via", b""),
     (b"www-authenticate", b""),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_field_is_found_and_nothing_else() {
+        for (at, (name, value)) in FIELDS.into_iter().enumerate() {
+            let first = find(&Name::new(&name.to_ascii_uppercase())).expect("it is in the table");
+            assert_eq!(get(first).map(|(name, _)| name), Some(name));
+            assert_eq!(find_value(first, value), Some(at + 1));
+            assert_eq!(find_value(first, b"other"), None);
+            let mut other = name.to_vec();
+            other[0] ^= 1;
+            assert_eq!(find(&Name::new(&other)), None);
+        }
+        assert_eq!(find(&Name::new(b"")), None);
+        assert!(get(0).is_none() && get(LEN).is_some() && get(LEN + 1).is_none());
+    }
+}

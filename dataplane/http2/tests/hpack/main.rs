@@ -2,6 +2,8 @@
 //! same bytes. One module per subject.
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+mod decoding;
+mod encoding;
 mod examples;
 mod properties;
 
