@@ -71,8 +71,9 @@ impl<B: AsRef<[u8]>> Core<B> {
         let Some((head, payload)) = bytes.split_first_chunk() else { return Ok(()) };
         let head = FrameHead::parse(*head);
         head.check()?;
-        let is_within = self.block.as_ref().is_some_and(|block| block.stream == head.stream);
-        if (head.kind == kind::CONTINUATION) != is_within && (self.block.is_some() || head.kind == kind::CONTINUATION) {
+        // Nothing comes between the frames of a block (RFC 9113 §6.10).
+        let is_continued = head.kind == kind::CONTINUATION;
+        if self.block.as_ref().map_or(is_continued, |block| !is_continued || block.stream != head.stream) {
             return Err(Code::PROTOCOL_ERROR.into());
         }
         // SETTINGS are part of the preface (RFC 9113 §3.4).
@@ -134,10 +135,10 @@ impl<B: AsRef<[u8]>> Core<B> {
 
     fn data(&mut self, head: FrameHead, payload: &[u8]) -> Result<(), Failure> {
         let is_end = head.has(flag::END_STREAM);
-        if payload.is_empty() && !is_end {
+        let data = head.unpadded(payload)?;
+        if data.is_empty() && !is_end {
             self.spend(Guard::EmptyData)?;
         }
-        let data = head.unpadded(payload)?;
         if self.is_idle(head.stream) {
             return Err(Code::PROTOCOL_ERROR.into());
         }

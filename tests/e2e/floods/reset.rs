@@ -31,7 +31,7 @@ fn resets_by_the_client() {
             opening: vec![],
             round: |round| vec![get(round), Frame::reset(stream(round), CANCEL)],
             code: CALM,
-            guards: &["rapid_reset", "h2_library"],
+            guards: &["rapid_reset"],
             most: 220,
         },
         Attack {
@@ -42,7 +42,7 @@ fn resets_by_the_client() {
                 vec![request(round, "POST", &[], flag::NONE), data, Frame::reset(stream(round), CANCEL)]
             },
             code: CALM,
-            guards: &["rapid_reset", "h2_library"],
+            guards: &["rapid_reset"],
             most: 0,
         },
         Attack {
@@ -64,7 +64,7 @@ fn resets_that_the_client_provokes() {
             opening: vec![],
             round: |round| vec![get(round), Frame::window_update(stream(round), u32::MAX >> 1)],
             code: CALM,
-            guards: &["h2_library"],
+            guards: &["provoked_reset"],
             most: 150,
         },
         Attack {
@@ -79,7 +79,7 @@ fn resets_that_the_client_provokes() {
             name: "made you reset: HEADERS behind the end",
             opening: vec![],
             round: |round| vec![get(round), get(round)],
-            code: PROTOCOL_ERROR,
+            code: STREAM_CLOSED,
             guards: &[],
             most: 1,
         },
@@ -87,7 +87,7 @@ fn resets_that_the_client_provokes() {
             name: "made you reset: DATA behind the end",
             opening: vec![],
             round: |round| vec![get(round), Frame::new(kind::DATA, flag::NONE, stream(round), *b"x")],
-            code: PROTOCOL_ERROR,
+            code: STREAM_CLOSED,
             guards: &[],
             most: 1,
         },
@@ -99,7 +99,7 @@ fn resets_that_the_client_provokes() {
                 vec![get(round), Frame::new(kind::PRIORITY, flag::NONE, stream(round), priority)]
             },
             code: CALM,
-            guards: &["h2_library", "passed_over"],
+            guards: &["provoked_reset"],
             most: 600,
         },
         Attack {
@@ -110,7 +110,7 @@ fn resets_that_the_client_provokes() {
                 vec![request(round, "POST", &[("content-length", "1")], flag::NONE), data]
             },
             code: CALM,
-            guards: &["h2_library"],
+            guards: &["provoked_reset"],
             most: 0,
         },
         Attack {
@@ -121,7 +121,7 @@ fn resets_that_the_client_provokes() {
                 vec![request(round, "POST", &[("content-length", "9")], flag::NONE), data]
             },
             code: CALM,
-            guards: &["h2_library"],
+            guards: &["provoked_reset"],
             most: 0,
         },
         Attack {
@@ -129,7 +129,7 @@ fn resets_that_the_client_provokes() {
             opening: vec![],
             round: |round| vec![request(round, "GET", &[("connection", "close")], flag::END_STREAM)],
             code: CALM,
-            guards: &["h2_library", "malformed"],
+            guards: &["malformed"],
             most: 0,
         },
         Attack {
@@ -137,7 +137,7 @@ fn resets_that_the_client_provokes() {
             opening: vec![],
             round: |round| vec![request(round, "GET", &[("x", " 1")], flag::END_STREAM)],
             code: CALM,
-            guards: &["h2_library", "malformed"],
+            guards: &["malformed"],
             most: 0,
         },
         Attack {
@@ -145,7 +145,7 @@ fn resets_that_the_client_provokes() {
             opening: vec![get(1)],
             round: |_| vec![Frame::new(kind::DATA, flag::NONE, 1, *b"x")],
             code: CALM,
-            guards: &["h2_library"],
+            guards: &["provoked_reset"],
             most: 1,
         },
         Attack {
@@ -153,7 +153,7 @@ fn resets_that_the_client_provokes() {
             opening: (0..100).map(|round| request(round, "POST", &[], flag::NONE)).collect(),
             round: |round| vec![get(round + 100)],
             code: CALM,
-            guards: &["h2_library"],
+            guards: &["provoked_reset"],
             most: 0,
         },
     ]);

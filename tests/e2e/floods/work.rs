@@ -26,10 +26,10 @@ fn frames_without_use() {
         flood("SETTINGS with many values", &["settings"], |round| {
             vec![Frame::settings(&[(4, 65_535 + round % 2); 2000])]
         }),
-        flood("empty DATA (CVE-2019-9518)", &["empty_data", "h2_library"], |_| {
+        flood("empty DATA (CVE-2019-9518)", &["empty_data"], |_| {
             vec![Frame::new(kind::DATA, flag::NONE, 1, [])]
         }),
-        flood("DATA of nothing but padding", &["h2_library"], |_| vec![Frame::new(kind::DATA, flag::PADDED, 1, [0])]),
+        flood("DATA of nothing but padding", &["empty_data"], |_| vec![Frame::new(kind::DATA, flag::PADDED, 1, [0])]),
         flood("WINDOW_UPDATE of the connection", &["window_update"], |_| vec![Frame::window_update(0, 1)]),
         flood("WINDOW_UPDATE of a stream", &["window_update"], |_| vec![Frame::window_update(1, 1)]),
         flood("PRIORITY (CVE-2019-9513)", &["passed_over"], |round| {
@@ -44,7 +44,7 @@ fn heads_without_end() {
     let head = |block: Vec<u8>| Frame::new(kind::HEADERS, flag::END_STREAM, 1, block);
     let opening = vec![head(block())];
     let flood =
-        |name, round| Attack { name, opening: opening.clone(), round, code: CALM, guards: &["h2_library"], most: 0 };
+        |name, round| Attack { name, opening: opening.clone(), round, code: CALM, guards: &["continuation"], most: 0 };
     run(&[
         flood("CONTINUATION (CVE-2024-27316)", |_| {
             let fields = encode_fields(&[("x", &"x".repeat(16_000))]);
@@ -75,7 +75,7 @@ fn hpack_bombs() {
                 vec![Frame::new(kind::HEADERS, flag::END_HEADERS | flag::END_STREAM, 2 * round + 1, bomb)]
             },
             code: CALM,
-            guards: &["h2_library"],
+            guards: &["header_list"],
             most: 0,
         },
         Attack {
@@ -88,7 +88,7 @@ fn hpack_bombs() {
                 vec![Frame::new(kind::HEADERS, flag::END_HEADERS | flag::END_STREAM, 2 * round + 1, bomb)]
             },
             code: CALM,
-            guards: &["h2_library"],
+            guards: &["header_list"],
             most: 0,
         },
     ]);

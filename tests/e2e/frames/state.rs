@@ -70,8 +70,8 @@ pub(super) fn cases() -> Vec<Case> {
             .settings(&[(4, 0)])
     };
     let closed_codes = &[STREAM_CLOSED];
-    // An error of the stream may be one of the connection (§5.4.2); `h2` has the general code for it.
-    let ended_codes = &[STREAM_CLOSED, PROTOCOL_ERROR];
+    // An error of the stream may be one of the connection (§5.4.2).
+    let ended_codes = &[STREAM_CLOSED];
     cases.extend(
         [
             half_closed("DATA", &[data(1, "x")], Ended(ended_codes)),
