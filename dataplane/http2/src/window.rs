@@ -5,6 +5,9 @@ use crate::frame::MOST;
 /// What each window is before anything is said of it.
 pub(crate) const INITIAL: u32 = 65_535;
 
+/// A window is opened again by this part of its size: it never closes while everything is taken, and few frames tell of it.
+const WORTH: u32 = 4;
+
 /// How much the peer may still send, of one stream or of the connection.
 #[derive(Debug, Default)]
 pub(crate) struct Inbound {
@@ -29,7 +32,7 @@ impl Inbound {
     /// Counts bytes that were taken. By how much the window is to be opened, once that is worth a frame.
     pub(crate) fn take(&mut self, count: u32) -> Option<u32> {
         self.taken += count;
-        if self.taken < self.size / 2 {
+        if self.taken < self.size / WORTH {
             return None;
         }
         let increment = std::mem::take(&mut self.taken);
@@ -67,11 +70,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_window_is_opened_when_half_of_it_was_taken() {
+    fn a_window_is_opened_when_a_part_of_it_was_taken() {
         let mut window = Inbound::new(100);
         assert!(window.receive(100) && !window.receive(1));
-        assert_eq!((window.take(49), window.take(1), window.take(49)), (None, Some(50), None));
-        assert!(window.receive(50) && !window.receive(1));
+        assert_eq!((window.take(24), window.take(1), window.take(24)), (None, Some(25), None));
+        assert!(window.receive(25) && !window.receive(1));
     }
 
     #[test]
