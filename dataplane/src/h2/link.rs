@@ -35,6 +35,8 @@ pub(super) struct Link {
 
 /// What is known of a connection.
 struct State {
+    /// The link and the places on it, as long as somebody has them.
+    users: Cell<u32>,
     /// Requests that are on their way.
     open: Cell<u32>,
     /// Requests that reached their end.
@@ -92,9 +94,10 @@ pub(super) struct Place {
 }
 
 impl State {
-    /// Has the driver look at whether it is the last that knows of the connection, if whoever lets go of it now is the last but one.
-    fn is_let_go(self: &Rc<Self>, frames: &Connection<Chunk>) {
-        if Rc::strong_count(self) == 2 {
+    /// Notes that the link, or a place on it, is let go of. Behind the last the driver has nothing more to wait for.
+    fn is_let_go(&self, frames: &Connection<Chunk>) {
+        self.users.set(self.users.get() - 1);
+        if self.users.get() == 0 {
             frames.wake();
         }
     }
@@ -165,6 +168,7 @@ impl Link {
         let greeted = tokio::time::timeout(left, greeted(&mut transport, &frames)).await;
         greeted.unwrap_or(Err(Reason::ConnectTimeout))?;
         let state = Rc::new(State {
+            users: Cell::new(1),
             open: Cell::new(0),
             served: Cell::new(0),
             cancelled: Cell::new(0),
@@ -184,6 +188,7 @@ impl Link {
             state: Rc::clone(&state),
             deadline: worker.deadlines.deadline(),
             permit,
+            is_closing: false,
         };
         driver.arm();
         worker.spawn(async move {
@@ -231,11 +236,12 @@ impl Link {
     /// A place on it, if it has one.
     pub(super) fn place(&self) -> Option<Place> {
         let most = (self.frames.peer_streams() as usize).min(limits::UPSTREAM_STREAMS);
-        let State { open, served, cancelled, is_retired, .. } = &*self.state;
+        let State { users, open, served, cancelled, is_retired, .. } = &*self.state;
         if is_retired.get() || open.get() as usize >= most {
             return None;
         }
         open.set(open.get() + 1);
+        users.set(users.get() + 1);
         Some(Place {
             frames: self.frames.clone(),
             is_reused: served.get() + cancelled.get() > 0 || open.get() > 1,
@@ -271,6 +277,8 @@ struct Driver {
     endpoint: Arc<EndpointLive>,
     /// The connection's place among those to the endpoint that may be open.
     permit: Permit<Upstream>,
+    /// Whether it has told the backend that it ends.
+    is_closing: bool,
 }
 
 impl Drop for Driver {
@@ -284,7 +292,7 @@ impl Drop for Driver {
 impl Driver {
     /// Whether nobody will ask for another place, and no request is left.
     fn is_left(&self) -> bool {
-        Rc::strong_count(&self.state) == 1 && self.frames.active() == 0
+        self.state.users.get() == 0 && self.frames.active() == 0
     }
 
     /// Says that the connection is being closed, unless that is known, for it gave way.
@@ -309,8 +317,9 @@ impl Driver {
             if self.frames.has_goaway() {
                 self.state.retire();
             }
-            if self.is_left() {
-                // That done, it says so and ends.
+            if self.is_left() && !self.is_closing {
+                // It says so, and ends as soon as that is written.
+                self.is_closing = true;
                 self.frames.close();
                 continue;
             }
