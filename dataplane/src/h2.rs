@@ -8,8 +8,9 @@
 //! [`forward`] sends a request to an HTTP/2 backend, for clients of both versions: on a place of the worker's shared [`links`],
 //! by [`relay`].
 //!
-//! A request's head becomes the bytes of an HTTP/1.1 head, so that one parser, one routing and one rewriting serve both
-//! versions. Everything of a connection stays on its worker's thread.
+//! A head that comes becomes the bytes of an HTTP/1.1 head, and stays bytes until it is sent, as trailers do: so one parser, one
+//! routing and one rewriting serve both versions. Only [`request_head`] and [`border`] know what `h2` takes for a head, and
+//! what it gives. Everything of a connection stays on its worker's thread.
 
 mod arena;
 mod border;
