@@ -7,7 +7,7 @@
 //! [`forward`] sends a request to an HTTP/2 backend, for clients of both versions: on a place of the worker's shared [`links`],
 //! by [`relay`].
 //!
-//! Heads are the bytes of HTTP/1.1 heads, so that one parser, one routing and one rewriting serve both versions. Everything of a
+//! Heads are the bytes of HTTP/1.1 heads and trailers are lines ([`outgoing`], [`trailers`]), so that one parser, one routing and one rewriting serve both versions. Everything of a
 //! connection stays on its worker's thread.
 
 mod arena;

@@ -4,7 +4,6 @@ mod names;
 
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue};
 use http1::{Field, Fields, Line, ResponseHead, write};
 use shared::{
     config,
@@ -44,7 +43,7 @@ enum Written {
 /// A line that is written behind those that came.
 #[derive(Debug)]
 struct NewLine {
-    name: HeaderName,
+    name: FieldName,
     /// As it is written to HTTP/1.1.
     wire_name: Box<str>,
     value: Value,
@@ -54,7 +53,7 @@ struct NewLine {
 
 #[derive(Debug)]
 enum Value {
-    Fixed(HeaderValue),
+    Fixed(Box<str>),
     /// The value at this place of what was rendered for the request.
     Rendered(usize, Text),
 }
@@ -147,10 +146,10 @@ impl HeaderRules {
         let mut count = 0;
         let mut line = |(name, template): (&FieldName, &Template), is_default| {
             let wire_name = train_case(name.as_str());
-            let name = HeaderName::from_bytes(name.as_str().as_bytes()).expect("names in configurations are tokens");
-            let value = match template.as_text().map(|text| HeaderValue::from_bytes(text.as_bytes())) {
-                Some(Ok(fixed)) => Value::Fixed(fixed),
-                _ => {
+            let name = name.clone();
+            let value = match template.as_text() {
+                Some(fixed) => Value::Fixed(fixed.into()),
+                None => {
                     count += 1;
                     Value::Rendered(count - 1, Text::compile(template, Place::Value, path))
                 }
@@ -190,7 +189,7 @@ impl HeaderRules {
 
     /// Whether lines with `name` may be others than those that came.
     pub(crate) fn changes(&self, name: &str) -> bool {
-        self.removes(name.as_bytes()) || self.lines.iter().any(|line| line.name == name)
+        self.removes(name.as_bytes()) || self.lines.iter().any(|line| line.name.as_str() == name)
     }
 
     /// Writes the new lines of a request, whose line stays if `stays` holds.

@@ -439,3 +439,39 @@ fn http_1_clients_get_what_they_understand() {
     });
     assert_eq!((broken.is_ended, broken.reset), (false, Some(code::CANCEL)));
 }
+
+#[test]
+fn a_response_has_one_reading_whichever_version_it_comes_by() {
+    let origin = H2Origin::start(&[], |request, stream| match request.field(":path") {
+        "/two-lengths" => stream.answer(&[OK[0], ("content-length", "1"), ("content-length", "1")], b"x", &[]),
+        "/no-status" => stream.answer(&[(":status", "600")], b"", &[]),
+        "/switches" => {
+            stream.link.send_headers(request.stream, &[(":status", "101")], false)?;
+            stream.answer(OK, b"", &[])
+        }
+        "/looks-alike" => stream.answer(&[OK[0], ("content_length", "9"), ("x-a", "1")], b"x", &[]),
+        "/304" => stream.answer(&[(":status", "304"), ("content-length", "5")], b"", &[]),
+        _ => stream.answer(&[OK[0], ("content-length", "5")], b"", &[]),
+    });
+    let site = site(origin.address(), "h2c", json!({}));
+    for path in ["/two-lengths", "/no-status", "/switches"] {
+        let answer = site.client().ask(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n")).unwrap();
+        assert_eq!((answer.status, site.h2_client().get(path).unwrap().status()), (502, 502), "{path}");
+        assert_eq!(site.logged(path)["reason"], "bad_response", "{path}");
+    }
+    for (method, path, status, length) in
+        [("GET", "/looks-alike", 200, None), ("GET", "/304", 304, Some("5")), ("HEAD", "/", 200, Some("5"))]
+    {
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: h\r\n\r\n");
+        let mut client = site.client();
+        client.send(request).unwrap();
+        let answer = client.read_response_to(method).unwrap();
+        assert_eq!(
+            (answer.status, answer.field("content-length"), answer.field("content_length")),
+            (status, length, None)
+        );
+        let answer = site.h2_client().ask(method, path, &[], "").unwrap();
+        let fields = (answer.field("content-length"), answer.field("content_length"));
+        assert_eq!((answer.status(), fields), (status, (length, None)), "{method} {path}");
+    }
+}
