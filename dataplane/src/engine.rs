@@ -20,6 +20,7 @@ mod pace;
 mod pool;
 mod replay;
 mod response_head;
+mod resting;
 mod scratch;
 mod socket;
 mod splice;

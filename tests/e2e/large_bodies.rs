@@ -13,6 +13,7 @@ use serde_json::json;
 
 use crate::site::{Site, one_upstream};
 
+mod blocked;
 mod memory;
 
 /// The byte at `position` of every body here, so that nothing can be lost, doubled or mixed up unseen.

@@ -166,13 +166,15 @@ impl<'a> Exchange<'a> {
     pub(crate) async fn run(&mut self) -> Ended {
         let stop = std::future::poll_fn(|context| self.poll(context)).await;
         self.client.deadline.disarm();
-        let ended = self.ended(stop);
+        // Whoever has the connection next may wait for it.
+        let stands = !matches!(stop, Stop::Complete) || self.upstream.resume();
+        let ended = self.ended(stop, stands);
         // Whoever has this memory next must find no buffer in it.
         *self.download = Download::default();
         ended
     }
 
-    fn ended(&self, stop: Stop) -> Ended {
+    fn ended(&self, stop: Stop, stands: bool) -> Ended {
         let is_upgraded = matches!(stop, Stop::Upgraded);
         let is_complete = matches!(stop, Stop::Complete);
         let is_tried_again = matches!(stop, Stop::TriedAgain);
@@ -196,6 +198,7 @@ impl<'a> Exchange<'a> {
             was_read: uploaded,
             is_tried_again,
             keeps_upstream: uploaded
+                && stands
                 && self.response.keep_alive
                 && (is_tried_again || (is_whole && self.download.rest().is_empty())),
             is_untouched: self.head_written == 0 && !self.download.has_begun(),
@@ -223,6 +226,11 @@ impl<'a> Exchange<'a> {
             Ok(advanced) => advanced,
             Err(stop) => return Poll::Ready(stop),
         };
+        // As long as only the client is waited for, what the backend sends would wake the worker for nothing.
+        let is_ahead = upload == Waits::Nobody && download == Waits::Client && self.download_splice.is_some();
+        if is_ahead && self.upstream.stream.rest().is_err() {
+            return Poll::Ready(Stop::Failed(Reason::UpstreamReset));
+        }
         self.is_prompt = false;
         if !has_uploaded && !has_downloaded && self.is_armed {
             let passed = self.client.deadline.has_passed();
@@ -416,7 +424,12 @@ impl<'a> Exchange<'a> {
                     Ok(Moved::In(count)) => self.download.spliced(count),
                     Ok(Moved::Out(_)) => {}
                     Err(Side::To(Some(_))) => return Err(Stop::Failed(Reason::ClientGone)),
-                    Err(Side::From(None)) => return Ok((moved, Waits::Upstream)),
+                    Err(Side::From(None)) => match self.upstream.stream.resume() {
+                        // Now it can be waited for.
+                        Ok(true) => continue,
+                        Ok(false) => return Ok((moved, Waits::Upstream)),
+                        Err(_) => return Err(Stop::Failed(Reason::UpstreamReset)),
+                    },
                     Err(Side::To(None)) => return Ok((moved, Waits::Client)),
                 }
                 moved = true;

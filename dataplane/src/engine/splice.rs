@@ -95,7 +95,7 @@ impl Splice {
         let flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
         if self.filled > 0 {
             // The pipe is emptied before it is filled again: then "would block" can only mean the socket.
-            let out = || Ok(splice(&pipe.reader, None, to.fd(), None, self.filled, flags)?);
+            let out = |to: BorrowedFd<'_>| Ok(splice(&pipe.reader, None, to, None, self.filled, flags)?);
             return match to.poll_io(Interest::WRITABLE, context, out) {
                 Poll::Ready(Ok(count)) => {
                     self.filled -= count;
@@ -106,7 +106,7 @@ impl Splice {
             };
         }
         let room = usize::try_from(rest).unwrap_or(usize::MAX).min(pipe.size);
-        let into = || Ok(splice(from.fd(), None, &pipe.writer, None, room, flags)?);
+        let into = |from: BorrowedFd<'_>| Ok(splice(from, None, &pipe.writer, None, room, flags)?);
         match from.poll_io(Interest::READABLE, context, into) {
             Poll::Ready(Ok(count)) => {
                 self.filled += count;
@@ -137,37 +137,30 @@ impl Drop for Splice {
 
 /// A socket that bytes are spliced from or to.
 pub(crate) trait Socket {
-    /// Its descriptor.
-    fn fd(&self) -> BorrowedFd<'_>;
-
-    /// Does `action` once the socket may be ready for it, and again after "would block".
-    fn poll_io<R>(
-        &self,
-        interest: Interest,
-        context: &mut Context<'_>,
-        action: impl FnMut() -> io::Result<R>,
-    ) -> Poll<io::Result<R>>;
+    /// Does `action` with the socket once it may be ready for it, and again after "would block".
+    fn poll_io<R>(&self, interest: Interest, context: &mut Context<'_>, action: impl Action<R>) -> Poll<io::Result<R>>;
 }
+
+/// What is done with a socket's descriptor.
+pub(crate) trait Action<R>: FnMut(BorrowedFd<'_>) -> io::Result<R> {}
+
+impl<R, F: FnMut(BorrowedFd<'_>) -> io::Result<R>> Action<R> for F {}
 
 macro_rules! socket {
     ($stream:ty) => {
         impl Socket for $stream {
-            fn fd(&self) -> BorrowedFd<'_> {
-                self.as_fd()
-            }
-
             fn poll_io<R>(
                 &self,
                 interest: Interest,
                 context: &mut Context<'_>,
-                mut action: impl FnMut() -> io::Result<R>,
+                mut action: impl Action<R>,
             ) -> Poll<io::Result<R>> {
                 loop {
                     ready!(match interest {
                         Interest::READABLE => self.poll_read_ready(context),
                         _ => self.poll_write_ready(context),
                     })?;
-                    match self.try_io(interest, &mut action) {
+                    match self.try_io(interest, || action(self.as_fd())) {
                         Err(error)
                             if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
                         done => return Poll::Ready(done),
@@ -182,22 +175,11 @@ socket!(TcpStream);
 socket!(UnixStream);
 
 impl Socket for Stream {
-    fn fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Tcp(stream) => stream.as_fd(),
-            Self::Unix(stream) => stream.as_fd(),
-        }
-    }
-
-    fn poll_io<R>(
-        &self,
-        interest: Interest,
-        context: &mut Context<'_>,
-        action: impl FnMut() -> io::Result<R>,
-    ) -> Poll<io::Result<R>> {
+    fn poll_io<R>(&self, interest: Interest, context: &mut Context<'_>, action: impl Action<R>) -> Poll<io::Result<R>> {
         match self {
             Self::Tcp(stream) => stream.poll_io(interest, context, action),
             Self::Unix(stream) => stream.poll_io(interest, context, action),
+            Self::Resting(resting) => resting.poll_io(interest, context, action),
         }
     }
 }

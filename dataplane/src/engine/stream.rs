@@ -13,7 +13,7 @@ use tokio::{
     net::{TcpStream, UnixStream},
 };
 
-use super::{acquire::Greeting, capacity::Permit, socket::Socket};
+use super::{acquire::Greeting, capacity::Permit, resting::Resting, socket::Socket};
 use crate::instant::Instant;
 
 /// A connected socket.
@@ -22,6 +22,19 @@ pub(crate) enum Stream {
     Tcp(TcpStream),
     /// A Unix stream socket.
     Unix(UnixStream),
+    /// TCP that the runtime does not watch, between [`rest`](Self::rest) and [`resume`](Self::resume): there is nothing to wait for.
+    Resting(Resting),
+}
+
+/// What the socket answers that the runtime watches; a resting one is not connected.
+macro_rules! watched {
+    ($stream:expr, $socket:ident => $answer:expr) => {
+        match $stream {
+            Self::Tcp($socket) => $answer,
+            Self::Unix($socket) => $answer,
+            Self::Resting(_) => Err(io::ErrorKind::NotConnected)?,
+        }
+    };
 }
 
 /// A connection to a backend, while it serves a request or lies idle.
@@ -92,56 +105,56 @@ impl Upstream {
         let peeked = match &self.stream {
             Stream::Tcp(stream) => recv(stream, &mut [0; 1], flags),
             Stream::Unix(stream) => recv(stream, &mut [0; 1], flags),
+            Stream::Resting(_) => return false,
         };
         matches!(peeked, Err(rustix::io::Errno::AGAIN))
+    }
+
+    /// Has the runtime watch a socket that rested, after a response. Answers whether the connection may be used again, as far as that tells.
+    pub(crate) fn resume(&mut self) -> bool {
+        match self.stream.resume() {
+            Ok(false) => true,
+            Ok(true) => {
+                // The runtime has not looked yet, and will hear of whatever comes from now on.
+                self.read_all_room = false;
+                self.is_quiet_now()
+            }
+            Err(_) => false,
+        }
     }
 }
 
 impl Socket for Stream {
     fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Tcp(stream) => stream.poll_readable(context),
-            Self::Unix(stream) => stream.poll_readable(context),
-        }
+        watched!(self, socket => socket.poll_readable(context))
     }
 
     fn is_readable(&self) -> bool {
         match self {
-            Self::Tcp(stream) => stream.is_readable(),
-            Self::Unix(stream) => stream.is_readable(),
+            Self::Tcp(socket) => socket.is_readable(),
+            Self::Unix(socket) => socket.is_readable(),
+            Self::Resting(_) => false,
         }
     }
 
     fn receive(&self, room: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.receive(room),
-            Self::Unix(stream) => stream.receive(room),
-        }
+        watched!(self, socket => socket.receive(room))
     }
 
     fn poll_send(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self {
-            Self::Tcp(stream) => stream.poll_send(context, bytes),
-            Self::Unix(stream) => stream.poll_send(context, bytes),
-        }
+        watched!(self, socket => socket.poll_send(context, bytes))
     }
 }
 
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
-            Self::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
-        }
+        watched!(self.get_mut(), socket => Pin::new(socket).poll_read(context, buffer))
     }
 }
 
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
-            Self::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
-        }
+        watched!(self.get_mut(), socket => Pin::new(socket).poll_write(context, bytes))
     }
 
     fn poll_write_vectored(
@@ -149,10 +162,7 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, parts),
-            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(context, parts),
-        }
+        watched!(self.get_mut(), socket => Pin::new(socket).poll_write_vectored(context, parts))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -160,10 +170,7 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
-            Self::Unix(stream) => Pin::new(stream).poll_shutdown(context),
-        }
+        watched!(self.get_mut(), socket => Pin::new(socket).poll_shutdown(context))
     }
 }
 
