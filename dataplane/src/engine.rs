@@ -37,7 +37,7 @@ pub(crate) use client::{Client, Read};
 pub(crate) use connect::connect;
 pub(crate) use deadlines::{Deadline, Deadlines};
 pub(crate) use drain::drain;
-pub(crate) use exchange::{Ended, Exchange, MAX_DRAINED};
+pub(crate) use exchange::{Ended, Exchange, MAX_DRAINED, MAX_INTERIM};
 pub(crate) use pace::{Held, Pace, Span, Standing, Timeouts, Waits};
 pub(crate) use pool::{FAREWELL, FAREWELL_BYTES, Pool, PoolSettings, Silence, retire};
 pub(crate) use replay::{KEPT as KEPT_REPLAY, Replay, ReplayMemory, Reserved};

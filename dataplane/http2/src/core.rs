@@ -181,9 +181,15 @@ impl<B: AsRef<[u8]>> Core<B> {
         &mut self.out
     }
 
-    /// Whether so much waits for the socket that nothing more is to be gathered, and nothing more read.
+    /// Whether so much waits for the socket that no more of bodies is to be gathered.
     pub(crate) fn is_full(&self) -> bool {
-        self.out.len() - self.written >= self.config.gathered
+        self.unwritten().len() >= self.config.gathered
+    }
+
+    /// Whether so much waits for the socket, of which bodies are a part only, that nothing is to be read that has to be answered. Far more
+    /// than [`is_full`](Self::is_full): two peers that both wait for the other to read would wait for ever.
+    pub(crate) fn is_flooded(&self) -> bool {
+        self.unwritten().len() >= 4 * self.config.gathered
     }
 
     /// Adds a stream.
@@ -206,7 +212,9 @@ impl<B: AsRef<[u8]>> Core<B> {
     /// Ends a stream for `error`; what it has to send is dropped.
     pub(crate) fn end_stream(&mut self, key: Key, error: StreamError) {
         let Some(state) = self.streams.get(key) else { return };
-        state.error.get_or_insert(error);
+        if !state.is_over() {
+            state.error = Some(error);
+        }
         (state.waiting, state.tail) = (None, Tail::Open);
         state.wake();
         self.settle(key);
@@ -291,7 +299,7 @@ impl<B: AsRef<[u8]>> Core<B> {
     fn end_all(&mut self, failure: Failure, error: StreamError) {
         self.failure = Some(failure);
         self.queue.clear();
-        self.came.clear();
+        self.came.retain(|came| matches!(came, Came::Refused(None, ..)));
         let keys: Vec<Key> = self.streams.keys().collect();
         for key in keys {
             self.end_stream(key, error);

@@ -141,7 +141,7 @@ impl<B: AsRef<[u8]>> Stream<B> {
     pub fn reset(&mut self, code: Code) {
         let mut core = self.core.borrow_mut();
         if core.streams.get(self.key).is_some_and(|state| !state.is_over()) {
-            core.reset(self.key, code, StreamError::Reset(code));
+            core.reset(self.key, code, StreamError::GivenUp);
         }
     }
 }

@@ -59,7 +59,7 @@ pub(crate) struct Reader {
     /// The values of pseudo-fields, and of what is written last.
     kept: Vec<u8>,
     pseudo: [Option<Range<usize>>; PSEUDO],
-    host: Option<Range<usize>>,
+    has_host: bool,
     length: Option<(u64, Range<usize>)>,
     announces_trailers: bool,
     cookies: Vec<u8>,
@@ -84,7 +84,7 @@ impl Reader {
             is_begun: false,
             kept: Vec::new(),
             pseudo: Default::default(),
-            host: None,
+            has_host: false,
             length: None,
             announces_trailers: false,
             cookies: Vec::new(),
@@ -98,7 +98,7 @@ impl Reader {
         (self.size, self.is_malformed, self.is_begun) = (0, false, false);
         self.kept.clear();
         self.pseudo = Default::default();
-        (self.host, self.length, self.announces_trailers) = (None, None, false);
+        (self.has_host, self.length, self.announces_trailers) = (false, None, false);
         self.cookies.clear();
         self.out = out;
     }
@@ -161,14 +161,12 @@ impl Reader {
                 return self.length.replace(length).is_none().then_some(());
             }
             b"host" if matches!(self.section, Section::Request { .. }) => {
-                let start = self.out.len() + "host: ".len();
+                if std::mem::replace(&mut self.has_host, true) || value.is_empty() {
+                    return None;
+                }
                 if let Some(authority) = self.value_of(AUTHORITY) {
                     // Two that differ are two readings (RFC 9113 §8.3.1).
-                    let is_same = authority.eq_ignore_ascii_case(value);
-                    return (is_same && self.host.replace(0..0).is_none()).then_some(());
-                }
-                if value.is_empty() || self.host.replace(start..start + value.len()).is_some() {
-                    return None;
+                    return authority.eq_ignore_ascii_case(value).then_some(());
                 }
             }
             b"cookie" if matches!(self.section, Section::Request { .. }) => {
@@ -193,7 +191,8 @@ impl Reader {
             Section::Response => {
                 let status = self.value_of(STATUS)?;
                 // 101 has no meaning in HTTP/2 (RFC 9113 §8.6).
-                if status.len() != 3 || !status.iter().all(u8::is_ascii_digit) || status[0] == b'0' || status == b"101" {
+                if status.len() != 3 || !status.iter().all(u8::is_ascii_digit) || status[0] == b'0' || status == b"101"
+                {
                     return None;
                 }
                 let range = self.pseudo[STATUS].clone()?;
@@ -263,7 +262,7 @@ impl Reader {
             Section::Trailers => return Some(()),
             Section::Response => self.write_length(),
             Section::Request { has_body } => {
-                if self.host.is_none() && self.pseudo[AUTHORITY].is_none() {
+                if !self.has_host && self.pseudo[AUTHORITY].is_none() {
                     return None;
                 }
                 if !has_body && self.length.as_ref().is_some_and(|(length, _)| *length != 0) {
@@ -296,7 +295,8 @@ impl Reader {
 
     /// What the request asked for whose section ended with an error.
     pub(crate) fn asked(&self) -> Asked {
-        let text = |pseudo| self.value_of(pseudo).map_or_else(String::new, |value| String::from_utf8_lossy(value).into());
+        let text =
+            |pseudo| self.value_of(pseudo).map_or_else(String::new, |value| String::from_utf8_lossy(value).into());
         Asked { method: text(METHOD), authority: text(AUTHORITY), path: text(PATH) }
     }
 }
@@ -341,7 +341,8 @@ const NAME: [bool; 256] = {
 fn is_value(value: &[u8]) -> bool {
     let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
     // Without an early end, so that many bytes are looked at in one step.
-    let has_control = value.iter().fold(false, |found, byte| found | ((*byte < b' ' && *byte != b'\t') | (*byte == 0x7f)));
+    let has_control =
+        value.iter().fold(false, |found, byte| found | ((*byte < b' ' && *byte != b'\t') | (*byte == 0x7f)));
     !has_control && !is_blank(value.first()) && !is_blank(value.last())
 }
 

@@ -39,10 +39,9 @@ pub use self::{
     stream::StreamError,
 };
 
-/// The names and values of lines as of HTTP/1.1, `name: value` and a line break each.
-pub fn lines(bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    bytes.split(|byte| *byte == b'\n').filter_map(|line| {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
+/// Names and values of the lines in `block`, `name: value` and a line break each, up to its end or an empty line. They were judged before.
+pub fn lines(block: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    block.split_inclusive(|byte| *byte == b'\n').map_while(|line| {
         let colon = line.iter().position(|byte| *byte == b':')?;
         Some((&line[..colon], line[colon + 1..].trim_ascii()))
     })

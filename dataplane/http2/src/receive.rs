@@ -216,7 +216,8 @@ impl<B: AsRef<[u8]>> Core<B> {
         if head.has(flag::END_HEADERS) {
             return self.section(head.stream, is_end, depends_on_itself, fragment);
         }
-        self.block = Some(Block { stream: head.stream, is_end, depends_on_itself, bytes: fragment.to_vec(), frames: 0 });
+        self.block =
+            Some(Block { stream: head.stream, is_end, depends_on_itself, bytes: fragment.to_vec(), frames: 0 });
         Ok(())
     }
 
@@ -339,7 +340,7 @@ impl<B: AsRef<[u8]>> Core<B> {
         }
         let has_body = !state.is_head_request && !matches!(read.status, 204 | 304);
         state.has_head = true;
-        state.expected = read.length.filter(|_| has_body);
+        state.expected = if has_body { read.length } else { Some(0) };
         if is_end && !state.expects(0, true) {
             return false;
         }
@@ -385,13 +386,12 @@ impl<B: AsRef<[u8]>> Core<B> {
 
     fn settings(&mut self, head: FrameHead, payload: &[u8]) -> Result<(), Failure> {
         if head.has(flag::ACK) {
-            return Ok(());
+            return self.spend(Guard::PassedOver);
         }
         self.has_settings = true;
         self.spend(Guard::Settings)?;
         let before = self.remote.window;
-        self.remote.take(payload, !self.config.is_server)?;
-        self.encoder.set_max_size(self.remote.table_size);
+        self.remote.take(payload, !self.config.is_server, |size| self.encoder.set_max_size(size))?;
         let by = i64::from(self.remote.window) - i64::from(before);
         if by != 0 {
             if !self.streams.all().fold(true, |fits, state| state.outbound.grow(by) && fits) {
@@ -423,7 +423,7 @@ impl<B: AsRef<[u8]>> Core<B> {
             let unprocessed: Vec<Key> = self.streams.keys().filter(|key| key.id > last).collect();
             unprocessed.into_iter().for_each(|key| self.end_stream(key, StreamError::Unprocessed));
         }
-        Ok(())
+        self.spend(Guard::PassedOver)
     }
 
     fn window_update(&mut self, head: FrameHead, increment: u32) -> Result<(), Failure> {

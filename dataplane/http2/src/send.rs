@@ -159,9 +159,7 @@ impl<B: AsRef<[u8]>> Core<B> {
 
     /// Sends one frame of what waits on a stream; whether more of it may be sent now.
     fn send_waiting(&mut self, key: Key) -> bool {
-        if self.is_full() {
-            return false;
-        }
+        let is_full = self.is_full();
         let window = self.outbound.left();
         let most = self.remote.frame_size.min(LARGEST) as usize;
         // Memory for the frame, before the stream is looked at.
@@ -173,7 +171,8 @@ impl<B: AsRef<[u8]>> Core<B> {
         let length = rest.len().min(most).min(window).min(state.outbound.left());
         let is_all = length == rest.len();
         let is_end = is_all && matches!(state.tail, Tail::End);
-        if length == 0 && !is_all {
+        // The end needs neither a window nor room.
+        if (length == 0 && !is_all) || (is_full && !rest.is_empty()) {
             return false;
         }
         if length > 0 || is_end {
@@ -207,7 +206,7 @@ impl<B: AsRef<[u8]>> Core<B> {
         let is_dropped = state.hands == 0 && !state.is_received;
         self.settle(key);
         if is_dropped {
-            self.reset(key, Code::NO_ERROR, StreamError::Reset(Code::NO_ERROR));
+            self.reset(key, Code::NO_ERROR, StreamError::GivenUp);
         }
     }
 
@@ -226,10 +225,10 @@ impl<B: AsRef<[u8]>> Core<B> {
         if is_over {
             self.settle(key);
         } else if !is_ending || !self.config.is_server {
-            self.reset(key, Code::CANCEL, StreamError::Reset(Code::CANCEL));
+            self.reset(key, Code::CANCEL, StreamError::GivenUp);
         } else if self.streams.get(key).is_some_and(|state| state.is_sent) {
             // Nothing is wrong, but the rest of the request is not wanted (RFC 9113 §8.1).
-            self.reset(key, Code::NO_ERROR, StreamError::Reset(Code::NO_ERROR));
+            self.reset(key, Code::NO_ERROR, StreamError::GivenUp);
         }
     }
 }

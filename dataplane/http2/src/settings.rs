@@ -17,7 +17,6 @@ const ENABLE_CONNECT_PROTOCOL: u16 = 8;
 /// What the peer's SETTINGS say.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Remote {
-    pub(crate) table_size: u32,
     /// Streams that we may have open.
     pub(crate) streams: u32,
     pub(crate) window: u32,
@@ -26,18 +25,24 @@ pub(crate) struct Remote {
 
 impl Default for Remote {
     fn default() -> Self {
-        Self { table_size: 4096, streams: u32::MAX, window: window::INITIAL, frame_size: FRAME_SIZE as u32 }
+        Self { streams: u32::MAX, window: window::INITIAL, frame_size: FRAME_SIZE as u32 }
     }
 }
 
 impl Remote {
-    /// Takes the values of a frame, whose payload has whole ones, in their order; `is_server` says whether the peer is one.
-    pub(crate) fn take(&mut self, payload: &[u8], is_server: bool) -> Result<(), Code> {
+    /// Takes the values of a frame, whose payload has whole ones, in their order; `is_server` says whether the peer is one. Sizes of the
+    /// table for our fields go to `on_table_size`, which needs to know the smallest, too (RFC 7541 §4.2).
+    pub(crate) fn take(
+        &mut self,
+        payload: &[u8],
+        is_server: bool,
+        mut on_table_size: impl FnMut(u32),
+    ) -> Result<(), Code> {
         for setting in payload.as_chunks::<6>().0 {
             let [a, b, value @ ..] = *setting;
             let value = u32::from_be_bytes(value);
             match u16::from_be_bytes([a, b]) {
-                HEADER_TABLE_SIZE => self.table_size = value,
+                HEADER_TABLE_SIZE => on_table_size(value),
                 // A server says 0 if it says anything.
                 ENABLE_PUSH if value > u32::from(!is_server) => return Err(Code::PROTOCOL_ERROR),
                 MAX_CONCURRENT_STREAMS => self.streams = value,

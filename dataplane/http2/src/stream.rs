@@ -16,6 +16,8 @@ use crate::{
 pub enum StreamError {
     /// The peer reset it.
     Reset(Code),
+    /// We reset it, for nothing that the peer did.
+    GivenUp,
     /// We reset it: the peer broke the protocol on it.
     Broken(Code),
     /// The peer takes no more streams and says that it has not looked at this one (RFC 9113 §6.8).
@@ -189,7 +191,10 @@ impl<B> Streams<B> {
     }
 
     pub(crate) fn keys(&self) -> impl Iterator<Item = Key> {
-        self.slots.iter().enumerate().filter_map(|(slot, state)| Some(Key { slot: slot as u32, id: state.as_ref()?.id }))
+        self.slots
+            .iter()
+            .enumerate()
+            .filter_map(|(slot, state)| Some(Key { slot: slot as u32, id: state.as_ref()?.id }))
     }
 
     pub(crate) fn all(&mut self) -> impl Iterator<Item = &mut State<B>> {

@@ -32,7 +32,7 @@ use crate::{
     worker::Worker,
 };
 
-pub(crate) use head::MAX_DRAINED;
+pub(crate) use head::{MAX_DRAINED, MAX_INTERIM};
 
 /// A request under way.
 pub(crate) struct Exchange<'a> {

@@ -16,8 +16,6 @@ const KEPT_HEAD: usize = 8 << 10;
 pub(crate) struct Scratch {
     /// The request's head, as places in the client's input.
     pub(crate) request: RequestHead,
-    /// The bytes of a request's head that came by HTTP/2, as that of HTTP/1.1.
-    pub(crate) request_bytes: Vec<u8>,
     /// The response's head, as places in the backend's buffer.
     pub(crate) response: ResponseHead,
     /// The bytes of a response's head that came by HTTP/2, as that of HTTP/1.1.
@@ -39,8 +37,8 @@ pub(crate) struct Scratch {
 impl Scratch {
     /// Forgets the request, and gives back what no usual one needs, before it is kept for the next.
     pub(crate) fn shrink(&mut self) {
-        let Self { request_bytes, response_bytes, out, appended, .. } = self;
-        for head in [request_bytes, response_bytes, out, appended] {
+        let Self { response_bytes, out, appended, .. } = self;
+        for head in [response_bytes, out, appended] {
             // What is in use is never given back.
             head.clear();
             head.shrink_to(KEPT_HEAD);

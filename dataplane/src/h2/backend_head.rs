@@ -81,7 +81,8 @@ mod tests {
         let unwritten = connection.with_unwritten(<[u8]>::len);
         connection.written(unwritten);
         let head = BackendHead::of(head.as_bytes()).unwrap();
-        let _stream = connection.request(head.is_head(), true, |fields| head.write(fields, &Renamed::default())).unwrap();
+        let _stream =
+            connection.request(head.is_head(), true, |fields| head.write(fields, &Renamed::default())).unwrap();
         let mut read = Vec::new();
         connection.with_unwritten(|bytes| {
             let mut decoder = http2::hpack::Decoder::new(4096);

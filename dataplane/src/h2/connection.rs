@@ -114,7 +114,9 @@ impl Driver {
         }
         loop {
             let Self { frames, transport, worker, connection, is_used, .. } = self;
-            if let Poll::Ready(end) = transport.poll(frames, context, |socket| *is_used |= hand_out(worker, connection, frames, socket)) {
+            if let Poll::Ready(end) =
+                transport.poll(frames, context, |socket| *is_used |= hand_out(worker, connection, frames, socket))
+            {
                 return Poll::Ready(end);
             }
             self.count();

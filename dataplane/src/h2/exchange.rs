@@ -169,8 +169,7 @@ impl Exchange<'_, '_> {
         let bytes = reader.head(self.response);
         if self.response.is_interim() {
             self.client.interim(&Outgoing::interim(self.response, bytes, self.terms));
-            reader.skip(self.response);
-            return Ok(());
+            return reader.pass_interim(self.response).map_err(Stop::from);
         }
         let (status, is_empty) = (self.response.status, self.response.body.is_empty());
         let said = Said::new(status, is_empty, || grpc::status(&self.response.fields, bytes));

@@ -9,8 +9,8 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use http2::{Code, Stream};
 use http1::RequestBody;
+use http2::{Code, Stream};
 
 use super::{
     chunk::Chunk,

@@ -6,8 +6,8 @@ use std::task::{Context, Poll, ready};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::{BufMut, Bytes, BytesMut};
-use http2::Code;
 use http1::{Field, write};
+use http2::Code;
 
 use super::{
     lines,

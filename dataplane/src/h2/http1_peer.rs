@@ -6,10 +6,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use http2::Code;
 use http1::{
     ChunkHead, ChunkLimits, ChunkedDecoder, Field, LAST_CHUNK, LengthDecoder, Method, Part, RequestBody, Version, write,
 };
+use http2::Code;
 use tokio::io::AsyncWrite;
 
 use super::{

@@ -1,12 +1,6 @@
 //! Header lines as bytes: a name, a colon, a value, and a line break each.
 
-/// Names and values of the lines in `block`, up to its end or an empty line. They were written by us, or have passed the codec.
-pub(super) fn of(block: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    block.split_inclusive(|byte| *byte == b'\n').map_while(|line| {
-        let colon = line.iter().position(|byte| *byte == b':')?;
-        Some((&line[..colon], line[colon + 1..].trim_ascii()))
-    })
-}
+pub(super) use http2::lines as of;
 
 /// The first line of `head`, with its line break, and what stands behind it.
 pub(super) fn split(head: &[u8]) -> (&[u8], &[u8]) {

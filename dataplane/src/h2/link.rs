@@ -321,10 +321,14 @@ impl Driver {
                 // It says so, and ends as soon as that is written.
                 self.is_closing = true;
                 self.frames.close();
+                self.deadline.arm(Instant::now(), limits::CLOSE);
                 continue;
             }
             if !self.deadline.has_passed() {
                 return Poll::Pending;
+            }
+            if self.is_closing {
+                return Poll::Ready(());
             }
             let has_read = self.transport.take_has_read();
             if self.heartbeat.beat(&self.frames, self.period, self.endpoint.pool.silence(), has_read) {

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     attempt::Said,
-    engine::{Replay, Standing, Terms, Waits},
+    engine::{MAX_INTERIM, Replay, Standing, Terms, Waits},
     error::Reason,
     grpc,
     protocol::Protocol,
@@ -118,7 +118,10 @@ impl From<StreamError> for Lost {
                 _ => Reason::UpstreamReset,
             },
             is_unprocessed: error == StreamError::Unprocessed || code == Some(Code::REFUSED_STREAM),
-            is_cut: !matches!(error, StreamError::Reset(_) | StreamError::Broken(_)),
+            is_cut: matches!(
+                error,
+                StreamError::Unprocessed | StreamError::ConnectionBroken(_) | StreamError::ConnectionLost
+            ),
             code,
         }
     }
@@ -144,6 +147,8 @@ struct Upstream {
     /// Whether what was sent last is the end.
     is_ending: bool,
     is_uploaded: bool,
+    /// Interim responses so far.
+    interim: u8,
     /// Whether the response has begun.
     is_answered: bool,
     is_tried_again: bool,
@@ -187,6 +192,7 @@ impl<P: Peer> Relay<'_, P> {
             stream,
             is_ending: is_end,
             is_uploaded: is_end,
+            interim: 0,
             is_answered: false,
             is_tried_again: false,
             moved: 0,
@@ -316,6 +322,10 @@ impl<P: Peer> Relay<'_, P> {
         *self.bytes = std::task::ready!(upstream.stream.poll_head(context))?;
         self.read()?;
         if self.response.is_interim() {
+            if upstream.interim == MAX_INTERIM {
+                return Poll::Ready(Err(Reason::BadResponse.into()));
+            }
+            upstream.interim += 1;
             self.peer.interim(&Outgoing::interim(self.response, self.bytes, self.terms));
             return Poll::Ready(Ok(()));
         }

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use super::{arena::Arena, chunk::Chunk, trailers::Trailers};
 use crate::{
-    engine::{Buffer, MAX_DRAINED, Upstream},
+    engine::{Buffer, MAX_DRAINED, MAX_INTERIM, Upstream},
     error::Reason,
     worker::Worker,
 };
@@ -34,6 +34,8 @@ pub(super) struct ResponseReader {
     moved: u64,
     trailers: Option<Trailers>,
     awaits_continue: bool,
+    /// Interim responses so far.
+    interim: u8,
 }
 
 enum Framing {
@@ -69,6 +71,7 @@ impl ResponseReader {
             moved: 0,
             trailers: None,
             awaits_continue,
+            interim: 0,
         }
     }
 
@@ -177,6 +180,16 @@ impl ResponseReader {
                 _ => return,
             }
         }
+    }
+
+    /// Leaves out the head that is complete, of an interim response.
+    ///
+    /// # Errors
+    /// They are too many: each keeps the request from its time-out.
+    pub(super) fn pass_interim(&mut self, head: &ResponseHead) -> Result<(), Reason> {
+        self.skip(head);
+        self.interim += 1;
+        if self.interim > MAX_INTERIM { Err(Reason::BadResponse) } else { Ok(()) }
     }
 
     /// Leaves out the head that is complete.

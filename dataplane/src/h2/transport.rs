@@ -67,6 +67,8 @@ impl<S: Socket + AsyncWrite + Unpin> Transport<S> {
                     Poll::Ready(Ok(Ok(()))) => hand_out(&self.socket),
                     Poll::Ready(Ok(Err(failure))) => {
                         hand_out(&self.socket);
+                        // Whoever does not take it now may still do so later.
+                        let _ = self.poll_send(connection, context);
                         return Poll::Ready(End::Failed(failure));
                     }
                     Poll::Ready(Err(_)) => return Poll::Ready(End::Gone),
@@ -107,8 +109,8 @@ impl<S: Socket + AsyncWrite + Unpin> Transport<S> {
     /// Sends what was gathered.
     fn poll_send(&mut self, connection: &Connection<Chunk>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            let sent = connection
-                .with_unwritten(|bytes| (!bytes.is_empty()).then(|| self.socket.poll_send(context, bytes)));
+            let sent =
+                connection.with_unwritten(|bytes| (!bytes.is_empty()).then(|| self.socket.poll_send(context, bytes)));
             match sent {
                 None => return Poll::Ready(Ok(())),
                 Some(Poll::Ready(Ok(0))) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),

@@ -26,9 +26,7 @@ fn frames_without_use() {
         flood("SETTINGS with many values", &["settings"], |round| {
             vec![Frame::settings(&[(4, 65_535 + round % 2); 2000])]
         }),
-        flood("empty DATA (CVE-2019-9518)", &["empty_data"], |_| {
-            vec![Frame::new(kind::DATA, flag::NONE, 1, [])]
-        }),
+        flood("empty DATA (CVE-2019-9518)", &["empty_data"], |_| vec![Frame::new(kind::DATA, flag::NONE, 1, [])]),
         flood("DATA of nothing but padding", &["empty_data"], |_| vec![Frame::new(kind::DATA, flag::PADDED, 1, [0])]),
         flood("WINDOW_UPDATE of the connection", &["window_update"], |_| vec![Frame::window_update(0, 1)]),
         flood("WINDOW_UPDATE of a stream", &["window_update"], |_| vec![Frame::window_update(1, 1)]),

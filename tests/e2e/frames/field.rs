@@ -46,23 +46,13 @@ pub(super) fn cases() -> Vec<Case> {
         ("a bracket", "x[1]"),
     ] {
         let what = format!("{what} as or in a name");
-        cases.push(case(
-            "§8.2.1",
-            what,
-            &[get_with(1, EVIL, &[(name, "1")])],
-            Reset(&[PROTOCOL_ERROR]),
-        ));
+        cases.push(case("§8.2.1", what, &[get_with(1, EVIL, &[(name, "1")])], Reset(&[PROTOCOL_ERROR])));
     }
     for (what, value) in
         [("a line feed", "a\nb"), ("a carriage return", "a\rb"), ("a whole line", "a\r\nb: c"), ("NUL", "a\0b")]
     {
         let what = format!("{what} in a value");
-        cases.push(case(
-            "§8.2.1",
-            what,
-            &[get_with(1, EVIL, &[("x", value)])],
-            Reset(&[PROTOCOL_ERROR]),
-        ));
+        cases.push(case("§8.2.1", what, &[get_with(1, EVIL, &[("x", value)])], Reset(&[PROTOCOL_ERROR])));
         let what = format!("{value:?} in the path");
         let fields = [(":method", "GET"), (":scheme", "http"), (":authority", "h"), (":path", value)];
         cases.push(case("§8.2.1", what, &[headers(1, &fields, flag::END_STREAM)], Reset(&[PROTOCOL_ERROR])));

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The most interim responses before the final one: each keeps the request from its time-out.
-const MAX_INTERIM: u8 = 32;
+pub(crate) const MAX_INTERIM: u8 = 32;
 
 /// Bytes of the body of a response that is replaced which are read, so that its connection can be kept.
 pub(crate) const MAX_DRAINED: u64 = 64 << 10;
