@@ -394,7 +394,8 @@ impl<B: AsRef<[u8]>> Core<B> {
         self.remote.take(payload, !self.config.is_server, |size| self.encoder.set_max_size(size))?;
         let by = i64::from(self.remote.window) - i64::from(before);
         if by != 0 {
-            if !self.streams.all().fold(true, |fits, state| state.outbound.grow(by) && fits) {
+            // One that is too large ends the connection, whatever the others are.
+            if !self.streams.all().all(|state| state.outbound.grow(by)) {
                 return Err(Code::FLOW_CONTROL_ERROR.into());
             }
             let keys: Vec<Key> = self.streams.keys().collect();
