@@ -49,9 +49,9 @@ pub(super) async fn serve(worker: &Rc<Worker>, request: Request) {
     let mut stream = Stream { client: Downstream::new(body.clone()), body, call: None };
     let (limits, _) = connection.limits(worker);
     let read = scratch.request.parse(&bytes, &limits);
-    stream.call = Call::of(|name| named(&bytes, name));
     let is_small = match read {
         Ok(Progress::Complete(_)) => {
+            stream.call = Call::of(|name| scratch.request.fields.named(name, &bytes));
             handle(worker, &connection, &mut stream, &mut scratch, &bytes).await;
             matches!(scratch.request.body, RequestBody::Length(length) if length <= limits::REST.0)
         }
@@ -264,6 +264,7 @@ async fn attempt(
 
 /// Refuses a request whose `head` the codec finds wrong for `reason`.
 fn refuse_head(worker: &Worker, connection: &Connection, stream: &mut Stream, head: &[u8], reason: Reason) {
+    stream.call = Call::of(|name| named(head, name));
     let (line, _) = lines::split(head);
     let line = String::from_utf8_lossy(line);
     let mut words = line.split(' ').map(str::to_owned);
