@@ -1,6 +1,6 @@
 //! What a block may be, and what is malformed.
 
-use tidegate_http2::hpack::{Decoder, Malformed};
+use http2::hpack::{Decoder, Malformed};
 
 use crate::{decode, fields, hex};
 

@@ -1,6 +1,6 @@
 //! How the encoder represents a field.
 
-use tidegate_http2::hpack::{Decoder, Encoder, Indexing};
+use http2::hpack::{Decoder, Encoder, Indexing};
 
 use crate::{decode, fields};
 
