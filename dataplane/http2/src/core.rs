@@ -253,6 +253,9 @@ impl<B: AsRef<[u8]>> Core<B> {
 
     /// Takes no more streams.
     pub(crate) fn close(&mut self) {
+        if self.failure.is_some() || matches!(self.closing, Closing::Above(_)) {
+            return;
+        }
         self.closing = Closing::Above(self.last_remote);
         self.goaway(self.last_remote, Code::NO_ERROR);
         self.wake();
@@ -277,7 +280,9 @@ impl<B: AsRef<[u8]>> Core<B> {
             return;
         }
         let code = failure.code();
-        self.goaway(self.last_remote, code);
+        // It is never above the one that was told (RFC 9113 §6.8).
+        let last = if let Closing::Above(last) = self.closing { last } else { self.last_remote };
+        self.goaway(last, code);
         self.end_all(failure, StreamError::ConnectionBroken(code));
     }
 

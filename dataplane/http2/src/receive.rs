@@ -285,10 +285,11 @@ impl<B: AsRef<[u8]>> Core<B> {
 
     fn request(&mut self, id: u32, is_end: bool, depends_on_itself: bool, block: &[u8]) -> Result<(), Failure> {
         let read = self.read(Section::Request { has_body: !is_end }, block)?;
+        // It has begun, so that what belongs to it is no breach, even if it is passed over.
+        self.last_remote = id;
         if matches!(self.closing, Closing::Above(_)) {
             return Ok(());
         }
-        self.last_remote = id;
         if self.active >= self.config.streams {
             self.counts.refused += 1;
             self.streams.forget(id);
