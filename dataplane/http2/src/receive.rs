@@ -155,12 +155,10 @@ impl<B: AsRef<[u8]>> Core<B> {
             };
         };
         let Some(state) = self.streams.get(key) else { return Ok(()) };
-        if let Some(error) = state.error {
+        if state.error.is_some() {
+            let is_closed = state.was_reset && self.config.is_server;
             self.give_back(head.length);
-            return match error {
-                StreamError::Reset(_) if self.config.is_server => self.refuse(head.stream, Code::STREAM_CLOSED),
-                _ => Ok(()),
-            };
+            return if is_closed { self.refuse(head.stream, Code::STREAM_CLOSED) } else { Ok(()) };
         }
         if state.is_received {
             return Err(Code::STREAM_CLOSED.into());
@@ -252,7 +250,7 @@ impl<B: AsRef<[u8]>> Core<B> {
         };
         let Some(state) = self.streams.get(key) else { return Ok(()) };
         let (has_head, error) = (state.has_head, state.error);
-        if state.is_received || (self.config.is_server && matches!(error, Some(StreamError::Reset(_)))) {
+        if state.is_received || (self.config.is_server && state.was_reset) {
             return Err(Code::STREAM_CLOSED.into());
         }
         let section = if has_head { Section::Trailers } else { Section::Response };
@@ -371,6 +369,7 @@ impl<B: AsRef<[u8]>> Core<B> {
         if let Some(key) = self.streams.find(head.stream)
             && let Some(state) = self.streams.get(key)
         {
+            state.was_reset = true;
             if code == Code::NO_ERROR && state.is_received && !self.config.is_server {
                 // All of the response is there, and the rest of the request not wanted (RFC 9113 §8.1).
                 state.is_sent = true;

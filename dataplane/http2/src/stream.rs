@@ -62,6 +62,8 @@ pub(crate) struct State<B> {
     /// The task that drives it.
     pub(crate) waker: Option<Waker>,
     pub(crate) error: Option<StreamError>,
+    /// Whether the peer reset it, and so sends nothing more.
+    pub(crate) was_reset: bool,
 
     // What comes.
     pub(crate) inbound: Inbound,
@@ -96,6 +98,7 @@ impl<B> State<B> {
             hands: 0,
             waker: None,
             error: None,
+            was_reset: false,
             inbound: Inbound::new(inbound),
             data: Vec::new(),
             trailers: None,
