@@ -58,7 +58,7 @@ pub(crate) struct State<B> {
     /// Whether it counts among those that are open at a time.
     pub(crate) is_counted: bool,
     /// How many have it in hand.
-    pub(crate) hands: u8,
+    pub(crate) hands: u32,
     /// The task that drives it.
     pub(crate) waker: Option<Waker>,
     pub(crate) error: Option<StreamError>,
