@@ -394,7 +394,7 @@ impl<B: AsRef<[u8]>> Core<B> {
         self.encoder.set_max_size(self.remote.table_size);
         let by = i64::from(self.remote.window) - i64::from(before);
         if by != 0 {
-            if !self.streams.all().fold(true, |fits, state| state.outbound.grow(by) && fits) {
+            if !self.streams.all().fold(true, |fits, state| (state.is_over() || state.outbound.grow(by)) && fits) {
                 return Err(Code::FLOW_CONTROL_ERROR.into());
             }
             let keys: Vec<Key> = self.streams.keys().collect();
@@ -439,11 +439,11 @@ impl<B: AsRef<[u8]>> Core<B> {
         }
         let Some(key) = self.streams.find(head.stream) else { return Ok(()) };
         let Some(state) = self.streams.get(key) else { return Ok(()) };
+        if state.is_over() {
+            return Ok(());
+        }
         if !state.outbound.grow(i64::from(increment)) {
-            return match state.error {
-                None => self.broken(key, Code::FLOW_CONTROL_ERROR),
-                Some(_) => Ok(()),
-            };
+            return self.broken(key, Code::FLOW_CONTROL_ERROR);
         }
         self.queue_stream(key);
         Ok(())
