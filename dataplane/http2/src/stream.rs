@@ -201,10 +201,10 @@ impl<B> Streams<B> {
 
     /// Keeps in mind that we reset a stream.
     pub(crate) fn forget(&mut self, id: u32) {
-        if self.forgotten.len() == self.remembered {
+        self.forgotten.push_back(id);
+        if self.forgotten.len() > self.remembered {
             self.forgotten.pop_front();
         }
-        self.forgotten.push_back(id);
     }
 
     /// Whether we reset the stream a while ago.

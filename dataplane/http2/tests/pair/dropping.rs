@@ -152,3 +152,12 @@ fn streams_that_are_over_have_no_windows() {
     peer.send(WINDOW_UPDATE, 0, 1, &1_u32.to_be_bytes()).unwrap();
     assert!(resets(&peer).is_empty());
 }
+
+#[test]
+fn a_server_may_remember_no_resets() {
+    let peer = Peer::new(http2::Config { remembered_resets: 0, ..SERVER });
+    drop((peer.request(1, false), peer.request(3, false)));
+    assert_eq!(resets(&peer).len(), 2);
+    peer.send(DATA, 0, 3, b"late").unwrap();
+    assert_eq!(peer.frames(), [reset(3, Code::STREAM_CLOSED)]);
+}
