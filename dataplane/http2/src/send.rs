@@ -122,12 +122,15 @@ impl<B: AsRef<[u8]>> Core<B> {
     /// Sends a stretch of a body, and with `is_end` nothing more. What the windows do not allow waits; nothing else must be waiting.
     pub(crate) fn send_data(&mut self, key: Key, chunk: B, is_end: bool) -> Result<(), StreamError> {
         self.sends(key)?;
-        let can_send = self.queue.is_empty() || chunk.as_ref().is_empty();
+        let is_empty = chunk.as_ref().is_empty();
         let Some(state) = self.streams.get(key) else { return Ok(()) };
         state.waiting = Some(Waiting { chunk, sent: 0 });
         state.tail = if is_end { Tail::End } else { Tail::Open };
-        if can_send {
-            while self.send_waiting(key) {}
+        if is_empty {
+            // It needs no window, so nothing would tell that its turn has come.
+            self.send_waiting(key);
+        } else if self.queue.is_empty() {
+            while !self.is_full() && self.send_waiting(key) {}
         }
         self.queue_stream(key);
         self.wake();
@@ -159,9 +162,6 @@ impl<B: AsRef<[u8]>> Core<B> {
 
     /// Sends one frame of what waits on a stream; whether more of it may be sent now.
     fn send_waiting(&mut self, key: Key) -> bool {
-        if self.is_full() {
-            return false;
-        }
         let window = self.outbound.left();
         let most = self.remote.frame_size.min(LARGEST) as usize;
         // Memory for the frame, before the stream is looked at.

@@ -5,6 +5,7 @@
 mod closing;
 mod dropping;
 mod peer;
+mod windows;
 
 use http2::Config;
 
