@@ -181,7 +181,7 @@ impl<B: AsRef<[u8]>> Core<B> {
         &mut self.out
     }
 
-    /// Whether so much waits for the socket that nothing more is to be gathered, and nothing more read.
+    /// Whether so much waits for the socket that nothing more is to be gathered.
     pub(crate) fn is_full(&self) -> bool {
         self.out.len() - self.written >= self.config.gathered
     }

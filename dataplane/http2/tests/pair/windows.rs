@@ -4,7 +4,7 @@ use http2::{Code, Config, Failure};
 
 use crate::{
     SERVER,
-    peer::{DATA, END, Frame, Peer, RST_STREAM, SETTINGS, WINDOW_UPDATE, now, setting},
+    peer::{DATA, END, Frame, PING, Peer, RST_STREAM, SETTINGS, WINDOW_UPDATE, now, setting},
 };
 
 const INITIAL: usize = 65_535;
@@ -95,6 +95,24 @@ fn more_than_a_window_is_a_breach() {
 }
 
 /// Of two peers whose sockets are full of bodies, neither read what the other wrote, and so both waited for each other forever.
+#[test]
+fn a_connection_whose_socket_is_full_of_bodies_still_reads() {
+    let peer = Peer::new(SERVER);
+    peer.send(WINDOW_UPDATE, 0, 0, &1_000_000_u32.to_be_bytes()).unwrap();
+    let mut streams = [1, 3].map(|id| peer.request(id, false));
+    for stream in &mut streams {
+        stream.send_head(false, |fields| fields.status(200)).unwrap();
+        stream.send_data(vec![1; 500_000], true).unwrap();
+    }
+    let waiting = peer.connection.with_unwritten(<[u8]>::len);
+    assert!(waiting >= SERVER.gathered && peer.connection.wants_bytes());
+    // Answers to what is read are gathered to a limit.
+    while peer.connection.wants_bytes() {
+        peer.send(PING, 0, 0, &[0; 8]).unwrap();
+        assert!(peer.connection.with_unwritten(<[u8]>::len) <= 2 * SERVER.gathered + 17);
+    }
+}
+
 /// What is reset while the connection's window is closed waits no more.
 #[test]
 fn a_stream_that_is_reset_is_not_waited_for() {
