@@ -390,8 +390,7 @@ impl<B: AsRef<[u8]>> Core<B> {
         self.has_settings = true;
         self.spend(Guard::Settings)?;
         let before = self.remote.window;
-        self.remote.take(payload, !self.config.is_server)?;
-        self.encoder.set_max_size(self.remote.table_size);
+        self.remote.take(payload, !self.config.is_server, &mut self.encoder)?;
         let by = i64::from(self.remote.window) - i64::from(before);
         if by != 0 {
             if !self.streams.all().fold(true, |fits, state| (state.is_over() || state.outbound.grow(by)) && fits) {

@@ -3,6 +3,7 @@
 use crate::{
     Code,
     frame::{FRAME_SIZE, MOST, flag, kind, write},
+    hpack::Encoder,
     window,
 };
 
@@ -17,7 +18,6 @@ const ENABLE_CONNECT_PROTOCOL: u16 = 8;
 /// What the peer's SETTINGS say.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Remote {
-    pub(crate) table_size: u32,
     /// Streams that we may have open.
     pub(crate) streams: u32,
     pub(crate) window: u32,
@@ -26,18 +26,19 @@ pub(crate) struct Remote {
 
 impl Default for Remote {
     fn default() -> Self {
-        Self { table_size: 4096, streams: u32::MAX, window: window::INITIAL, frame_size: FRAME_SIZE as u32 }
+        Self { streams: u32::MAX, window: window::INITIAL, frame_size: FRAME_SIZE as u32 }
     }
 }
 
 impl Remote {
-    /// Takes the values of a frame, whose payload has whole ones, in their order; `is_server` says whether the peer is one.
-    pub(crate) fn take(&mut self, payload: &[u8], is_server: bool) -> Result<(), Code> {
+    /// Takes the values of a frame, whose payload has whole ones, in their order; `is_server` says whether the peer is one. Each size of the
+    /// table is told to `encoder`: the smallest evicts (RFC 7541 §4.2).
+    pub(crate) fn take(&mut self, payload: &[u8], is_server: bool, encoder: &mut Encoder) -> Result<(), Code> {
         for setting in payload.as_chunks::<6>().0 {
             let [a, b, value @ ..] = *setting;
             let value = u32::from_be_bytes(value);
             match u16::from_be_bytes([a, b]) {
-                HEADER_TABLE_SIZE => self.table_size = value,
+                HEADER_TABLE_SIZE => encoder.set_max_size(value),
                 // A server says 0 if it says anything.
                 ENABLE_PUSH if value > u32::from(!is_server) => return Err(Code::PROTOCOL_ERROR),
                 MAX_CONCURRENT_STREAMS => self.streams = value,

@@ -1,10 +1,10 @@
 //! Flow control, and what waits for it.
 
-use http2::{Code, Config, Failure};
+use http2::{Code, Config, Failure, hpack::Decoder};
 
 use crate::{
     SERVER,
-    peer::{DATA, END, Frame, PING, Peer, RST_STREAM, SETTINGS, WINDOW_UPDATE, now, setting},
+    peer::{DATA, END, Frame, HEADERS, PING, Peer, RST_STREAM, SETTINGS, WINDOW_UPDATE, now, setting},
 };
 
 const INITIAL: usize = 65_535;
@@ -135,3 +135,25 @@ fn a_stream_that_is_reset_is_not_waited_for() {
 }
 
 /// The smallest of several table sizes evicts, and the peer is told of it (RFC 7541 §4.2), even if one frame had them all.
+#[test]
+fn table_sizes_of_one_frame_are_taken_in_their_order() {
+    let peer = Peer::new(SERVER);
+    let mut decoder = Decoder::new(4096);
+    let mut read = |peer: &Peer| -> Vec<u8> {
+        let frame = peer.frames().into_iter().find(|frame| frame.kind == HEADERS).unwrap();
+        decoder.decode(&frame.payload, |_, _| ()).unwrap();
+        frame.payload
+    };
+    for (id, sizes) in [(1, &[][..]), (3, &[]), (5, &[0, 4096])] {
+        let sizes: Vec<u8> = sizes.iter().flat_map(|size| setting(1, *size)).collect();
+        peer.send(SETTINGS, 0, 0, &sizes).unwrap();
+        let mut stream = peer.request(id, true);
+        stream.send_head(true, |fields| fields.field(b"x-name", b"value", http2::Indexing::Yes)).unwrap();
+        let block = read(&peer);
+        match id {
+            1 => assert!(block.len() > 1),
+            3 => assert_eq!(block, [0x80 | 62]),
+            _ => assert!(block.starts_with(b"\x20\x3f\xe1\x1f") && block.len() > 5, "{block:x?}"),
+        }
+    }
+}
