@@ -207,9 +207,19 @@ impl<B: AsRef<[u8]>> Core<B> {
     pub(crate) fn end_stream(&mut self, key: Key, error: StreamError) {
         let Some(state) = self.streams.get(key) else { return };
         state.error.get_or_insert(error);
-        (state.waiting, state.tail) = (None, Tail::Open);
         state.wake();
+        self.drop_waiting(key);
         self.settle(key);
+    }
+
+    /// Drops what a stream has to send.
+    pub(crate) fn drop_waiting(&mut self, key: Key) {
+        let Some(state) = self.streams.get(key) else { return };
+        (state.waiting, state.tail) = (None, Tail::Open);
+        if std::mem::take(&mut state.is_queued) {
+            // Where it stands it would stay as long as the connection's window is closed.
+            self.queue.retain(|queued| *queued != key);
+        }
     }
 
     /// Resets a stream.

@@ -373,8 +373,8 @@ impl<B: AsRef<[u8]>> Core<B> {
             if code == Code::NO_ERROR && state.is_received && !self.config.is_server {
                 // All of the response is there, and the rest of the request not wanted (RFC 9113 §8.1).
                 state.is_sent = true;
-                state.waiting = None;
                 state.wake();
+                self.drop_waiting(key);
                 self.settle(key);
             } else {
                 self.end_stream(key, StreamError::Reset(code));

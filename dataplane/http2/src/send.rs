@@ -241,3 +241,36 @@ fn write_trailers(fields: &mut Fields<'_>, lines: &[u8]) {
         fields.field(name, value, indexing);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::Config;
+
+    /// What a stream says that is reset while the connection's window is closed was kept in the queue until it opened.
+    #[test]
+    fn streams_that_are_over_are_not_queued() {
+        let config = Config {
+            is_server: true,
+            streams: 10,
+            header_list: 1000,
+            stream_window: 65_535,
+            connection_window: 65_535,
+            gathered: 100_000,
+            remembered_resets: 1,
+            allowances: None,
+        };
+        let mut core: Core<Vec<u8>> = Core::new(config, Rc::default());
+        for (id, length) in [(1, 65_535), (3, 10), (5, 10)] {
+            let key = core.begin_stream(id);
+            core.streams.get(key).unwrap().hands = 1;
+            core.send_data(key, vec![1; length], false).unwrap();
+        }
+        assert_eq!(core.queue.iter().map(|key| key.id).collect::<Vec<_>>(), [3, 5]);
+        let key = core.streams.find(3).unwrap();
+        core.reset(key, Code::CANCEL, StreamError::Reset(Code::CANCEL));
+        assert_eq!(core.queue.iter().map(|key| key.id).collect::<Vec<_>>(), [5]);
+    }
+}
