@@ -235,6 +235,12 @@ impl<B: AsRef<[u8]>> Core<B> {
 
     /// Takes a whole field section.
     fn section(&mut self, id: u32, is_end: bool, depends_on_itself: bool, block: &[u8]) -> Result<(), Failure> {
+        let taken = self.take_section(id, is_end, depends_on_itself, block);
+        self.reader.rest();
+        taken
+    }
+
+    fn take_section(&mut self, id: u32, is_end: bool, depends_on_itself: bool, block: &[u8]) -> Result<(), Failure> {
         let known = self.streams.find(id);
         let Some(key) = known else {
             if self.config.is_server && id % 2 == 1 && id > self.last_remote {
