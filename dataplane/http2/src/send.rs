@@ -93,7 +93,7 @@ impl<B: AsRef<[u8]>> Core<B> {
         }
     }
 
-    /// Sends a head or trailers behind all that waits.
+    /// Sends a head, or trailers; nothing is waiting.
     pub(crate) fn send_head(
         &mut self,
         key: Key,
