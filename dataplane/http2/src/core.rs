@@ -215,9 +215,19 @@ impl<B: AsRef<[u8]>> Core<B> {
         if !state.is_over() {
             state.error = Some(error);
         }
-        (state.waiting, state.tail) = (None, Tail::Open);
         state.wake();
+        self.drop_waiting(key);
         self.settle(key);
+    }
+
+    /// Drops what a stream has to send.
+    pub(crate) fn drop_waiting(&mut self, key: Key) {
+        let Some(state) = self.streams.get(key) else { return };
+        (state.waiting, state.tail) = (None, Tail::Open);
+        if std::mem::take(&mut state.is_queued) {
+            // Where it stands it would stay as long as the connection's window is closed.
+            self.queue.retain(|queued| *queued != key);
+        }
     }
 
     /// Resets a stream.
@@ -261,6 +271,9 @@ impl<B: AsRef<[u8]>> Core<B> {
 
     /// Takes no more streams.
     pub(crate) fn close(&mut self) {
+        if self.failure.is_some() || matches!(self.closing, Closing::Above(_)) {
+            return;
+        }
         self.closing = Closing::Above(self.last_remote);
         self.goaway(self.last_remote, Code::NO_ERROR);
         self.wake();
@@ -285,7 +298,9 @@ impl<B: AsRef<[u8]>> Core<B> {
             return;
         }
         let code = failure.code();
-        self.goaway(self.last_remote, code);
+        // It is never above the one that was told (RFC 9113 §6.8).
+        let last = if let Closing::Above(last) = self.closing { last } else { self.last_remote };
+        self.goaway(last, code);
         self.end_all(failure, StreamError::ConnectionBroken(code));
     }
 

@@ -91,7 +91,7 @@ impl<B: AsRef<[u8]>> Stream<B> {
         }
     }
 
-    /// Sends a head, and with `is_end` nothing more.
+    /// Sends a head, and with `is_end` nothing more. Only while nothing of a body waits.
     ///
     /// # Errors
     /// The stream ended before.

@@ -66,6 +66,9 @@ pub(crate) struct Reader {
     out: Vec<u8>,
 }
 
+/// Bytes of memory that each buffer keeps for the next section.
+const KEPT: usize = 1024;
+
 const METHOD: usize = 0;
 const SCHEME: usize = 1;
 const AUTHORITY: usize = 2;
@@ -293,6 +296,17 @@ impl Reader {
         }
     }
 
+    /// Gives back what a large section has left.
+    pub(crate) fn rest(&mut self) {
+        self.out = Vec::new();
+        for buffer in [&mut self.kept, &mut self.cookies] {
+            if buffer.capacity() > KEPT {
+                *buffer = Vec::new();
+            }
+        }
+        self.pseudo = Default::default();
+    }
+
     /// What the request asked for whose section ended with an error.
     pub(crate) fn asked(&self) -> Asked {
         let text =
@@ -467,6 +481,19 @@ mod tests {
         assert_eq!(trailers(&[]).as_deref(), Ok(""));
         assert_eq!(trailers(&[("x", "1"), (":path", "/")]), Err(Refusal::Malformed));
         assert_eq!(trailers(&[(":status", "200")]), Err(Refusal::Malformed));
+    }
+
+    /// A connection held what its largest section had needed, as long as there was no other.
+    #[test]
+    fn a_section_leaves_little_memory_behind() {
+        let mut reader = Reader::new(100_000);
+        reader.begin(Section::Request { has_body: false }, Vec::with_capacity(100_000));
+        reader.field(b":path", "/".repeat(10_000).as_bytes());
+        reader.field(b"cookie", &[b'a'; 50_000]);
+        assert!(reader.finish().is_err());
+        reader.rest();
+        assert!(reader.out.capacity() + reader.kept.capacity() + reader.cookies.capacity() <= 2 * KEPT);
+        assert_eq!(reader.asked(), Asked::default());
     }
 
     #[test]

@@ -155,12 +155,10 @@ impl<B: AsRef<[u8]>> Core<B> {
             };
         };
         let Some(state) = self.streams.get(key) else { return Ok(()) };
-        if let Some(error) = state.error {
+        if state.error.is_some() {
+            let is_closed = state.was_reset && self.config.is_server;
             self.give_back(head.length);
-            return match error {
-                StreamError::Reset(_) if self.config.is_server => self.refuse(head.stream, Code::STREAM_CLOSED),
-                _ => Ok(()),
-            };
+            return if is_closed { self.refuse(head.stream, Code::STREAM_CLOSED) } else { Ok(()) };
         }
         if state.is_received {
             return Err(Code::STREAM_CLOSED.into());
@@ -238,6 +236,12 @@ impl<B: AsRef<[u8]>> Core<B> {
 
     /// Takes a whole field section.
     fn section(&mut self, id: u32, is_end: bool, depends_on_itself: bool, block: &[u8]) -> Result<(), Failure> {
+        let taken = self.take_section(id, is_end, depends_on_itself, block);
+        self.reader.rest();
+        taken
+    }
+
+    fn take_section(&mut self, id: u32, is_end: bool, depends_on_itself: bool, block: &[u8]) -> Result<(), Failure> {
         let known = self.streams.find(id);
         let Some(key) = known else {
             if self.config.is_server && id % 2 == 1 && id > self.last_remote {
@@ -253,7 +257,7 @@ impl<B: AsRef<[u8]>> Core<B> {
         };
         let Some(state) = self.streams.get(key) else { return Ok(()) };
         let (has_head, error) = (state.has_head, state.error);
-        if state.is_received || (self.config.is_server && matches!(error, Some(StreamError::Reset(_)))) {
+        if state.is_received || (self.config.is_server && state.was_reset) {
             return Err(Code::STREAM_CLOSED.into());
         }
         let section = if has_head { Section::Trailers } else { Section::Response };
@@ -286,10 +290,11 @@ impl<B: AsRef<[u8]>> Core<B> {
 
     fn request(&mut self, id: u32, is_end: bool, depends_on_itself: bool, block: &[u8]) -> Result<(), Failure> {
         let read = self.read(Section::Request { has_body: !is_end }, block)?;
+        // It has begun, so that what belongs to it is no breach, even if it is passed over.
+        self.last_remote = id;
         if matches!(self.closing, Closing::Above(_)) {
             return Ok(());
         }
-        self.last_remote = id;
         if self.active >= self.config.streams {
             self.counts.refused += 1;
             self.streams.forget(id);
@@ -371,11 +376,12 @@ impl<B: AsRef<[u8]>> Core<B> {
         if let Some(key) = self.streams.find(head.stream)
             && let Some(state) = self.streams.get(key)
         {
+            state.was_reset = true;
             if code == Code::NO_ERROR && state.is_received && !self.config.is_server {
                 // All of the response is there, and the rest of the request not wanted (RFC 9113 §8.1).
                 state.is_sent = true;
-                state.waiting = None;
                 state.wake();
+                self.drop_waiting(key);
                 self.settle(key);
             } else {
                 self.end_stream(key, StreamError::Reset(code));
@@ -391,11 +397,11 @@ impl<B: AsRef<[u8]>> Core<B> {
         self.has_settings = true;
         self.spend(Guard::Settings)?;
         let before = self.remote.window;
-        self.remote.take(payload, !self.config.is_server, |size| self.encoder.set_max_size(size))?;
+        self.remote.take(payload, !self.config.is_server, &mut self.encoder)?;
         let by = i64::from(self.remote.window) - i64::from(before);
         if by != 0 {
             // One that is too large ends the connection, whatever the others are.
-            if !self.streams.all().all(|state| state.outbound.grow(by)) {
+            if !self.streams.all().all(|state| state.is_over() || state.outbound.grow(by)) {
                 return Err(Code::FLOW_CONTROL_ERROR.into());
             }
             let keys: Vec<Key> = self.streams.keys().collect();
@@ -440,11 +446,11 @@ impl<B: AsRef<[u8]>> Core<B> {
         }
         let Some(key) = self.streams.find(head.stream) else { return Ok(()) };
         let Some(state) = self.streams.get(key) else { return Ok(()) };
+        if state.is_over() {
+            return Ok(());
+        }
         if !state.outbound.grow(i64::from(increment)) {
-            return match state.error {
-                None => self.broken(key, Code::FLOW_CONTROL_ERROR),
-                Some(_) => Ok(()),
-            };
+            return self.broken(key, Code::FLOW_CONTROL_ERROR);
         }
         self.queue_stream(key);
         Ok(())

@@ -93,7 +93,7 @@ impl<B: AsRef<[u8]>> Core<B> {
         }
     }
 
-    /// Sends a head or trailers behind all that waits.
+    /// Sends a head, or trailers; nothing is waiting.
     pub(crate) fn send_head(
         &mut self,
         key: Key,
@@ -122,12 +122,15 @@ impl<B: AsRef<[u8]>> Core<B> {
     /// Sends a stretch of a body, and with `is_end` nothing more. What the windows do not allow waits; nothing else must be waiting.
     pub(crate) fn send_data(&mut self, key: Key, chunk: B, is_end: bool) -> Result<(), StreamError> {
         self.sends(key)?;
-        let can_send = self.queue.is_empty() || chunk.as_ref().is_empty();
+        let is_empty = chunk.as_ref().is_empty();
         let Some(state) = self.streams.get(key) else { return Ok(()) };
         state.waiting = Some(Waiting { chunk, sent: 0 });
         state.tail = if is_end { Tail::End } else { Tail::Open };
-        if can_send {
-            while self.send_waiting(key) {}
+        if is_empty {
+            // It needs no window, so nothing would tell that its turn has come.
+            self.send_waiting(key);
+        } else if self.queue.is_empty() {
+            while !self.is_full() && self.send_waiting(key) {}
         }
         self.queue_stream(key);
         self.wake();
@@ -159,7 +162,6 @@ impl<B: AsRef<[u8]>> Core<B> {
 
     /// Sends one frame of what waits on a stream; whether more of it may be sent now.
     fn send_waiting(&mut self, key: Key) -> bool {
-        let is_full = self.is_full();
         let window = self.outbound.left();
         let most = self.remote.frame_size.min(LARGEST) as usize;
         // Memory for the frame, before the stream is looked at.
@@ -171,8 +173,7 @@ impl<B: AsRef<[u8]>> Core<B> {
         let length = rest.len().min(most).min(window).min(state.outbound.left());
         let is_all = length == rest.len();
         let is_end = is_all && matches!(state.tail, Tail::End);
-        // The end needs neither a window nor room.
-        if (length == 0 && !is_all) || (is_full && !rest.is_empty()) {
+        if length == 0 && !is_all {
             return false;
         }
         if length > 0 || is_end {
@@ -238,5 +239,38 @@ fn write_trailers(fields: &mut Fields<'_>, lines: &[u8]) {
         // Those of gRPC come again and again, as long as all is well.
         let indexing = if name.eq_ignore_ascii_case(b"grpc-status") { Indexing::Yes } else { Indexing::No };
         fields.field(name, value, indexing);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::Config;
+
+    /// What a stream says that is reset while the connection's window is closed was kept in the queue until it opened.
+    #[test]
+    fn streams_that_are_over_are_not_queued() {
+        let config = Config {
+            is_server: true,
+            streams: 10,
+            header_list: 1000,
+            stream_window: 65_535,
+            connection_window: 65_535,
+            gathered: 100_000,
+            remembered_resets: 1,
+            allowances: None,
+        };
+        let mut core: Core<Vec<u8>> = Core::new(config, Rc::default());
+        for (id, length) in [(1, 65_535), (3, 10), (5, 10)] {
+            let key = core.begin_stream(id);
+            core.streams.get(key).unwrap().hands = 1;
+            core.send_data(key, vec![1; length], false).unwrap();
+        }
+        assert_eq!(core.queue.iter().map(|key| key.id).collect::<Vec<_>>(), [3, 5]);
+        let key = core.streams.find(3).unwrap();
+        core.reset(key, Code::CANCEL, StreamError::Reset(Code::CANCEL));
+        assert_eq!(core.queue.iter().map(|key| key.id).collect::<Vec<_>>(), [5]);
     }
 }

@@ -3,6 +3,7 @@
 use crate::{
     Code,
     frame::{FRAME_SIZE, MOST, flag, kind, write},
+    hpack::Encoder,
     window,
 };
 
@@ -30,19 +31,14 @@ impl Default for Remote {
 }
 
 impl Remote {
-    /// Takes the values of a frame, whose payload has whole ones, in their order; `is_server` says whether the peer is one. Sizes of the
-    /// table for our fields go to `on_table_size`, which needs to know the smallest, too (RFC 7541 §4.2).
-    pub(crate) fn take(
-        &mut self,
-        payload: &[u8],
-        is_server: bool,
-        mut on_table_size: impl FnMut(u32),
-    ) -> Result<(), Code> {
+    /// Takes the values of a frame, whose payload has whole ones, in their order; `is_server` says whether the peer is one. Each size of the
+    /// table is told to `encoder`: the smallest evicts (RFC 7541 §4.2).
+    pub(crate) fn take(&mut self, payload: &[u8], is_server: bool, encoder: &mut Encoder) -> Result<(), Code> {
         for setting in payload.as_chunks::<6>().0 {
             let [a, b, value @ ..] = *setting;
             let value = u32::from_be_bytes(value);
             match u16::from_be_bytes([a, b]) {
-                HEADER_TABLE_SIZE => on_table_size(value),
+                HEADER_TABLE_SIZE => encoder.set_max_size(value),
                 // A server says 0 if it says anything.
                 ENABLE_PUSH if value > u32::from(!is_server) => return Err(Code::PROTOCOL_ERROR),
                 MAX_CONCURRENT_STREAMS => self.streams = value,

@@ -60,10 +60,12 @@ pub(crate) struct State<B> {
     /// Whether it counts among those that are open at a time.
     pub(crate) is_counted: bool,
     /// How many have it in hand.
-    pub(crate) hands: u8,
+    pub(crate) hands: u32,
     /// The task that drives it.
     pub(crate) waker: Option<Waker>,
     pub(crate) error: Option<StreamError>,
+    /// Whether the peer reset it, and so sends nothing more.
+    pub(crate) was_reset: bool,
 
     // What comes.
     pub(crate) inbound: Inbound,
@@ -98,6 +100,7 @@ impl<B> State<B> {
             hands: 0,
             waker: None,
             error: None,
+            was_reset: false,
             inbound: Inbound::new(inbound),
             data: Vec::new(),
             trailers: None,
@@ -203,10 +206,10 @@ impl<B> Streams<B> {
 
     /// Keeps in mind that we reset a stream.
     pub(crate) fn forget(&mut self, id: u32) {
-        if self.forgotten.len() == self.remembered {
+        self.forgotten.push_back(id);
+        if self.forgotten.len() > self.remembered {
             self.forgotten.pop_front();
         }
-        self.forgotten.push_back(id);
     }
 
     /// Whether we reset the stream a while ago.

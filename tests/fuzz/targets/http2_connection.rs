@@ -197,7 +197,11 @@ impl Run {
             }
             2 => stream.reset(Code::INTERNAL_ERROR),
             3 => stream.refuse(),
-            4 => drop(stream.send_head(is_end, |fields| fields.field(b"x-y", &[what], Indexing::Yes))),
+            4 => {
+                if let Poll::Ready(Ok(())) = stream.poll_sent(context) {
+                    let _ = stream.send_head(is_end, |fields| fields.field(b"x-y", &[what], Indexing::Yes));
+                }
+            }
             5 => drop(stream.send_trailers(b"grpc-status: 0\r\nx: y\r\n".to_vec())),
             6 => {
                 let _ = stream.poll_head(context);
