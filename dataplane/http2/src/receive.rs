@@ -2,18 +2,11 @@
 
 use crate::{
     Code, Failure, StreamError,
-    core::{Block, Came, Closing, Core, SHUTDOWN},
+    core::{Closing, Core, SHUTDOWN},
     frame::{self, FRAME_HEAD, FRAME_SIZE, FrameHead, flag, kind, number},
     guard::Guard,
-    head::{Read, Refusal, Section},
     stream::Key,
 };
-
-/// Interim responses to one request that nobody has taken.
-const INTERIM: usize = 32;
-
-/// CONTINUATION frames that a block may have, besides those that its size needs.
-const CONTINUATIONS: usize = 8;
 
 impl<B: AsRef<[u8]>> Core<B> {
     /// Takes bytes from the peer, however they are cut.
@@ -96,7 +89,7 @@ impl<B: AsRef<[u8]>> Core<B> {
     }
 
     /// Whether no stream with this number has begun.
-    fn is_idle(&self, id: u32) -> bool {
+    pub(crate) fn is_idle(&self, id: u32) -> bool {
         let is_odd = id % 2 == 1;
         match self.config.is_server {
             true => !is_odd || id > self.last_remote,
@@ -105,7 +98,7 @@ impl<B: AsRef<[u8]>> Core<B> {
     }
 
     /// Whether frames of a stream that is not there any more are passed over.
-    fn is_passed_over(&self, id: u32) -> bool {
+    pub(crate) fn is_passed_over(&self, id: u32) -> bool {
         // What backends send late must not end the requests of others.
         !self.config.is_server
             || matches!(self.closing, Closing::Above(last) if id > last)
@@ -113,7 +106,7 @@ impl<B: AsRef<[u8]>> Core<B> {
     }
 
     /// Resets a stream on which the peer broke the protocol.
-    fn broken(&mut self, key: Key, code: Code) -> Result<(), Failure> {
+    pub(crate) fn broken(&mut self, key: Key, code: Code) -> Result<(), Failure> {
         self.reset(key, code, StreamError::Broken(code));
         self.spend(Guard::Provoked)
     }
@@ -128,7 +121,7 @@ impl<B: AsRef<[u8]>> Core<B> {
     }
 
     /// Resets a stream that is not there.
-    fn refuse(&mut self, id: u32, code: Code) -> Result<(), Failure> {
+    pub(crate) fn refuse(&mut self, id: u32, code: Code) -> Result<(), Failure> {
         frame::write_number(self.out(), kind::RST_STREAM, id, code.0);
         self.spend(Guard::Provoked)
     }
@@ -200,162 +193,6 @@ impl<B: AsRef<[u8]>> Core<B> {
             self.wake();
         }
         self.give_back(count);
-    }
-
-    fn headers(&mut self, head: FrameHead, payload: &[u8]) -> Result<(), Failure> {
-        let mut fragment = head.unpadded(payload)?;
-        let mut depends_on_itself = false;
-        if head.has(flag::PRIORITY) {
-            let (priority, rest) = fragment.split_at_checked(5).ok_or(Code::PROTOCOL_ERROR)?;
-            depends_on_itself = number(priority) & frame::MOST == head.stream;
-            fragment = rest;
-        }
-        let is_end = head.has(flag::END_STREAM);
-        if head.has(flag::END_HEADERS) {
-            return self.section(head.stream, is_end, depends_on_itself, fragment);
-        }
-        self.block =
-            Some(Block { stream: head.stream, is_end, depends_on_itself, bytes: fragment.to_vec(), frames: 0 });
-        Ok(())
-    }
-
-    fn continuation(&mut self, head: FrameHead, payload: &[u8]) -> Result<(), Failure> {
-        let Some(mut block) = self.block.take() else { return Err(Code::PROTOCOL_ERROR.into()) };
-        block.frames += 1;
-        block.bytes.extend_from_slice(payload);
-        let list = self.config.header_list as usize;
-        if block.frames > CONTINUATIONS + 4 * list / FRAME_SIZE || block.bytes.len() > 4 * list {
-            return Err(Failure::Guard(Guard::Continuation));
-        }
-        if head.has(flag::END_HEADERS) {
-            return self.section(block.stream, block.is_end, block.depends_on_itself, &block.bytes);
-        }
-        self.block = Some(block);
-        Ok(())
-    }
-
-    /// Takes a whole field section.
-    fn section(&mut self, id: u32, is_end: bool, depends_on_itself: bool, block: &[u8]) -> Result<(), Failure> {
-        let taken = self.take_section(id, is_end, depends_on_itself, block);
-        self.reader.rest();
-        taken
-    }
-
-    fn take_section(&mut self, id: u32, is_end: bool, depends_on_itself: bool, block: &[u8]) -> Result<(), Failure> {
-        let known = self.streams.find(id);
-        let Some(key) = known else {
-            if self.config.is_server && id % 2 == 1 && id > self.last_remote {
-                return self.request(id, is_end, depends_on_itself, block);
-            }
-            if self.is_idle(id) {
-                return Err(Code::PROTOCOL_ERROR.into());
-            }
-            if !self.is_passed_over(id) {
-                return Err(Code::STREAM_CLOSED.into());
-            }
-            return self.read(Section::Trailers, block).map(drop);
-        };
-        let Some(state) = self.streams.get(key) else { return Ok(()) };
-        let (has_head, error) = (state.has_head, state.error);
-        if state.is_received || (self.config.is_server && state.was_reset) {
-            return Err(Code::STREAM_CLOSED.into());
-        }
-        let section = if has_head { Section::Trailers } else { Section::Response };
-        let read = self.read(section, block)?;
-        if error.is_some() {
-            return Ok(());
-        }
-        let is_sound = match read {
-            Err(_) => false,
-            Ok(_) if depends_on_itself => false,
-            Ok(read) if has_head => self.trailers(key, is_end, read),
-            Ok(read) => self.response(key, is_end, read),
-        };
-        match is_sound {
-            true => Ok(()),
-            false => self.broken(key, Code::PROTOCOL_ERROR),
-        }
-    }
-
-    /// Decodes a section: whatever becomes of it, the table is that of the connection.
-    fn read(&mut self, section: Section, block: &[u8]) -> Result<Result<Read, Refusal>, Failure> {
-        let Self { reader, decoder, .. } = self;
-        reader.begin(section, Vec::with_capacity(2 * block.len() + 256));
-        decoder.decode(block, |name, value| reader.field(name, value)).map_err(|_| Code::COMPRESSION_ERROR)?;
-        if reader.is_hopeless() {
-            return Err(Failure::Guard(Guard::HeaderList));
-        }
-        Ok(reader.finish())
-    }
-
-    fn request(&mut self, id: u32, is_end: bool, depends_on_itself: bool, block: &[u8]) -> Result<(), Failure> {
-        let read = self.read(Section::Request { has_body: !is_end }, block)?;
-        // It has begun, so that what belongs to it is no breach, even if it is passed over.
-        self.last_remote = id;
-        if matches!(self.closing, Closing::Above(_)) {
-            return Ok(());
-        }
-        if self.active >= self.config.streams {
-            self.counts.refused += 1;
-            self.streams.forget(id);
-            return self.refuse(id, Code::REFUSED_STREAM);
-        }
-        if read == Err(Refusal::Malformed) || depends_on_itself {
-            self.came.push_back(Came::Refused(None, self.reader.asked(), Refusal::Malformed));
-            frame::write_number(self.out(), kind::RST_STREAM, id, Code::PROTOCOL_ERROR.0);
-            self.streams.forget(id);
-            return self.spend(Guard::Malformed);
-        }
-        let key = self.begin_stream(id);
-        let Some(state) = self.streams.get(key) else { return Ok(()) };
-        (state.has_head, state.is_received, state.hands) = (true, is_end, 1);
-        self.came.push_back(match read {
-            Ok(read) => {
-                state.expected = read.length.filter(|_| !is_end);
-                Came::Request(key, read.bytes)
-            }
-            Err(refusal) => Came::Refused(Some(key), self.reader.asked(), refusal),
-        });
-        Ok(())
-    }
-
-    /// False if there must not be such trailers.
-    fn trailers(&mut self, key: Key, is_end: bool, read: Read) -> bool {
-        let Some(state) = self.streams.get(key) else { return true };
-        if !is_end || !state.expects(0, true) {
-            return false;
-        }
-        state.trailers = Some(read.bytes);
-        state.is_received = true;
-        state.wake();
-        self.settle(key);
-        true
-    }
-
-    /// False if there must not be such a head.
-    fn response(&mut self, key: Key, is_end: bool, read: Read) -> bool {
-        let Some(state) = self.streams.get(key) else { return true };
-        if read.status < 200 {
-            if is_end || state.heads.len() == INTERIM {
-                return false;
-            }
-            state.heads.push_back(read.bytes);
-            state.wake();
-            return true;
-        }
-        let has_body = !state.is_head_request && !matches!(read.status, 204 | 304);
-        state.has_head = true;
-        state.expected = if has_body { read.length } else { Some(0) };
-        if is_end && !state.expects(0, true) {
-            return false;
-        }
-        state.is_received = is_end;
-        state.heads.push_back(read.bytes);
-        state.wake();
-        if is_end {
-            self.settle(key);
-        }
-        true
     }
 
     fn priority(&mut self, head: FrameHead, payload: &[u8]) -> Result<(), Failure> {
