@@ -182,14 +182,14 @@ impl<B: AsRef<[u8]>> Core<B> {
             state.outbound.sent(length);
             outbound.sent(length);
             waiting.sent += length;
+            if let Some(guards) = &mut self.guards {
+                guards.sent(is_end);
+            }
         }
         if is_all {
             state.waiting = None;
             let tail = std::mem::take(&mut state.tail);
             state.wake();
-            if let Some(guards) = &mut self.guards {
-                guards.sent(is_end);
-            }
             match tail {
                 Tail::Open => {}
                 Tail::End => self.sent_all(key),
