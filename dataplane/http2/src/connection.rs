@@ -103,13 +103,10 @@ impl<B: AsRef<[u8]>> Connection<B> {
         self.core.borrow_mut().rests(waker);
     }
 
-    /// Whether bytes are to be read: not while twice as much waits for the peer as is to be gathered.
-    ///
-    /// Bodies alone do not come to that, only the answers to what a peer sends that does not read. Of two peers that both did not read until
-    /// the other has taken a body, both would wait forever.
+    /// Whether bytes are to be read: not while much more waits for the peer than is to be gathered.
     pub fn wants_bytes(&self) -> bool {
         let core = self.core.borrow();
-        core.failure.is_none() && core.unwritten().len() < 2 * core.config.gathered
+        core.failure.is_none() && !core.is_unread()
     }
 
     /// Takes bytes from the peer, however they are cut.

@@ -9,6 +9,7 @@ use crate::{
     guard::{Guard, Guards},
     head::{Asked, Reader, Refusal},
     hpack::{Decoder, Encoder},
+    send,
     settings::{self, Remote},
     stream::{Key, State, Streams, Tail},
     window::{self, Inbound, Outbound},
@@ -184,6 +185,16 @@ impl<B: AsRef<[u8]>> Core<B> {
     /// Whether so much waits for the socket that nothing more is to be gathered.
     pub(crate) fn is_full(&self) -> bool {
         self.out.len() - self.written >= self.config.gathered
+    }
+
+    /// Whether so much waits for the socket that nothing more is to be read.
+    ///
+    /// Bodies alone do not come to that, only with them the answers to a peer that does not read. Of two peers that each read nothing until
+    /// the other has taken a body, both would wait forever.
+    pub(crate) fn is_unread(&self) -> bool {
+        // Heads wait too. A server must bound those of what it answers, a client knows how much it has asked for.
+        let answers = if self.config.is_server { 64 << 10 } else { 1 << 20 };
+        self.unwritten().len() >= self.config.gathered + send::LARGEST as usize + answers
     }
 
     /// Adds a stream.

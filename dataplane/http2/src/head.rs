@@ -196,7 +196,8 @@ impl Reader {
             Section::Response => {
                 let status = self.value_of(STATUS)?;
                 // 101 has no meaning in HTTP/2 (RFC 9113 §8.6).
-                if status.len() != 3 || !status.iter().all(u8::is_ascii_digit) || status[0] == b'0' || status == b"101" {
+                if status.len() != 3 || !status.iter().all(u8::is_ascii_digit) || status[0] == b'0' || status == b"101"
+                {
                     return None;
                 }
                 let range = self.pseudo[STATUS].clone()?;
@@ -310,7 +311,8 @@ impl Reader {
 
     /// What the request asked for whose section ended with an error.
     pub(crate) fn asked(&self) -> Asked {
-        let text = |pseudo| self.value_of(pseudo).map_or_else(String::new, |value| String::from_utf8_lossy(value).into());
+        let text =
+            |pseudo| self.value_of(pseudo).map_or_else(String::new, |value| String::from_utf8_lossy(value).into());
         Asked { method: text(METHOD), authority: text(AUTHORITY), path: text(PATH) }
     }
 }
@@ -355,7 +357,8 @@ const NAME: [bool; 256] = {
 fn is_value(value: &[u8]) -> bool {
     let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
     // Without an early end, so that many bytes are looked at in one step.
-    let has_control = value.iter().fold(false, |found, byte| found | ((*byte < b' ' && *byte != b'\t') | (*byte == 0x7f)));
+    let has_control =
+        value.iter().fold(false, |found, byte| found | ((*byte < b' ' && *byte != b'\t') | (*byte == 0x7f)));
     !has_control && !is_blank(value.first()) && !is_blank(value.last())
 }
 

@@ -214,7 +214,8 @@ impl<B: AsRef<[u8]>> Core<B> {
         if head.has(flag::END_HEADERS) {
             return self.section(head.stream, is_end, depends_on_itself, fragment);
         }
-        self.block = Some(Block { stream: head.stream, is_end, depends_on_itself, bytes: fragment.to_vec(), frames: 0 });
+        self.block =
+            Some(Block { stream: head.stream, is_end, depends_on_itself, bytes: fragment.to_vec(), frames: 0 });
         Ok(())
     }
 
@@ -399,7 +400,7 @@ impl<B: AsRef<[u8]>> Core<B> {
         self.remote.take(payload, !self.config.is_server, &mut self.encoder)?;
         let by = i64::from(self.remote.window) - i64::from(before);
         if by != 0 {
-            if !self.streams.all().fold(true, |fits, state| (state.is_over() || state.outbound.grow(by)) && fits) {
+            if !self.streams.all().all(|state| state.is_over() || state.outbound.grow(by)) {
                 return Err(Code::FLOW_CONTROL_ERROR.into());
             }
             let keys: Vec<Key> = self.streams.keys().collect();

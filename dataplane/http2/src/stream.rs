@@ -192,7 +192,10 @@ impl<B> Streams<B> {
     }
 
     pub(crate) fn keys(&self) -> impl Iterator<Item = Key> {
-        self.slots.iter().enumerate().filter_map(|(slot, state)| Some(Key { slot: slot as u32, id: state.as_ref()?.id }))
+        self.slots
+            .iter()
+            .enumerate()
+            .filter_map(|(slot, state)| Some(Key { slot: slot as u32, id: state.as_ref()?.id }))
     }
 
     pub(crate) fn all(&mut self) -> impl Iterator<Item = &mut State<B>> {

@@ -1,8 +1,8 @@
 //! What goes into an encoder comes out of a decoder, over many blocks: ours, and that of another implementation.
 
 use httlib_hpack::{Decoder as OtherDecoder, Encoder as OtherEncoder};
-use proptest::{collection::vec, prelude::*, sample::select};
 use http2::hpack::{Decoder, Encoder, Indexing};
+use proptest::{collection::vec, prelude::*, sample::select};
 
 use crate::{Fields, decode, hex};
 

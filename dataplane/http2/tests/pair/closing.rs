@@ -4,7 +4,10 @@ use http2::{Code, Failure, StreamError};
 
 use crate::{
     CLIENT, SERVER,
-    peer::{ACK, DATA, END, END_HEADERS, Frame, GOAWAY, HEADERS, OK, PING, POST, Peer, RST_STREAM, TRAILERS, WINDOW_UPDATE, now},
+    peer::{
+        ACK, DATA, END, END_HEADERS, Frame, GOAWAY, HEADERS, OK, PING, POST, Peer, RST_STREAM, TRAILERS, WINDOW_UPDATE,
+        now,
+    },
 };
 
 /// A GOAWAY frame.

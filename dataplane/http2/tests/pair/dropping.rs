@@ -4,7 +4,9 @@ use http2::{Code, StreamError};
 
 use crate::{
     CLIENT, SERVER,
-    peer::{DATA, END, END_HEADERS, Frame, HEADERS, OK, Peer, RST_STREAM, SETTINGS, TRAILERS, WINDOW_UPDATE, now, setting},
+    peer::{
+        DATA, END, END_HEADERS, Frame, HEADERS, OK, Peer, RST_STREAM, SETTINGS, TRAILERS, WINDOW_UPDATE, now, setting,
+    },
 };
 
 fn reset(stream: u32, code: Code) -> Frame {
@@ -70,9 +72,12 @@ fn what_was_handed_over_to_its_end_is_sent_behind_the_last_handle() {
 
 #[test]
 fn a_client_that_drops_a_request_cancels_it_unless_it_is_over() {
-    for (is_whole, is_answered, code) in
-        [(true, false, Some(Code::CANCEL)), (false, false, Some(Code::CANCEL)), (false, true, Some(Code::CANCEL)), (true, true, None)]
-    {
+    for (is_whole, is_answered, code) in [
+        (true, false, Some(Code::CANCEL)),
+        (false, false, Some(Code::CANCEL)),
+        (false, true, Some(Code::CANCEL)),
+        (true, true, None),
+    ] {
         let peer = Peer::new(CLIENT);
         let stream = peer.ask(is_whole);
         if is_answered {

@@ -4,8 +4,12 @@
 
 mod closing;
 mod dropping;
+mod exchange;
 mod peer;
+mod random;
+mod tasks;
 mod windows;
+mod wire;
 
 use http2::Config;
 
