@@ -345,7 +345,7 @@ impl<B: AsRef<[u8]>> Core<B> {
         }
         let has_body = !state.is_head_request && !matches!(read.status, 204 | 304);
         state.has_head = true;
-        state.expected = read.length.filter(|_| has_body);
+        state.expected = if has_body { read.length } else { Some(0) };
         if is_end && !state.expects(0, true) {
             return false;
         }

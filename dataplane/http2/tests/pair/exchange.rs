@@ -268,5 +268,5 @@ async fn served(mut stream: Stream<Vec<u8>>, exchange: Exchange) -> Result<(), S
 }
 
 fn begin_early(exchange: &Exchange) -> bool {
-    exchange.response.piece % 2 == 0
+    exchange.response.piece.is_multiple_of(2)
 }

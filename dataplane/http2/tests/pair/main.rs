@@ -2,6 +2,7 @@
 //! implementation. One module per subject.
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+mod bodies;
 mod closing;
 mod dropping;
 mod exchange;
