@@ -6,6 +6,7 @@ mod bodies;
 mod closing;
 mod dropping;
 mod exchange;
+mod other;
 mod peer;
 mod random;
 mod tasks;

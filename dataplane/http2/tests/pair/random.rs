@@ -162,10 +162,10 @@ proptest! {
         let event = run.event;
         for Outcome { client, server } in run.play() {
             match (client, event) {
+                (_, Some((_, Event::Cut))) => {}
                 (Some(Ok(())), _) => prop_assert_eq!(server, Some(Ok(()))),
                 (_, None | Some((_, Event::Shrink(_)))) => prop_assert!(false, "{:?}", client),
                 (Some(Err(StreamError::Unprocessed)), _) => prop_assert_eq!(server, None),
-                (_, Some((_, Event::Cut))) => {}
                 _ => prop_assert!(false, "{:?}", client),
             }
         }
