@@ -103,10 +103,10 @@ impl<B: AsRef<[u8]>> Connection<B> {
         self.core.borrow_mut().rests(waker);
     }
 
-    /// Whether bytes are to be read: not while the peer does not take the answers to what it has sent.
+    /// Whether bytes are to be read: not while much more waits for the peer than is to be gathered.
     pub fn wants_bytes(&self) -> bool {
         let core = self.core.borrow();
-        core.failure.is_none() && !core.is_flooded()
+        core.failure.is_none() && !core.is_unread()
     }
 
     /// Takes bytes from the peer, however they are cut.

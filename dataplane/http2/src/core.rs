@@ -9,6 +9,7 @@ use crate::{
     guard::{Guard, Guards},
     head::{Asked, Reader, Refusal},
     hpack::{Decoder, Encoder},
+    send,
     settings::{self, Remote},
     stream::{Key, State, Streams, Tail},
     window::{self, Inbound, Outbound},
@@ -186,10 +187,14 @@ impl<B: AsRef<[u8]>> Core<B> {
         self.unwritten().len() >= self.config.gathered
     }
 
-    /// Whether so much waits for the socket, of which bodies are a part only, that nothing is to be read that has to be answered. Far more
-    /// than [`is_full`](Self::is_full): two peers that both wait for the other to read would wait for ever.
-    pub(crate) fn is_flooded(&self) -> bool {
-        self.unwritten().len() >= 4 * self.config.gathered
+    /// Whether so much waits for the socket that nothing more is to be read.
+    ///
+    /// Bodies alone do not come to that, only with them the answers to a peer that does not read. Of two peers that each read nothing until
+    /// the other has taken a body, both would wait forever.
+    pub(crate) fn is_unread(&self) -> bool {
+        // Heads wait too. A server must bound those of what it answers, a client knows how much it has asked for.
+        let answers = if self.config.is_server { 64 << 10 } else { 1 << 20 };
+        self.unwritten().len() >= self.config.gathered + send::LARGEST as usize + answers
     }
 
     /// Adds a stream.

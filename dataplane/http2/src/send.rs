@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The largest frame that is sent, whatever the peer takes: others wait as long for their turn.
-const LARGEST: u32 = 64 << 10;
+pub(crate) const LARGEST: u32 = 64 << 10;
 
 /// Writes the fields of a section.
 pub struct Fields<'a> {

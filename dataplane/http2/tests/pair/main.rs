@@ -2,10 +2,16 @@
 //! implementation. One module per subject.
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+mod bodies;
 mod closing;
 mod dropping;
+mod exchange;
+mod other;
 mod peer;
+mod random;
+mod tasks;
 mod windows;
+mod wire;
 
 use http2::Config;
 

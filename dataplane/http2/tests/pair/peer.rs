@@ -61,6 +61,11 @@ impl Frame {
         *bytes = rest.to_vec();
         frames
     }
+
+    /// The number that the payload begins with.
+    pub(crate) fn value(&self) -> u32 {
+        u32::from_be_bytes(*self.payload.first_chunk().unwrap())
+    }
 }
 
 /// One setting.
