@@ -6,7 +6,7 @@ use std::cell::RefCell;
 const KEPT: usize = 64;
 
 /// The largest that is kept, in bytes.
-const LARGEST: usize = 256 << 10;
+const LARGEST: usize = 128 << 10;
 
 /// Pieces of memory that nobody uses just now: a connection that has nothing to send owns none.
 #[derive(Debug, Default)]

@@ -1,4 +1,4 @@
-//! What a request costs, beside nginx and HAProxy in the same run.
+//! What a request costs, beside nginx, HAProxy and Envoy in the same run.
 //!
 //! ```sh
 //! cargo bench -p tidegate-tests --bench requests                     # CPU time per request; needs nginx, wrk and h2load
@@ -15,6 +15,7 @@
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
 mod costs;
+mod envoy;
 mod h2load;
 mod proxy;
 mod workload;
@@ -123,8 +124,8 @@ fn print_cpu(options: &Options) -> anyhow::Result<()> {
     pin_to(0)?;
     let origin = origin()?;
     println!(
-        "{:<12} {:<58} {:>8} {:>9} {:>9} {:>9} {:>8}",
-        "workload", "", "unit", "tidegate", "nginx", "haproxy", "/ nginx"
+        "{:<12} {:<58} {:>8} {:>9} {:>9} {:>9} {:>9} {:>8}",
+        "workload", "", "unit", "tidegate", "nginx", "haproxy", "envoy", "/ nginx"
     );
     for workload in &options.workloads {
         let mut samples: Vec<Vec<f64>> = vec![Vec::new(); kinds.len()];
@@ -168,8 +169,11 @@ fn print_row(workload: &Workload, kinds: &[Kind], samples: &[Vec<f64>]) {
         (Some(ours), Some(nginx)) => format!("{:.2}", ours / nginx),
         _ => "-".to_owned(),
     };
-    let [ours, nginx, haproxy] = Kind::ALL.map(shown);
-    println!("{:<12} {:<58} {unit:>8} {ours:>9} {nginx:>9} {haproxy:>9} {ratio:>8}", workload.name, workload.title);
+    let [ours, nginx, haproxy, envoy] = Kind::ALL.map(shown);
+    println!(
+        "{:<12} {:<58} {unit:>8} {ours:>9} {nginx:>9} {haproxy:>9} {envoy:>9} {ratio:>8}",
+        workload.name, workload.title
+    );
 }
 
 /// Time on a CPU of all threads of a process, which has to have one process only.

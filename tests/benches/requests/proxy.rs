@@ -1,6 +1,7 @@
 //! The proxies, set up alike: one worker, kept connections on both sides, no limits in the way.
 
 use std::{
+    env,
     fmt::Write,
     fs,
     path::{Path, PathBuf},
@@ -11,7 +12,10 @@ use harness::{Process, RawClient, binary, free_port};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::workload::{Setup, Workload, host};
+use crate::{
+    envoy,
+    workload::{Setup, Workload, host},
+};
 
 /// Which proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,17 +23,19 @@ pub(crate) enum Kind {
     Tidegate,
     Nginx,
     Haproxy,
+    Envoy,
 }
 
 impl Kind {
     /// In the order of the table.
-    pub(crate) const ALL: [Self; 3] = [Self::Tidegate, Self::Nginx, Self::Haproxy];
+    pub(crate) const ALL: [Self; 4] = [Self::Tidegate, Self::Nginx, Self::Haproxy, Self::Envoy];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Tidegate => "tidegate",
             Self::Nginx => "nginx",
             Self::Haproxy => "haproxy",
+            Self::Envoy => "envoy",
         }
     }
 
@@ -37,6 +43,14 @@ impl Kind {
         match self {
             Self::Tidegate => binary().to_owned(),
             Self::Nginx | Self::Haproxy => Path::new("/usr/sbin").join(self.name()),
+            // Of no package; wherever `PATH` has it.
+            Self::Envoy => {
+                let path = env::var_os("PATH").unwrap_or_default();
+                env::split_paths(&path)
+                    .map(|folder| folder.join(self.name()))
+                    .find(|file| file.exists())
+                    .unwrap_or_default()
+            }
         }
     }
 
@@ -45,9 +59,14 @@ impl Kind {
         self.program().exists()
     }
 
-    /// Whether it can do what `workload` needs: HAProxy writes no file.
+    /// Whether it is set up for what `workload` needs: HAProxy writes no file, and Envoy is for the plain ones.
     pub(crate) fn does(self, workload: &Workload) -> bool {
-        self != Self::Haproxy || !workload.setup.access_log
+        let Setup { access_log, rules, .. } = workload.setup;
+        match self {
+            Self::Tidegate | Self::Nginx => true,
+            Self::Haproxy => !access_log,
+            Self::Envoy => !access_log && !rules,
+        }
     }
 }
 
@@ -69,6 +88,7 @@ impl Proxy {
             Kind::Tidegate => site.tidegate(),
             Kind::Nginx => site.nginx(),
             Kind::Haproxy => site.haproxy(),
+            Kind::Envoy => site.envoy(),
         };
         let mut words = wrapper.iter().map(|word| PathBuf::from(*word)).chain([kind.program()]);
         let mut command = Command::new(words.next().unwrap_or_default());
@@ -203,6 +223,13 @@ impl Site<'_> {
         );
         let file = self.write("nginx.conf", &configuration);
         vec!["-c".to_owned(), file, "-p".to_owned(), folder.to_string(), "-e".to_owned(), "stderr".to_owned()]
+    }
+
+    fn envoy(&self) -> Vec<String> {
+        let hosts: Vec<String> = self.hosts().collect();
+        let configuration = envoy::configuration(self.setup, self.origin, self.port, &hosts);
+        let file = self.write("envoy.json", &configuration.to_string());
+        ["-c", &file, "--concurrency", "1", "--disable-hot-restart", "--log-level", "error"].map(str::to_owned).to_vec()
     }
 
     fn haproxy(&self) -> Vec<String> {
