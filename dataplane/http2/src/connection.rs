@@ -17,7 +17,8 @@ pub struct Config {
     pub streams: u32,
     /// Bytes of a header list, with 32 more for each field. A connection that sends four times as much is ended.
     pub header_list: u32,
-    /// Bytes that the peer may send on a stream before they are taken.
+    /// Bytes that the peer may send on a stream before they are taken. If they are fewer than 65,535, a peer that has not read our SETTINGS
+    /// yet may send too many, and its stream is reset.
     pub stream_window: u32,
     /// Bytes that the peer may send on all streams before they are taken, at least 65,535.
     pub connection_window: u32,
@@ -77,6 +78,8 @@ pub enum Arrival<B: AsRef<[u8]>> {
 }
 
 /// A connection; clones are the same one.
+///
+/// Wakers are called, and chunks of type `B` dropped, while it is borrowed: neither may come back into it at once.
 pub struct Connection<B: AsRef<[u8]>> {
     core: Rc<RefCell<Core<B>>>,
 }
