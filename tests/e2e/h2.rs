@@ -1,6 +1,6 @@
 //! HTTP/2 clients to HTTP/1.1 backends.
 
-use std::{fs, io::Write, process::Command, sync::mpsc};
+use std::{io::Write, process::Command, sync::mpsc};
 
 use harness::{
     DEADLINE, Origin, Reply,
@@ -291,9 +291,8 @@ fn requests_that_could_not_be_read_are_logged_and_counted() {
     }
     assert_eq!(client.get("/too-many").unwrap().reset, Some(code::REFUSED_STREAM));
     let lines = wait_for("the lines", DEADLINE, || {
-        let log = fs::read_to_string(site.directory.path().join("access.log")).unwrap_or_default();
-        let lines = log.lines().map(|line| serde_json::from_str(line).unwrap());
-        let lines: Vec<Value> = lines.filter(|line: &Value| line["path"] == "" || line["path"] == "/evil").collect();
+        let lines = site.log_lines().into_iter();
+        let lines: Vec<Value> = lines.filter(|line| line["path"] == "" || line["path"] == "/evil").collect();
         (lines.len() >= 7).then_some(lines)
     });
     let told = |line: &Value| {

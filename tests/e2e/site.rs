@@ -87,13 +87,18 @@ impl Site {
         wait_for("the change acts", DEADLINE, || (applied() > before).then_some(()));
     }
 
+    /// The lines of the access log so far.
+    pub(crate) fn log_lines(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.directory.path().join("access.log")).unwrap_or_default();
+        // A line that is being written has no end yet.
+        let whole = &text[..text.rfind('\n').map_or(0, |at| at + 1)];
+        whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
     /// The line of the access log whose path is `path`; lines come after the response.
     pub(crate) fn logged(&self, path: &str) -> Value {
-        let file = self.directory.path().join("access.log");
-        wait_for(&format!("a log line of {path}"), DEADLINE, || {
-            let text = fs::read_to_string(&file).unwrap_or_default();
-            text.lines().map(|line| serde_json::from_str(line).unwrap()).find(|line: &Value| line["path"] == path)
-        })
+        let line = || self.log_lines().into_iter().find(|line| line["path"] == path);
+        wait_for(&format!("a log line of {path}"), DEADLINE, line)
     }
 }
 

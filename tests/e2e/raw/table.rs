@@ -1,6 +1,6 @@
 //! Runs the cases of a group, twice each: the bytes at once, and one by one.
 
-use std::{collections::BTreeMap, fs, io};
+use std::{collections::BTreeMap, io};
 
 use anyhow::{Context, Result, bail, ensure};
 use harness::{DEADLINE, RawClient, within};
@@ -89,22 +89,14 @@ impl Table {
 
     /// Starts over behind a case that failed.
     fn forget(&mut self) {
-        self.lines = self.log().lines().count();
+        self.lines = self.site.log_lines().len();
         self.backend.take();
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.site.directory.path().join("access.log")).unwrap_or_default()
     }
 
     /// The new lines of the access log before the one for `path`, which is waited for.
     fn logged(&mut self, path: &str) -> Result<Vec<Value>> {
         let found = within(DEADLINE, || {
-            let text = self.log();
-            // A line that is being written has no end yet.
-            let whole = &text[..text.rfind('\n').map_or(0, |at| at + 1)];
-            let mut lines: Vec<Value> =
-                whole.lines().skip(self.lines).map(|line| serde_json::from_str(line).unwrap()).collect();
+            let mut lines = self.site.log_lines().split_off(self.lines);
             let end = lines.iter().position(|line| line["path"] == path)?;
             lines.truncate(end);
             Some((lines, self.lines + end + 1))

@@ -1,6 +1,6 @@
 //! Runs cases: by HTTP/1.1 at once and byte by byte, and by HTTP/2.
 
-use std::{collections::HashMap, fs, net::IpAddr};
+use std::{collections::HashMap, net::IpAddr};
 
 use anyhow::{Context, Result, bail, ensure};
 use harness::{
@@ -149,11 +149,9 @@ impl Table {
             "tidegate_proxy_protocol_refused_total{{listener=\"{}\",reason=\"{word}\"}} {count}",
             case.listener
         );
-        let file = self.site.directory.path().join("access.log");
         let lines = || -> Vec<Value> {
-            let text = fs::read_to_string(&file).unwrap_or_default();
-            let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
-            lines.filter(|line: &Value| line["listener"] == case.listener && line["detail"] == word).collect()
+            let lines = self.site.log_lines().into_iter();
+            lines.filter(|line| line["listener"] == case.listener && line["detail"] == word).collect()
         };
         let is_counted = || self.site.plane.metrics().lines().any(|line| line == counted);
         let line = within(DEADLINE, || {
