@@ -241,8 +241,13 @@ impl Connection {
     fn whole_request(&self, shared: &Shared) -> Option<usize> {
         let head = self.input.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
         let field = |name: &[u8]| field_of(&self.input[..head], name);
-        let body = field(b"content-length").and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
-        let length = head + body.unwrap_or(0);
+        let body = match field(b"transfer-encoding") {
+            Some(_) => chunked_length(&self.input[head..])?,
+            None => {
+                field(b"content-length").and_then(|value| std::str::from_utf8(value).ok()?.parse().ok()).unwrap_or(0)
+            }
+        };
+        let length = head + body;
         if self.input.len() < length {
             return None;
         }
@@ -250,6 +255,23 @@ impl Connection {
             *shared.ids.lock().unwrap_or_else(PoisonError::into_inner).entry(id.to_vec()).or_default() += 1;
         }
         Some(length)
+    }
+}
+
+/// How long the chunked body at the beginning of `bytes` is, without trailers, if all of it is there.
+fn chunked_length(bytes: &[u8]) -> Option<usize> {
+    let mut length = 0;
+    loop {
+        let line = bytes[length..].windows(2).position(|window| window == b"\r\n")?;
+        let size = std::str::from_utf8(&bytes[length..length + line]).ok()?;
+        let size = usize::from_str_radix(size, 16).ok()?;
+        length += line + 2 + size + 2;
+        if bytes.len() < length {
+            return None;
+        }
+        if size == 0 {
+            return Some(length);
+        }
     }
 }
 
@@ -274,7 +296,8 @@ mod tests {
             assert_eq!(client.ask(request).unwrap(), 200);
         }
         let mut other = FastClient::new(origin.address());
-        assert_eq!(other.ask(b"GET / HTTP/1.1\r\n\r\n").unwrap(), 200);
+        let chunked = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+        assert_eq!(other.ask(chunked).unwrap(), 200);
         assert_eq!((origin.accepted(), origin.open(), origin.requests()), (2, 2, 4));
         assert_eq!(origin.ids(), HashMap::from([(b"7".to_vec(), 3)]));
         drop((client, other));
