@@ -18,8 +18,6 @@ pub(crate) struct Scratch {
     pub(crate) request: RequestHead,
     /// The response's head, as places in the backend's buffer.
     pub(crate) response: ResponseHead,
-    /// The bytes of a response's head that came by HTTP/2, as that of HTTP/1.1.
-    pub(crate) response_bytes: Vec<u8>,
     /// The head that goes to the backend, or a whole answer of our own.
     pub(crate) out: Vec<u8>,
     /// Lines for the response's head.
@@ -37,8 +35,8 @@ pub(crate) struct Scratch {
 impl Scratch {
     /// Forgets the request, and gives back what no usual one needs, before it is kept for the next.
     pub(crate) fn shrink(&mut self) {
-        let Self { response_bytes, out, appended, .. } = self;
-        for head in [response_bytes, out, appended] {
+        let Self { out, appended, .. } = self;
+        for head in [out, appended] {
             // What is in use is never given back.
             head.clear();
             head.shrink_to(KEPT_HEAD);

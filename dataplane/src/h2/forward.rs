@@ -164,7 +164,7 @@ async fn attempt(
     record: &mut AccessRecord<'_>,
 ) -> Result<Ended, Reason> {
     let Chosen { tries, terms, .. } = chosen;
-    let Scratch { out, response, response_bytes: bytes, appended, .. } = scratch;
+    let Scratch { out, response, appended, .. } = scratch;
     let mut sends = 0;
     let mut was_cut = false;
     loop {
@@ -188,7 +188,7 @@ async fn attempt(
             tries: &mut *tries,
             terms,
             response: &mut *response,
-            bytes: &mut *bytes,
+            bytes: Vec::new(),
             appended: &mut *appended,
         };
         let ended = relay.run(&mut place, out, |status| record.answered(status, worker.clock.now())).await;

@@ -136,7 +136,7 @@ pub(super) struct Relay<'a, P> {
     pub(super) terms: &'a Terms,
     pub(super) response: &'a mut ResponseHead,
     /// What it is parsed from.
-    pub(super) bytes: &'a mut Vec<u8>,
+    pub(super) bytes: Vec<u8>,
     /// Lines for the response's head.
     pub(super) appended: &'a mut Vec<u8>,
 }
@@ -319,21 +319,21 @@ impl<P: Peer> Relay<'_, P> {
         on_head: &mut impl FnMut(u16),
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Lost>> {
-        *self.bytes = std::task::ready!(upstream.stream.poll_head(context))?;
+        self.bytes = std::task::ready!(upstream.stream.poll_head(context))?;
         self.read()?;
         if self.response.is_interim() {
             if upstream.interim == MAX_INTERIM {
                 return Poll::Ready(Err(Reason::BadResponse.into()));
             }
             upstream.interim += 1;
-            self.peer.interim(&Outgoing::interim(self.response, self.bytes, self.terms));
+            self.peer.interim(&Outgoing::interim(self.response, &self.bytes, self.terms));
             return Poll::Ready(Ok(()));
         }
         let clock = &self.worker.clock;
         let (status, is_end) = (self.response.status, upstream.stream.is_end_stream());
-        let said = Said::new(status, is_end, || grpc::status(&self.response.fields, self.bytes));
+        let said = Said::new(status, is_end, || grpc::status(&self.response.fields, &self.bytes));
         self.tries.answered(said, clock.now());
-        let retry_after = || retry_after::of(&self.response.fields, self.bytes);
+        let retry_after = || retry_after::of(&self.response.fields, &self.bytes);
         let sent = Sent { any: true, is_whole: self.body.is_whole() };
         if self.tries.retries_answer(self.worker, self.terms, said, retry_after, sent) {
             upstream.is_tried_again = true;
@@ -345,7 +345,7 @@ impl<P: Peer> Relay<'_, P> {
             // The rest of it is not wanted: dropped, the stream is reset.
             return Poll::Ready(Err(Reason::BackendError.into()));
         }
-        let outgoing = Outgoing::new(self.response, self.bytes, self.appended, Protocol::Http2, self.terms, clock);
+        let outgoing = Outgoing::new(self.response, &self.bytes, self.appended, Protocol::Http2, self.terms, clock);
         self.peer.begin(&outgoing, is_end)?;
         upstream.is_answered = true;
         on_head(status);
@@ -361,7 +361,7 @@ impl<P: Peer> Relay<'_, P> {
         self.response.forget();
         // HTTP/2 has no upgrade, whatever the client asked for.
         let asked = Asked { upgrade: false, ..self.terms.asked };
-        match self.response.parse(self.bytes, asked, &HEAD) {
+        match self.response.parse(&self.bytes, asked, &HEAD) {
             Ok(Progress::Complete(_)) => Ok(()),
             Ok(Progress::Partial) | Err(_) => Err(Reason::BadResponse),
         }

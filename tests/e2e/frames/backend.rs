@@ -48,6 +48,12 @@ fn only(fields: &[(&str, &str)]) -> Frame {
 
 const STATUS: (&str, &str) = (":status", "200");
 
+/// 33 interim responses, of which 32 are allowed, and a sound one.
+fn too_many_hints() -> Vec<Frame> {
+    let hints = headers(ID, &[(":status", "103")], flag::NONE);
+    [vec![hints; 33], vec![head(&[]), last_data(ID, "abc")]].concat()
+}
+
 fn sound() -> Vec<Case> {
     let hints = headers(ID, &[(":status", "103"), ("link", "</a>")], flag::NONE);
     let block = encode_fields(&[STATUS, ("x", "1")]);
@@ -189,6 +195,7 @@ fn broken() -> Vec<Case> {
             vec![Frame::new(kind::HEADERS, flag::NONE, ID, encode_fields(&[STATUS])), ping()],
             Refused,
         ),
+        case("§8.1", "more interim responses than anybody waits for", too_many_hints(), Refused),
         case("§8.1.1", "less than declared", vec![head(&[("content-length", "9")]), last_data(ID, "abc")], Cut),
         case("§8.1.1", "more than declared", vec![head(&[("content-length", "2")]), last_data(ID, "abc")], Cut),
         case(

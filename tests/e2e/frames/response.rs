@@ -29,6 +29,7 @@ pub(super) fn cases() -> Vec<Case> {
             Told(|client| empty(client, 304, Some("10"))),
         ),
         case("§8.1", "an interim response comes first", &[get(1, "/hints")], Told(interim)),
+        case("§8.1", "33 interim responses, of which 32 are allowed", &[get(1, "/too-many-hints")], Answered(502)),
         case("§8.1", "trailers end the stream", &[get(1, "/trailers")], Told(trailers)),
         case("§8.2.2", "no field of the connection, and names in lower case", &[get(1, "/hop")], Told(without_hops)),
         case("§8.1", "a response that was cut off is reset", &[get(1, "/cut")], Reset(&[INTERNAL_ERROR])),
