@@ -319,7 +319,14 @@ impl<B: AsRef<[u8]>> Core<B> {
     fn end_all(&mut self, failure: Failure, error: StreamError) {
         self.failure = Some(failure);
         self.queue.clear();
-        self.came.retain(|came| matches!(came, Came::Refused(None, ..)));
+        // What was refused is still to be told to whom it concerns, but nobody is to be answered any more.
+        self.came.retain_mut(|came| match came {
+            Came::Request(..) => false,
+            Came::Refused(key, ..) => {
+                *key = None;
+                true
+            }
+        });
         let keys: Vec<Key> = self.streams.keys().collect();
         for key in keys {
             self.end_stream(key, error);

@@ -273,14 +273,9 @@ fn refuse_head(worker: &Worker, connection: &Connection, stream: &mut Stream, he
     let asked = Asked { method, authority, path };
     if reason == Reason::BadRequest {
         stream.client.refuse();
-        return malformed(worker, connection, &asked);
+        return note_unanswered(worker, connection, &asked, reason);
     }
-    let snapshot = worker.snapshot();
-    let mut record = start(worker, connection, &snapshot, connection.peer);
-    record.asked(&asked.method, &asked.authority, &asked.path);
-    let method = Method::of(asked.method.as_bytes());
-    let audience = Audience { method, accept: Accept::default(), grant: None, web_call: None, reflection: b"" };
-    answer(worker, stream, reason.into(), &audience, record);
+    answer_refused(worker, connection, stream, &asked, reason);
 }
 
 /// Refuses a request that came with a head that cannot be passed on.
@@ -291,25 +286,32 @@ pub(super) fn refuse(
     refusal: Refusal,
     stream: Option<http2::Stream<Chunk>>,
 ) {
-    let Some(body) = stream.filter(|_| refusal == Refusal::TooLarge) else {
-        return malformed(worker, connection, asked);
+    let reason = match refusal {
+        Refusal::Malformed => Reason::BadRequest,
+        Refusal::TooLarge => Reason::HeadTooLarge,
     };
+    let Some(body) = stream else { return note_unanswered(worker, connection, asked, reason) };
     let mut stream = Stream { client: Downstream::new(body.clone()), body, call: None };
+    answer_refused(worker, connection, &mut stream, asked, reason);
+}
+
+/// Answers a request that is refused for its head.
+fn answer_refused(worker: &Worker, connection: &Connection, stream: &mut Stream, asked: &Asked, reason: Reason) {
     let snapshot = worker.snapshot();
     let mut record = start(worker, connection, &snapshot, connection.peer);
     record.asked(&asked.method, &asked.authority, &asked.path);
     let method = Method::of(asked.method.as_bytes());
     let audience = Audience { method, accept: Accept::default(), grant: None, web_call: None, reflection: b"" };
-    answer(worker, &mut stream, Reason::HeadTooLarge.into(), &audience, record);
+    answer(worker, stream, reason.into(), &audience, record);
 }
 
-/// Counts a malformed request, which was reset, and writes its line.
-fn malformed(worker: &Worker, connection: &Connection, asked: &Asked) {
+/// Counts a refused request that gets no answer, for it was reset or its client is gone, and writes its line.
+fn note_unanswered(worker: &Worker, connection: &Connection, asked: &Asked, reason: Reason) {
     let snapshot = worker.snapshot();
     let mut record = start(worker, connection, &snapshot, connection.peer);
     record.asked(&asked.method, &asked.authority, &asked.path);
-    snapshot.count_generated(Reason::BadRequest);
-    record.refused(Reason::BadRequest.status(), Reason::BadRequest);
+    snapshot.count_generated(reason);
+    record.refused(reason.status(), reason);
 }
 
 /// Counts a connection that is ended because its client broke the protocol, and writes a line for it, in which nothing stands of what was

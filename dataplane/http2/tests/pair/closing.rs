@@ -1,12 +1,12 @@
 //! How a connection ends.
 
-use http2::{Code, Failure, StreamError};
+use http2::{Arrival, Code, Failure, Refusal, StreamError};
 
 use crate::{
     CLIENT, SERVER,
     peer::{
-        ACK, DATA, END, END_HEADERS, Frame, GOAWAY, HEADERS, OK, PING, POST, Peer, RST_STREAM, TRAILERS, WINDOW_UPDATE,
-        now,
+        ACK, CONTINUATION, DATA, END, END_HEADERS, Frame, GOAWAY, HEADERS, OK, PING, POST, Peer, RST_STREAM, TRAILERS,
+        WINDOW_UPDATE, now,
     },
 };
 
@@ -124,4 +124,30 @@ fn streams_of_a_lost_connection_end() {
     assert_eq!(now(|context| second.poll_head(context)), Some(Err(StreamError::ConnectionLost)));
     assert_eq!(second.send_data(vec![1], true), Err(StreamError::ConnectionLost));
     assert_eq!(peer.connection.active(), 0);
+}
+
+/// Found by fuzzing: a request that had been refused was left to be answered on a connection that was gone.
+#[test]
+fn what_was_refused_is_told_when_nobody_is_there_to_be_answered() {
+    for is_lost in [true, false] {
+        let peer = Peer::new(SERVER);
+        peer.send(HEADERS, END_HEADERS | END, 1, POST).unwrap();
+        // x, and a value that is larger than what fits.
+        let large = [b"\x00\x01x\x7f\x81\x7f", &[b'v'; 16_384][..]].concat();
+        let head = [POST, &large[..]].concat();
+        let (first, rest) = head.split_at(10_000);
+        peer.send(HEADERS, END, 3, first).unwrap();
+        peer.send(CONTINUATION, END_HEADERS, 3, rest).unwrap();
+        peer.send(HEADERS, END_HEADERS | END, 5, b"\x82").unwrap();
+        match is_lost {
+            true => peer.connection.lost(),
+            false => assert!(peer.send(DATA, 0, 7, b"abc").is_err()),
+        }
+        let mut told = Vec::new();
+        while let Some(arrival) = peer.connection.next() {
+            let Arrival::Refused(asked, refusal, None) = arrival else { panic!("nobody is there to be served") };
+            told.push((asked.method, refusal));
+        }
+        assert_eq!(told, [("POST".into(), Refusal::TooLarge), ("GET".into(), Refusal::Malformed)]);
+    }
 }
