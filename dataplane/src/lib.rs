@@ -22,6 +22,7 @@ pub mod bench;
 mod budget;
 mod client_address;
 mod clock;
+mod congestion;
 mod connection;
 mod control;
 mod cors;

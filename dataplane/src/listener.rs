@@ -8,7 +8,7 @@ use tracing::warn;
 
 use crate::{
     admission::Place,
-    arrival,
+    arrival, congestion,
     connection::Connection,
     engine::{Client, Stop},
     proxy,
@@ -48,6 +48,7 @@ fn socket(address: SocketAddr) -> io::Result<Socket> {
     socket.set_reuse_address(true)?;
     // Accepted connections inherit it.
     socket.set_tcp_nodelay(true)?;
+    congestion::suit(&socket, address.ip());
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }

@@ -1,9 +1,9 @@
-use std::{io, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::AsyncWriteExt,
-    net::{TcpStream, UnixStream},
+    net::{TcpSocket, UnixStream},
     time::timeout,
 };
 
@@ -12,7 +12,7 @@ use super::{
     capacity::Permit,
     stream::{Stream, Upstream},
 };
-use crate::{error::Reason, instant::Instant, live::EndpointAddress};
+use crate::{congestion, error::Reason, instant::Instant, live::EndpointAddress};
 
 /// A backend that vanished without a word is noticed after 90 s: the first probe after 60 s of silence, then every 10 s, and the
 /// third without an answer ends the connection.
@@ -29,7 +29,7 @@ pub(crate) async fn connect(
 ) -> Result<Upstream, Reason> {
     let connected = timeout(limit, async {
         let mut stream = match address {
-            EndpointAddress::Ip(address) => Stream::Tcp(prepared(TcpStream::connect(address).await?)?),
+            EndpointAddress::Ip(address) => Stream::Tcp(socket(*address)?.connect(*address).await?),
             EndpointAddress::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
         };
         if let Some(greeting) = greeting {
@@ -51,10 +51,12 @@ pub(crate) async fn connect(
     }
 }
 
-fn prepared(stream: TcpStream) -> io::Result<TcpStream> {
-    stream.set_nodelay(true)?;
-    SockRef::from(&stream).set_tcp_keepalive(&KEEPALIVE)?;
-    Ok(stream)
+fn socket(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_nodelay(true)?;
+    SockRef::from(&socket).set_tcp_keepalive(&KEEPALIVE)?;
+    congestion::suit(&socket, address.ip());
+    Ok(socket)
 }
 
 #[cfg(test)]
@@ -64,7 +66,8 @@ mod tests {
     #[tokio::test]
     async fn a_connection_sends_at_once_and_probes_a_silent_backend() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let stream = prepared(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let stream = socket(address).unwrap().connect(address).await.unwrap();
         let socket = SockRef::from(&stream);
         assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
         assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(60));
