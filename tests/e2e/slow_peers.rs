@@ -3,13 +3,18 @@
 use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
-    sync::mpsc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
     thread,
 };
 
 use harness::{
     DEADLINE, Origin, Reply,
     h2::{Frame, H2Client, flag, kind},
+    wait_for,
 };
 use serde_json::json;
 
@@ -129,6 +134,52 @@ fn a_gigabyte_up_to_a_slow_backend() {
         go.send(()).unwrap();
     }
     assert_eq!(uploading.join().unwrap().text(), "done");
+    backend.join().unwrap();
+    is_bounded(&site);
+}
+
+/// Of a backend that takes everything, but never all that there is, as one behind a network that is slower than the client's.
+#[test]
+fn an_upload_whose_backend_is_always_behind() {
+    const BODY: usize = 48 << 20;
+    const FRAME: usize = 16_384;
+    // What may be on its way: the windows of the proxy, and what it and the two sockets hold.
+    const BEHIND: usize = 128 << 10;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    // As on a network, so that the system takes little from the proxy at a time. The loopback's own segments let it take megabytes.
+    socket2::SockRef::from(&listener).set_tcp_mss(536).unwrap();
+    rustix::net::sockopt::set_socket_recv_buffer_size(&listener, 4096).unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let sent = Arc::new(AtomicUsize::new(0));
+    let offered = Arc::clone(&sent);
+    let backend = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        skip_head(&mut stream);
+        let mut bytes = [0; 4096];
+        for taken in (0..BODY).step_by(bytes.len()) {
+            wait_for("more to come", DEADLINE, || {
+                let offered = offered.load(Ordering::Relaxed);
+                (offered >= taken + BEHIND || offered == BODY).then_some(())
+            });
+            stream.read_exact(&mut bytes).unwrap();
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone").unwrap();
+    });
+    let others = Origin::named("ok");
+    let site = site(&address, &others);
+    let mut client = site.h2_client();
+    let length = BODY.to_string();
+    let stream = client.begin("POST", "/big", &[("content-length", &length)], false).unwrap();
+    for at in (0..BODY).step_by(FRAME) {
+        while client.window(stream) < FRAME {
+            let frame = client.read_frame().unwrap().expect("more room");
+            assert!(!matches!(frame.kind, kind::RST_STREAM | kind::GOAWAY), "{frame:?} after {at} bytes");
+        }
+        client.send_data(stream, vec![b'y'; FRAME], at + FRAME == BODY).unwrap();
+        sent.store(at + FRAME, Ordering::Relaxed);
+    }
+    assert_eq!(client.response(stream).unwrap().text(), "done");
     backend.join().unwrap();
     is_bounded(&site);
 }

@@ -164,16 +164,19 @@ impl<'a> Upload<'a> {
 
     /// Forgets what was written, once that is much or there is no memory to keep it.
     fn make_room(&mut self) {
-        let is_kept = self.written < STAGED
+        let is_kept = self.is_whole
+            && self.written < STAGED
             && self
                 .reserved
                 .as_mut()
                 .and_then(|reserved| reserved.grow(self.staged.len().saturating_sub(self.head)))
                 .is_some();
-        if self.written == self.staged.len() && !is_kept {
-            self.staged.clear();
+        // Before a backend that is slower than the client there is always something left, which moves up.
+        if !is_kept && (self.written == self.staged.len() || self.written >= STAGED) {
+            self.staged.drain(..self.written);
             self.written = 0;
             self.is_whole = false;
+            self.reserved = None;
         }
     }
 
