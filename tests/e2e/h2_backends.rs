@@ -384,6 +384,35 @@ fn the_cap_of_a_backend_and_the_settings_of_its_pool_hold() {
     assert_eq!(idle.h2_client().get("/x").unwrap().status(), 200);
 }
 
+/// A backend that takes more requests than before says so by SETTINGS alone: who waited at its cap went on waiting.
+#[test]
+fn who_waits_at_the_cap_learns_that_the_backend_takes_more() {
+    let (raise, raised) = mpsc::channel();
+    let raised = Mutex::new(raised);
+    let origin = H2Origin::eager(&[(MAX_STREAMS, 1)], move |request, stream| match request.is_ended {
+        true => stream.answer(OK, request.field(":path").as_bytes(), &[]),
+        false => {
+            raised.lock().unwrap().recv_timeout(DEADLINE).unwrap();
+            stream.frame(&Frame::settings(&[(MAX_STREAMS, 2)]))
+        }
+    });
+    let mut config = one_upstream([(origin.address(), 1)].into_iter(), json!({ "timeouts": { "connect": "20s" } }));
+    config["upstreams"][0]["protocol"] = json!("h2c");
+    config["upstreams"][0]["backends"][0]["max_connections"] = json!(1);
+    config["listeners"] = json!([{ "name": "web", "allow_h2c": true }]);
+    let site = Site::with_workers(1, config);
+    let mut client = site.h2_client();
+    let first = client.begin("POST", "/first", &[], false).unwrap();
+    wait_for("the first request is there", DEADLINE, || (origin.connections() == 1).then_some(()));
+    let second = client.begin("GET", "/second", &[], true).unwrap();
+    let waits = "tidegate_backend_connection_waits_total{upstream=\"up\",backend=\"b0\"} 1\n";
+    wait_for("the second one waits", DEADLINE, || site.plane.metrics().contains(waits).then_some(()));
+    raise.send(()).unwrap();
+    assert_eq!(client.response(second).unwrap().text(), "/second");
+    client.send_data(first, *b"x", true).unwrap();
+    assert_eq!(client.response(first).unwrap().text(), "/first");
+}
+
 #[test]
 fn http_1_clients_get_what_they_understand() {
     let origin = H2Origin::eager(&[], |request, stream| match request.field(":path") {

@@ -104,9 +104,14 @@ impl State {
 
     /// No further request goes to this connection.
     fn retire(&self) {
-        if !self.is_retired.replace(true)
-            && let Some(group) = self.group.upgrade()
-        {
+        if !self.is_retired.replace(true) {
+            self.has_place();
+        }
+    }
+
+    /// Tells who waits that there may be a place.
+    fn has_place(&self) {
+        if let Some(group) = self.group.upgrade() {
             group.has_place();
         }
     }
@@ -133,7 +138,7 @@ impl Drop for Link {
 impl Drop for Place {
     fn drop(&mut self) {
         self.state.is_let_go(&self.frames);
-        let State { open, served, cancelled, is_retired, used, group, .. } = &*self.state;
+        let State { open, served, cancelled, is_retired, used, .. } = &*self.state;
         open.set(open.get() - 1);
         used.set(Instant::now());
         let count = if self.is_served { served } else { cancelled };
@@ -142,9 +147,7 @@ impl Drop for Place {
             // Resets of some clients must not make the backend end the connection under the requests of others.
             is_retired.set(true);
         }
-        if let Some(group) = group.upgrade() {
-            group.has_place();
-        }
+        self.state.has_place();
     }
 }
 
@@ -189,6 +192,7 @@ impl Link {
             deadline: worker.deadlines.deadline(),
             permit,
             is_closing: false,
+            takes: frames.peer_streams(),
         };
         driver.arm();
         worker.spawn(async move {
@@ -279,6 +283,8 @@ struct Driver {
     permit: Permit<Upstream>,
     /// Whether it has told the backend that it ends.
     is_closing: bool,
+    /// Requests at a time that the backend takes, as it said last.
+    takes: u32,
 }
 
 impl Drop for Driver {
@@ -316,6 +322,11 @@ impl Driver {
             }
             if self.frames.has_goaway() {
                 self.state.retire();
+            }
+            let before = std::mem::replace(&mut self.takes, self.frames.peer_streams());
+            if self.takes > before {
+                // Who waits has no other way to learn of it.
+                self.state.has_place();
             }
             if self.is_left() && !self.is_closing {
                 // It says so, and ends as soon as that is written.
