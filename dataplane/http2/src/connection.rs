@@ -166,6 +166,12 @@ impl<B: AsRef<[u8]>> Connection<B> {
         Ok(Stream::new(&self.core, key))
     }
 
+    /// Resets the streams that were let go of behind all that they have to send, if the peer has taken nothing of it since the last call:
+    /// no task waits for it.
+    pub fn give_up_stalled(&self) {
+        self.core.borrow_mut().give_up_stalled();
+    }
+
     /// Sends a PING, so that a peer that is there says something.
     pub fn ping(&self) {
         let mut core = self.core.borrow_mut();

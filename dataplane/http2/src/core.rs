@@ -235,6 +235,21 @@ impl<B: AsRef<[u8]>> Core<B> {
         }
     }
 
+    /// Resets the streams of which nobody waits for the end and the peer has taken nothing since the last look.
+    pub(crate) fn give_up_stalled(&mut self) {
+        let mut stalled = Vec::new();
+        for state in self.streams.all().filter(|state| state.hands == 0 && !state.is_over()) {
+            let sent = state.waiting.as_ref().map(|waiting| waiting.sent);
+            if std::mem::replace(&mut state.seen, sent) == sent && sent.is_some() {
+                stalled.push(state.id);
+            }
+        }
+        for id in stalled {
+            let Some(key) = self.streams.find(id) else { continue };
+            self.reset(key, Code::CANCEL, StreamError::GivenUp);
+        }
+    }
+
     /// Resets a stream.
     pub(crate) fn reset(&mut self, key: Key, code: Code, error: StreamError) {
         if self.failure.is_none() && self.streams.get(key).is_some_and(|state| state.error.is_none()) {

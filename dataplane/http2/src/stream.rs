@@ -90,6 +90,8 @@ pub(crate) struct State<B> {
     pub(crate) is_queued: bool,
     /// Whether our side has ended.
     pub(crate) is_sent: bool,
+    /// How much of what waits was sent at the last look, if nobody had it in hand then.
+    pub(crate) seen: Option<usize>,
 }
 
 impl<B> State<B> {
@@ -114,6 +116,7 @@ impl<B> State<B> {
             tail: Tail::Open,
             is_queued: false,
             is_sent: false,
+            seen: None,
         }
     }
 

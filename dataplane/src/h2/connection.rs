@@ -153,6 +153,8 @@ impl Driver {
         } else if self.heartbeat.beat(&self.frames, self.period, silence, has_read) {
             return Some(End::Gone);
         }
+        // Our own answers, which no task waits for.
+        self.frames.give_up_stalled();
         self.arm();
         None
     }

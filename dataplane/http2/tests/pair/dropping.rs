@@ -166,3 +166,27 @@ fn a_server_may_remember_no_resets() {
     peer.send(DATA, 0, 3, b"late").unwrap();
     assert_eq!(peer.frames(), [reset(3, Code::STREAM_CLOSED)]);
 }
+
+/// Nobody waits for what was let go of: a peer that never opened its window kept such a stream, and with it the connection, for ever.
+#[test]
+fn what_was_let_go_of_and_is_never_taken_is_given_up() {
+    let peer = Peer::new(SERVER);
+    peer.send(SETTINGS, 0, 0, &setting(4, 0)).unwrap();
+    let mut streams = [1, 3, 5].map(|id| peer.request(id, true));
+    for stream in &mut streams {
+        stream.send_head(false, |fields| fields.status(200)).unwrap();
+        stream.send_data(vec![7; 10], true).unwrap();
+    }
+    let [in_hand, three, five] = streams;
+    drop((three, five));
+    peer.connection.give_up_stalled();
+    assert_eq!((resets(&peer), peer.connection.active()), (vec![], 3));
+    // What moves, however slowly, goes on.
+    peer.send(WINDOW_UPDATE, 0, 5, &1_u32.to_be_bytes()).unwrap();
+    assert_eq!(resets(&peer), []);
+    peer.connection.give_up_stalled();
+    assert_eq!((resets(&peer), peer.connection.active()), (vec![reset(3, Code::CANCEL)], 2));
+    peer.connection.give_up_stalled();
+    assert_eq!((resets(&peer), peer.connection.active()), (vec![reset(5, Code::CANCEL)], 1));
+    drop(in_hand);
+}
