@@ -42,6 +42,13 @@ fn clients_of_a_worker_share_connections() {
     assert_eq!((&line["status"], &line["bytes_out"], &line["upstream"]), (&json!(200), &json!(2), &json!("up")));
     let metrics = site.plane.metrics();
     assert!(metrics.contains("tidegate_http2_streams_total{side=\"downstream\"} 20"), "{metrics}");
+    let open = "tidegate_backend_connections_open{upstream=\"up\",backend=\"b0\",state=";
+    let expected = [format!("{open}\"busy\"}} 0\n"), format!("{open}\"idle\"}} {}\n", origin.connections())];
+    let are_idle = || {
+        let metrics = site.plane.metrics();
+        expected.iter().all(|line| metrics.contains(line)).then_some(())
+    };
+    wait_for("connections without a request are idle", DEADLINE, are_idle);
 }
 
 #[test]

@@ -39,7 +39,7 @@ pub(in crate::h2) struct Group {
     changed: Notify,
     /// As whom it stands in the queue at the endpoint's cap: those that began with a header make room for each other.
     party: Arc<Bell>,
-    /// How many connections are idle, for workers that wait at the endpoint's cap.
+    /// How many connections are idle, for workers that wait at the endpoint's cap, and for metrics.
     idle: Arc<IdleCount>,
 }
 
@@ -215,9 +215,8 @@ impl Group {
     }
 
     fn note_idle(&self) {
-        if self.endpoint.capacity.is_capped() {
-            self.idle.set(self.links.borrow().iter().filter(|link| link.is_idle()).count(), true);
-        }
+        let count = self.links.borrow().iter().filter(|link| link.is_idle()).count();
+        self.idle.set(count, self.endpoint.capacity.is_capped());
     }
 
     /// Lets connections go for others who wait at the endpoint's cap, or where there are more than may be: an idle one first. Others close
