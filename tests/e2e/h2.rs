@@ -456,6 +456,22 @@ fn a_drain_lets_open_streams_end() {
     assert!(site.plane.process.wait(DEADLINE).success());
 }
 
+/// It is not waited for to its end, which is later than what this test waits for: a client may be gone without a word.
+#[test]
+fn a_drain_does_not_wait_for_clients_that_ask_for_nothing_and_say_nothing() {
+    let origin = Origin::named("ok");
+    let mut site = Site::of_h2(&[&origin], json!({}));
+    let mut client = site.h2_client();
+    assert_eq!(told(&client.get("/x").unwrap()), (200, "ok".into()));
+    // From now on nothing is read, and no PING answered.
+    assert!(site.plane.stop().success());
+    let mut goaways = Vec::new();
+    while let Ok(Some(frame)) = client.read_frame() {
+        goaways.extend((frame.kind == kind::GOAWAY).then(|| frame.payload[..4].to_vec()));
+    }
+    assert_eq!(goaways, [[0x7f, 0xff, 0xff, 0xff], [0, 0, 0, 1]], "any stream, and then the last that was looked at");
+}
+
 #[test]
 fn ordinary_clients_are_served() {
     let origin = origin();

@@ -110,7 +110,7 @@ impl Driver {
         self.deadline.wakes(context.waker());
         if self.stopped.as_mut().is_some_and(|stopped| stopped.as_mut().poll(context).is_ready()) {
             self.stopped = None;
-            self.frames.shut_down();
+            self.shut_down();
         }
         loop {
             let Self { frames, transport, worker, connection, is_used, .. } = self;
@@ -141,6 +141,7 @@ impl Driver {
     fn check(&mut self) -> Option<End> {
         let has_streams = self.frames.active() > 0;
         if self.is_closing && !has_streams {
+            self.frames.close();
             return Some(End::Done);
         }
         let is_used = std::mem::take(&mut self.is_used) || has_streams;
@@ -148,15 +149,24 @@ impl Driver {
         let has_read = self.transport.take_has_read();
         let (idle, silence) = self.times();
         if self.unused >= idle {
-            self.is_closing = true;
-            self.frames.shut_down();
-        } else if self.heartbeat.beat(&self.frames, self.period, silence, has_read) {
+            self.shut_down();
+            return None;
+        }
+        if self.heartbeat.beat(&self.frames, self.period, silence, has_read) {
             return Some(End::Gone);
         }
         // Our own answers, which no task waits for.
         self.frames.give_up_stalled();
         self.arm();
         None
+    }
+
+    /// Asks the client to begin no more streams, and has the connection end a moment later if it has none, whether the client says that it
+    /// has read that or not: one that is gone says nothing.
+    fn shut_down(&mut self) {
+        self.frames.shut_down();
+        self.is_closing = true;
+        self.arm();
     }
 
     /// Adds what happened to the metrics.
