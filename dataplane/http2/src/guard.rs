@@ -13,7 +13,7 @@ pub enum Guard {
     WindowUpdate,
     /// DATA frames without data.
     EmptyData,
-    /// PRIORITY frames and frames of unknown types.
+    /// PRIORITY frames, frames of unknown types, and heads and trailers of streams that are gone.
     PassedOver,
     /// Streams that were reset by who opened them.
     RapidReset,

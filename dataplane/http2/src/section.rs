@@ -67,18 +67,18 @@ impl<B: AsRef<[u8]>> Core<B> {
             if !self.is_passed_over(id) {
                 return Err(Code::STREAM_CLOSED.into());
             }
-            return self.read(Section::Trailers, block).map(drop);
+            return self.pass_over(block);
         };
         let Some(state) = self.streams.get(key) else { return Ok(()) };
         let (has_head, error) = (state.has_head, state.error);
         if state.is_received || (self.config.is_server && state.was_reset) {
             return Err(Code::STREAM_CLOSED.into());
         }
+        if error.is_some() {
+            return self.pass_over(block);
+        }
         let section = if has_head { Section::Trailers } else { Section::Response };
         let read = self.read(section, block)?;
-        if error.is_some() {
-            return Ok(());
-        }
         let is_sound = match read {
             Err(_) => false,
             Ok(_) if depends_on_itself => false,
@@ -102,13 +102,21 @@ impl<B: AsRef<[u8]>> Core<B> {
         Ok(reader.finish())
     }
 
+    /// Decodes a section that is of no use any more, for its table alone. A few bytes may stand for many fields, so there is an end to how
+    /// many come.
+    fn pass_over(&mut self, block: &[u8]) -> Result<(), Failure> {
+        self.decoder.decode(block, |_, _| {}).map_err(|_| Code::COMPRESSION_ERROR)?;
+        self.spend(Guard::PassedOver)
+    }
+
     fn request(&mut self, id: u32, is_end: bool, depends_on_itself: bool, block: &[u8]) -> Result<(), Failure> {
-        let read = self.read(Section::Request { has_body: !is_end }, block)?;
-        // It has begun, so that what belongs to it is no breach, even if it is passed over.
-        self.last_remote = id;
         if matches!(self.closing, Closing::Above(_)) {
-            return Ok(());
+            // It has begun, so that what belongs to it is no breach.
+            self.last_remote = id;
+            return self.pass_over(block);
         }
+        let read = self.read(Section::Request { has_body: !is_end }, block)?;
+        self.last_remote = id;
         if self.active >= self.config.streams {
             self.counts.refused += 1;
             self.streams.forget(id);

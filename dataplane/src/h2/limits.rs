@@ -88,7 +88,7 @@ const WINDOW_UPDATES: Allowance = Allowance { burst: 1000, per_second: 100, per_
 /// DATA without bytes that does not end its stream.
 const EMPTY_DATA: Allowance = Allowance { burst: 100, per_second: 10, per_frame_sent: 0 };
 
-/// PRIORITY, and frames of unknown types, which are passed over.
+/// PRIORITY, frames of unknown types, and heads and trailers of streams that are gone, which are passed over.
 const PASSED_OVER: Allowance = Allowance { burst: 500, per_second: 50, per_frame_sent: 1 };
 
 /// `RST_STREAM`: a client may give up as many requests as it lets end, and so many more.

@@ -57,6 +57,25 @@ fn heads_without_end() {
     ]);
 }
 
+/// Each frame of a few bytes stands for more than a head may have. The connection's own task reads them, so nobody else of the worker
+/// was served.
+#[test]
+fn trailers_of_a_stream_that_was_reset() {
+    // Malformed, for it has no path; its field is in the table all the same.
+    let mut opening = encode_fields(&[(":method", "POST"), (":scheme", "http"), (":authority", "h")]);
+    opening.extend([0x40, 1, b'x']);
+    encode_integer(&mut opening, 7, 0, 4000);
+    opening.extend([b'x'; 4000]);
+    run(&[Attack {
+        name: "trailers of a stream that was reset",
+        opening: vec![Frame::new(kind::HEADERS, flag::END_HEADERS, 1, opening)],
+        round: |_| vec![Frame::new(kind::HEADERS, flag::END_HEADERS | flag::END_STREAM, 1, [0x80 | 62; 17])],
+        code: CALM,
+        guards: &["passed_over"],
+        most: 0,
+    }]);
+}
+
 #[test]
 fn hpack_bombs() {
     run(&[

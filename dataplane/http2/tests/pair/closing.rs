@@ -1,6 +1,6 @@
 //! How a connection ends.
 
-use http2::{Arrival, Code, Failure, Refusal, StreamError};
+use http2::{Allowance, Allowances, Arrival, Code, Config, Failure, Guard, Refusal, StreamError};
 
 use crate::{
     CLIENT, SERVER,
@@ -35,6 +35,32 @@ fn a_shut_down_serves_what_comes_until_its_first_goaway_was_read() {
     }
     assert_eq!(peer.frames().len(), 2);
     assert!(peer.connection.is_done() && peer.connection.failure().is_none());
+}
+
+/// Their sections are decoded for the table's sake, and a few bytes may stand for many fields: any number of them was taken.
+#[test]
+fn only_so_many_sections_are_passed_over() {
+    let some = Allowance { burst: 3, per_second: 0, per_frame_sent: 0 };
+    let [ping, settings, window_update, empty_data, passed_over, rapid_reset, malformed, provoked] = [some; 8];
+    let allowances =
+        Allowances { ping, settings, window_update, empty_data, passed_over, rapid_reset, malformed, provoked };
+    // Requests behind the last, trailers of a stream that is gone, and of one that still is in hand.
+    for (is_closed, is_in_hand, block) in [(true, true, POST), (false, false, TRAILERS), (false, true, TRAILERS)] {
+        let peer = Peer::new(Config { allowances: Some(allowances), ..SERVER });
+        let mut stream = Some(peer.request(1, false));
+        match is_closed {
+            true => peer.connection.close(),
+            false => stream.as_mut().unwrap().reset(Code::CANCEL),
+        }
+        stream = stream.filter(|_| is_in_hand);
+        let send = |turn: u32| {
+            let id = if is_closed { 2 * turn + 3 } else { 1 };
+            peer.send(HEADERS, END_HEADERS | END, id, block)
+        };
+        assert_eq!((0..3).map(send).collect::<Vec<_>>(), [Ok(()); 3]);
+        assert_eq!(send(3), Err(Failure::Guard(Guard::PassedOver)), "{is_closed} {is_in_hand}");
+        drop(stream);
+    }
 }
 
 /// A client that has not read GOAWAY yet sends whole requests. They were taken for frames of streams that had not begun, and the connection
