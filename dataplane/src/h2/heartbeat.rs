@@ -7,7 +7,7 @@ use http2::Connection;
 use super::chunk::Chunk;
 use crate::engine::Silence;
 
-/// How long a connection has been silent.
+/// How long a connection with open streams has been silent.
 #[derive(Default)]
 pub(super) struct Heartbeat {
     quiet: Duration,
@@ -23,8 +23,10 @@ impl Heartbeat {
         allowed: Silence,
         has_read: bool,
     ) -> bool {
-        self.quiet = if has_read { Duration::ZERO } else { self.quiet + period };
-        if connection.active() == 0 || self.quiet < allowed.asked_after {
+        // Before there was a stream nothing was to be heard, and nothing was asked.
+        let is_heard = has_read || connection.active() == 0;
+        self.quiet = if is_heard { Duration::ZERO } else { self.quiet + period };
+        if is_heard || self.quiet < allowed.asked_after {
             return false;
         }
         if self.quiet >= allowed.asked_after.saturating_add(allowed.answered_within) {
@@ -33,5 +35,36 @@ impl Heartbeat {
         // The answer is a byte that came, and no more is asked of it.
         connection.ping();
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::h2::limits;
+
+    /// The silence of a connection without streams was held against its peer as soon as there was one: requests failed right after they
+    /// were sent.
+    #[test]
+    fn silence_counts_from_when_something_is_to_be_heard() {
+        let connection = Connection::new(limits::OF_BACKEND, &Rc::default());
+        let second = Duration::from_secs(1);
+        let allowed = Silence { asked_after: second, answered_within: 2 * second };
+        let mut heartbeat = Heartbeat::default();
+        let mut beat = |has_read| {
+            let written = connection.with_unwritten(<[u8]>::len);
+            connection.written(written);
+            let is_gone = heartbeat.beat(&connection, second, allowed, has_read);
+            (is_gone, connection.with_unwritten(|bytes| !bytes.is_empty()))
+        };
+        let (nothing, asked, gone) = ((false, false), (false, true), (true, false));
+        assert!((0..10).all(|_| beat(false) == nothing));
+        let _stream = connection.request(false, true, |_| {}).unwrap();
+        assert_eq!(
+            [false, false, true, false, false, false].map(&mut beat),
+            [asked, asked, nothing, asked, asked, gone]
+        );
     }
 }
