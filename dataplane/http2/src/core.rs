@@ -254,10 +254,16 @@ impl<B: AsRef<[u8]>> Core<B> {
     pub(crate) fn reset(&mut self, key: Key, code: Code, error: StreamError) {
         if self.failure.is_none() && self.streams.get(key).is_some_and(|state| state.error.is_none()) {
             frame::write_number(self.out(), kind::RST_STREAM, key.id, code.0);
-            self.streams.forget(key.id);
+            self.forget(key.id);
             self.wake();
         }
         self.end_stream(key, error);
+    }
+
+    /// Keeps in mind that we reset a stream. Its window is not opened again.
+    pub(crate) fn forget(&mut self, id: u32) {
+        // The peer may not have read yet that it is smaller.
+        self.streams.forget(id, self.config.stream_window.max(window::INITIAL));
     }
 
     /// Gives bytes of the connection's window back to the peer.

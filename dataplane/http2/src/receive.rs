@@ -143,7 +143,7 @@ impl<B: AsRef<[u8]>> Core<B> {
         let Some(key) = self.streams.find(head.stream) else {
             self.give_back(head.length);
             return match self.is_passed_over(head.stream) {
-                true => Ok(()),
+                true => self.late(head.stream, length),
                 false => self.refuse(head.stream, Code::STREAM_CLOSED),
             };
         };
@@ -151,7 +151,10 @@ impl<B: AsRef<[u8]>> Core<B> {
         if state.error.is_some() {
             let is_closed = state.was_reset && self.config.is_server;
             self.give_back(head.length);
-            return if is_closed { self.refuse(head.stream, Code::STREAM_CLOSED) } else { Ok(()) };
+            return match is_closed {
+                true => self.refuse(head.stream, Code::STREAM_CLOSED),
+                false => self.late(head.stream, length),
+            };
         }
         if state.is_received {
             return Err(Code::STREAM_CLOSED.into());
@@ -177,6 +180,14 @@ impl<B: AsRef<[u8]>> Core<B> {
             self.settle(key);
         }
         Ok(())
+    }
+
+    /// Passes over DATA of a stream that we reset: no more of it than the peer may have sent before it knew.
+    fn late(&mut self, id: u32, count: u32) -> Result<(), Failure> {
+        match self.config.is_server && !self.streams.comes_late(id, count) {
+            true => Err(Code::FLOW_CONTROL_ERROR.into()),
+            false => Ok(()),
+        }
     }
 
     /// Notes that bytes of a stream were taken, or are padding.

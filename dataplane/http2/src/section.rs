@@ -119,13 +119,13 @@ impl<B: AsRef<[u8]>> Core<B> {
         self.last_remote = id;
         if self.active >= self.config.streams {
             self.counts.refused += 1;
-            self.streams.forget(id);
+            self.forget(id);
             return self.refuse(id, Code::REFUSED_STREAM);
         }
         if read == Err(Refusal::Malformed) || depends_on_itself {
             self.came.push_back(Came::Refused(None, self.reader.asked(), Refusal::Malformed));
             frame::write_number(self.out(), kind::RST_STREAM, id, Code::PROTOCOL_ERROR.0);
-            self.streams.forget(id);
+            self.forget(id);
             return self.spend(Guard::Malformed);
         }
         let key = self.begin_stream(id);

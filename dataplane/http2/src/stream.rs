@@ -153,8 +153,8 @@ pub(crate) struct Streams<B> {
     slots: Vec<Option<State<B>>>,
     free: Vec<u32>,
     index: HashMap<u32, u32, BuildHasherDefault<IdHasher>>,
-    /// Those that we reset, of which late frames are passed over. The newest is the last.
-    forgotten: VecDeque<u32>,
+    /// Those that we reset, of which late frames are passed over, and how many bytes of each may still come. The newest is the last.
+    forgotten: VecDeque<(u32, u32)>,
     /// How many we keep in mind.
     remembered: usize,
 }
@@ -207,9 +207,9 @@ impl<B> Streams<B> {
         self.slots.iter_mut().flatten()
     }
 
-    /// Keeps in mind that we reset a stream.
-    pub(crate) fn forget(&mut self, id: u32) {
-        self.forgotten.push_back(id);
+    /// Keeps in mind that we reset a stream, whose window allows the peer `left` bytes at most.
+    pub(crate) fn forget(&mut self, id: u32, left: u32) {
+        self.forgotten.push_back((id, left));
         if self.forgotten.len() > self.remembered {
             self.forgotten.pop_front();
         }
@@ -217,7 +217,15 @@ impl<B> Streams<B> {
 
     /// Whether we reset the stream a while ago.
     pub(crate) fn is_forgotten(&self, id: u32) -> bool {
-        self.forgotten.contains(&id)
+        self.forgotten.iter().any(|(known, _)| *known == id)
+    }
+
+    /// Counts bytes that came on a stream that we reset; false if they are more than its window can have allowed.
+    pub(crate) fn comes_late(&mut self, id: u32, count: u32) -> bool {
+        let Some((_, left)) = self.forgotten.iter_mut().find(|(known, _)| *known == id) else { return true };
+        let rest = left.checked_sub(count);
+        *left = rest.unwrap_or(0);
+        rest.is_some()
     }
 }
 
@@ -256,7 +264,7 @@ mod tests {
     #[test]
     fn only_the_last_resets_are_remembered() {
         let mut streams: Streams<Vec<u8>> = Streams::new(2);
-        [1, 3, 5].into_iter().for_each(|id| streams.forget(id));
+        [1, 3, 5].into_iter().for_each(|id| streams.forget(id, 0));
         assert_eq!([1, 3, 5].map(|id| streams.is_forgotten(id)), [false, true, true]);
     }
 }

@@ -1,6 +1,6 @@
 //! What a handle that is dropped says, and what still comes on a stream that was reset.
 
-use http2::{Code, StreamError};
+use http2::{Code, Failure, StreamError};
 
 use crate::{
     CLIENT, SERVER,
@@ -189,4 +189,20 @@ fn what_was_let_go_of_and_is_never_taken_is_given_up() {
     peer.connection.give_up_stalled();
     assert_eq!((resets(&peer), peer.connection.active()), (vec![reset(5, Code::CANCEL)], 1));
     drop(in_hand);
+}
+
+/// Its window is not opened again, but that of the connection is: a client could send on for ever.
+#[test]
+fn no_more_comes_late_than_the_window_allowed() {
+    for is_in_hand in [true, false] {
+        let peer = Peer::new(SERVER);
+        let mut stream = Some(peer.request(1, false));
+        stream.as_mut().unwrap().reset(Code::CANCEL);
+        stream = stream.filter(|_| is_in_hand);
+        let piece = vec![0; 16 << 10];
+        let pieces = SERVER.stream_window as usize / piece.len();
+        assert!((0..pieces).all(|_| peer.send(DATA, 0, 1, &piece).is_ok()));
+        assert_eq!(peer.send(DATA, 0, 1, b"x"), Err(Failure::Code(Code::FLOW_CONTROL_ERROR)), "{is_in_hand}");
+        drop(stream);
+    }
 }
