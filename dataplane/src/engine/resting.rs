@@ -5,7 +5,7 @@
 
 use std::{
     io, mem, net,
-    os::fd::AsFd,
+    os::fd::{AsFd, BorrowedFd},
     task::{Context, Poll},
 };
 
@@ -60,6 +60,10 @@ impl Socket for Resting {
                 done => return Poll::Ready(done),
             }
         }
+    }
+
+    fn now<R>(&self, action: impl FnOnce(BorrowedFd<'_>) -> io::Result<R>) -> io::Result<R> {
+        action(self.0.as_ref().ok_or(io::ErrorKind::NotConnected)?.as_fd())
     }
 }
 

@@ -67,8 +67,8 @@ fn receive(socket: impl AsFd, room: &mut [u8], short: &mut Option<usize>) -> io:
     Err(io::ErrorKind::WouldBlock.into())
 }
 
-/// Writes once, if there is room.
-fn send_now(socket: impl AsFd, bytes: &[u8]) -> Option<io::Result<usize>> {
+/// Writes once, if there is room, whatever the runtime knows of that.
+pub(super) fn send_now(socket: impl AsFd, bytes: &[u8]) -> Option<io::Result<usize>> {
     match send(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
         Err(Errno::AGAIN | Errno::INTR) => None,
         sent => Some(sent.map_err(io::Error::from)),

@@ -117,6 +117,18 @@ impl Splice {
         }
     }
 
+    /// Moves some bytes out of the pipe if the kernel has any room for them, whatever the runtime knows of that. Whether it had.
+    pub(crate) fn push(&mut self, to: &impl Socket) -> bool {
+        let pipe = self.pipe.as_ref().expect("a splice has its pipe");
+        let flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
+        let pushed = match self.filled {
+            0 => 0,
+            filled => to.now(|to| Ok(splice(&pipe.reader, None, to, None, filled, flags)?)).unwrap_or(0),
+        };
+        self.filled -= pushed;
+        pushed > 0
+    }
+
     /// Whether the pipe is empty.
     pub(crate) fn is_empty(&self) -> bool {
         self.filled == 0
@@ -139,6 +151,9 @@ impl Drop for Splice {
 pub(crate) trait Socket {
     /// Does `action` with the socket once it may be ready for it, and again after "would block".
     fn poll_io<R>(&self, interest: Interest, context: &mut Context<'_>, action: impl Action<R>) -> Poll<io::Result<R>>;
+
+    /// Does `action` with the socket now, whether it may be ready for it or not.
+    fn now<R>(&self, action: impl FnOnce(BorrowedFd<'_>) -> io::Result<R>) -> io::Result<R>;
 }
 
 /// What is done with a socket's descriptor.
@@ -167,6 +182,10 @@ macro_rules! socket {
                     }
                 }
             }
+
+            fn now<R>(&self, action: impl FnOnce(BorrowedFd<'_>) -> io::Result<R>) -> io::Result<R> {
+                action(self.as_fd())
+            }
         }
     };
 }
@@ -180,6 +199,14 @@ impl Socket for Stream {
             Self::Tcp(stream) => stream.poll_io(interest, context, action),
             Self::Unix(stream) => stream.poll_io(interest, context, action),
             Self::Resting(resting) => resting.poll_io(interest, context, action),
+        }
+    }
+
+    fn now<R>(&self, action: impl FnOnce(BorrowedFd<'_>) -> io::Result<R>) -> io::Result<R> {
+        match self {
+            Self::Tcp(stream) => stream.now(action),
+            Self::Unix(stream) => stream.now(action),
+            Self::Resting(resting) => resting.now(action),
         }
     }
 }

@@ -208,3 +208,67 @@ fn an_upload_goes_on_while_its_early_response_is_not_taken() {
     wait_until_watched(&site, from, false);
     assert_eq!(read_body(&mut client, LENGTH, None), LENGTH);
 }
+
+/// How long nothing may move.
+const IDLE: &str = "1s";
+
+/// Takes a little of a body ten times a second, for a few times as long as nothing may move: in that time far less than has to go
+/// before the kernel says that there is room again.
+fn take_steadily(stream: &mut TcpStream) {
+    for piece in 0..40 {
+        read_part(stream, piece * STEADY, STEADY);
+        rest(Duration::from_millis(100));
+    }
+}
+const STEADY: u64 = 32 << 10;
+
+#[test]
+fn a_client_that_reads_slowly_but_steadily_is_not_cut_off() {
+    for chunked in [false, true] {
+        let address = backend(move |mut stream| {
+            read_head(&mut stream);
+            let framing =
+                if chunked { "Transfer-Encoding: chunked".into() } else { format!("Content-Length: {LENGTH}") };
+            write!(stream, "HTTP/1.1 200 OK\r\n{framing}\r\n\r\n").unwrap();
+            let _ = write_body(&mut stream, LENGTH, LENGTH as usize, chunked, None);
+        });
+        let site = Site::start(one_upstream([(&*address, 1)].into_iter(), json!({ "timeouts": { "idle": IDLE } })));
+        let mut client = small_client(&site);
+        write!(client, "GET /steady HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+        assert!(read_head(&mut client).starts_with("HTTP/1.1 200 OK\r\n"));
+        if chunked {
+            // The size of the one chunk.
+            client.read_exact(&mut [0; 9]).unwrap();
+        }
+        take_steadily(&mut client);
+        drop(client);
+        assert_eq!(site.logged("/steady")["reason"], "client_gone", "chunked: {chunked}");
+    }
+}
+
+#[test]
+fn a_backend_that_reads_slowly_but_steadily_is_not_given_up() {
+    for chunked in [false, true] {
+        let address = backend(move |mut stream| {
+            rustix::net::sockopt::set_socket_recv_buffer_size(&stream, CLIENT_BUFFER).unwrap();
+            read_head(&mut stream);
+            if chunked {
+                stream.read_exact(&mut [0; 9]).unwrap();
+            }
+            take_steadily(&mut stream);
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone").unwrap();
+            // It has enough, and closes when its answer was passed on.
+            let _ = stream.read_exact(&mut vec![0; LENGTH as usize]);
+        });
+        let site =
+            Site::start(one_upstream([(&*address, 1)].into_iter(), json!({ "timeouts": { "first_byte": IDLE } })));
+        let mut client = connect(&site);
+        let framing = if chunked { "Transfer-Encoding: chunked".into() } else { format!("Content-Length: {LENGTH}") };
+        write!(client, "POST /steady HTTP/1.1\r\nHost: h\r\n{framing}\r\n\r\n").unwrap();
+        let mut sender = client.try_clone().unwrap();
+        let sending = thread::spawn(move || write_body(&mut sender, LENGTH, LENGTH as usize, chunked, None));
+        assert!(read_head(&mut client).starts_with("HTTP/1.1 200 OK\r\n"), "chunked: {chunked}");
+        drop(client);
+        let _ = sending.join().unwrap();
+    }
+}
