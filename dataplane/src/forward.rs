@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use http1::{ChunkLimits, RequestBody, ResponseBody, ResponseHead};
+use http1::{ChunkLimits, RequestBody, ResponseHead};
 use shared::config::UpstreamProtocol;
 use tokio::time::sleep;
 
@@ -43,10 +43,13 @@ pub(crate) async fn run(
     if chosen.protocol == UpstreamProtocol::H2c {
         // Boxed: other requests must not carry its memory along.
         let finished = Box::pin(h2::from_http1(worker, chosen, client, scratch, record)).await?;
+        if finished.is_whole {
+            client.ends_whole();
+        }
         return Ok(match finished {
             Finished { keeps: true, .. } => Next::Keep,
             // Closing with unread bytes would reset the connection under the response.
-            Finished { is_whole: true, was_read, .. } if !was_read || !client.input.is_empty() => Next::Linger,
+            Finished { is_whole: true, was_read, .. } if !was_read || client.has_unread() => Next::Linger,
             _ => Next::Close,
         });
     }
@@ -107,12 +110,6 @@ pub(crate) async fn run(
         (Some((status, at)), Some(reason)) => {
             record.answered(status, at);
             record.aborted(reason);
-            let ends_with_connection =
-                matches!(scratch.response.body, ResponseBody::Chunked | ResponseBody::UntilClose);
-            if client.version == http1::Version::Http10 && ends_with_connection {
-                // Only a reset tells this client that it does not have all.
-                let _ = client.stream.set_zero_linger();
-            }
             Ok(Next::Close)
         }
         (Some((status, at)), None) => {
@@ -224,6 +221,7 @@ fn finish(
     ended: &Ended,
     response: &ResponseHead,
 ) -> Next {
+    client.ends_whole();
     if ended.keeps_upstream {
         worker.pool.put(tries.endpoint(), upstream, response, worker.clock.recent());
     } else {
@@ -232,7 +230,7 @@ fn finish(
     match ended.keeps_client {
         true => Next::Keep,
         // Closing with unread bytes would reset the connection under the response.
-        false if !ended.was_read || !client.input.is_empty() => Next::Linger,
+        false if !ended.was_read || client.has_unread() => Next::Linger,
         false => Next::Close,
     }
 }

@@ -270,6 +270,11 @@ fn resets_pass_both_ways() {
     let mut client = site.client();
     client.send("POST /cancel HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
     assert!(client.read_response().is_err());
+    // Without a length or chunks only a reset tells.
+    let mut client = site.client();
+    client.send("POST /cancel HTTP/1.0\r\nHost: h\r\nContent-Length: 9\r\n\r\n").unwrap();
+    assert_eq!(client.read_response_head().unwrap().first_line, "HTTP/1.1 200 OK");
+    assert!(client.read_to_end().is_err());
 }
 
 #[test]

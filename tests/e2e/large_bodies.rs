@@ -444,3 +444,19 @@ fn a_reset_that_the_upload_meets_first_is_no_end_of_the_response() {
     assert_ne!(client.state_after(DEADLINE), Connection::Kept, "no last chunk, and no further request");
     assert_eq!(site.logged("/x")["reason"], "upstream_reset");
 }
+
+#[test]
+fn a_response_without_length_and_chunks_looks_cut_off_when_the_process_is_killed() {
+    let address = backend(|mut stream| {
+        read_head(&mut stream);
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\nbegun").unwrap();
+        let _ = stream.read(&mut [0]);
+    });
+    let site = site(&address);
+    let mut client = site.client();
+    client.send("GET / HTTP/1.0\r\nHost: h\r\n\r\n").unwrap();
+    assert_eq!(client.read_response_head().unwrap().first_line, "HTTP/1.1 200 OK");
+    assert_eq!(client.read_exactly(5).unwrap(), b"begun");
+    site.plane.process.signal(rustix::process::Signal::KILL);
+    assert!(client.read_to_end().is_err(), "a reset");
+}

@@ -11,6 +11,7 @@ use rustix::{
     io::Errno,
     net::{RecvFlags, recv},
 };
+use socket2::SockRef;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -115,6 +116,26 @@ impl Client {
     /// Whether the kernel has something to read of which the runtime does not know yet.
     pub(crate) fn has_more(&self) -> bool {
         recv(&self.stream, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) != Err(Errno::AGAIN)
+    }
+
+    /// Whether anything that the client sent was not used: closing its connection now would reset it, and what of the response the kernel
+    /// has not sent yet would be lost. Asks the kernel.
+    pub(crate) fn has_unread(&self) -> bool {
+        let peeked = || recv(&self.stream, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+        !self.input.is_empty() || matches!(peeked(), Ok((1.., _)))
+    }
+
+    /// Whatever ends the connection from now on resets it: where only its end ends a response, what is cut off must not look complete,
+    /// be it by the end of this process.
+    pub(crate) fn ends_with_reset(&self) {
+        let _ = self.stream.set_zero_linger();
+    }
+
+    /// The response is whole: the connection may end as usual, if it was to end with a reset.
+    pub(crate) fn ends_whole(&self) {
+        if self.version == Version::Http10 {
+            let _ = SockRef::from(&self.stream).set_linger(None);
+        }
     }
 
     /// Waits at most `idle` for the next request head. While nothing of it has come the connection owns no memory but its own,
@@ -224,6 +245,8 @@ impl Client {
                     Ok(count) => seen += count as u64,
                 }
             }
+            // It sends too much to read all of it, and to close now would cut off what it has not read yet.
+            std::future::pending().await
         };
         let _ = tokio::time::timeout(time, rest).await;
     }
@@ -242,10 +265,7 @@ mod tests {
     /// Whoever asked, and was told that there is nothing, is woken: however often it asked before, and though it had had its turn.
     #[tokio::test]
     async fn who_waits_is_woken() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (stream, _) = listener.accept().await.unwrap();
-        let mut client = Client::new(stream, Deadlines::new().deadline(), Stop::new(CancellationToken::new()));
+        let (mut client, mut peer) = pair().await;
         let buffers = Buffers::default();
         for (asks, had_its_turn) in [(1, false), (3, false), (1, true), (3, true)] {
             let mut asked = 0;
@@ -270,5 +290,55 @@ mod tests {
         }
         peer.shutdown().await.unwrap();
         assert_eq!(poll_fn(|context| client.poll_read(&buffers, context)).await.unwrap(), 0);
+    }
+
+    async fn pair() -> (Client, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        (Client::new(stream, Deadlines::new().deadline(), Stop::new(CancellationToken::new())), peer)
+    }
+
+    #[tokio::test]
+    async fn what_was_not_read_is_known_before_the_runtime_knows_it() {
+        let (client, mut peer) = pair().await;
+        assert!(!client.has_unread());
+        peer.write_all(b"x").await.unwrap();
+        assert!(client.has_unread());
+        let (client, mut peer) = pair().await;
+        // Its end is nothing that closing the connection could lose.
+        peer.shutdown().await.unwrap();
+        assert!(!client.has_unread());
+    }
+
+    /// Closing the connection while it sends would reset it, and the kernel drop what it has not taken yet.
+    #[tokio::test]
+    async fn who_sends_more_than_is_read_gets_its_response_all_the_same() {
+        let (client, mut peer) = pair().await;
+        let mut sent = 0;
+        let piece = vec![7; SMALL];
+        while let Ok(count) = client.stream.try_write(&piece) {
+            sent += count;
+        }
+        assert!(sent > 0);
+        let (mut reader, mut writer) = peer.split();
+        let receiving = async {
+            let most = LINGER.0 as usize;
+            writer.write_all(&vec![0; most]).await.unwrap();
+            let flooding = async {
+                let _ = writer.write_all(&vec![0; 16 * most]).await;
+            };
+            let mut received = Vec::new();
+            tokio::select! {
+                biased;
+                () = flooding => panic!("nobody reads so much"),
+                read = reader.read_to_end(&mut received) => assert_eq!(read.unwrap(), sent),
+            }
+        };
+        tokio::select! {
+            biased;
+            () = client.linger() => panic!("it was closed before"),
+            () = receiving => {}
+        }
     }
 }

@@ -154,6 +154,7 @@ impl<'a> Http1Peer<'a> {
             }
             None => {
                 self.keeps = false;
+                self.client.ends_with_reset();
                 Framing::Plain
             }
         };
@@ -271,7 +272,7 @@ impl Peer for Http1Peer<'_> {
     async fn settled(&self) {}
 
     fn abort(&mut self, _: Code) {
-        // The connection is closed, and the framing shows that something is missing.
+        // The connection is closed, and the framing shows that something is missing, or a reset does.
         self.keeps = false;
     }
 }

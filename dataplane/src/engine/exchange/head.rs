@@ -68,7 +68,11 @@ impl Exchange<'_> {
         let delivery = response_head::Delivery { is_http11, keeps: self.client_keeps, clock: &self.worker.clock };
         response_head::append(self.appended, self.response, self.download.head(self.response.len), &delivery);
         let begun = self.download.begin(self.response, is_http11, self.appended, self.terms.returned.renamed());
-        begun.map_err(|fault| self.broken(Reason::BadResponse, fault))
+        begun.map_err(|fault| self.broken(Reason::BadResponse, fault))?;
+        if !is_http11 && !is_delimited {
+            self.client.ends_with_reset();
+        }
+        Ok(())
     }
 
     /// Leaves a response out whose head is complete. What of it is there is read, so that the connection can be kept if that is
