@@ -49,7 +49,9 @@ pub(crate) async fn run(
         return Ok(match finished {
             Finished { keeps: true, .. } => Next::Keep,
             // Closing with unread bytes would reset the connection under the response.
-            Finished { is_whole: true, was_read, .. } if !was_read || client.has_unread() => Next::Linger,
+            Finished { is_whole: true, was_read, .. } if !was_read || client.has_unread(record.bytes_out) => {
+                Next::Linger
+            }
             _ => Next::Close,
         });
     }
@@ -230,7 +232,7 @@ fn finish(
     match ended.keeps_client {
         true => Next::Keep,
         // Closing with unread bytes would reset the connection under the response.
-        false if !ended.was_read || client.has_unread() => Next::Linger,
+        false if !ended.was_read || client.has_unread(ended.bytes_out) => Next::Linger,
         false => Next::Close,
     }
 }
