@@ -165,9 +165,13 @@ impl Connection {
         self.requests.get() == 0
     }
 
-    /// Counts a request; whether `most` allow another one after it.
-    pub(crate) fn counts_request(&self, most: u32) -> bool {
+    /// Counts a request.
+    pub(crate) fn counts_request(&self) {
         self.requests.set(self.requests.get().saturating_add(1));
+    }
+
+    /// Whether fewer than `most` requests have come on it.
+    pub(crate) fn allows_more(&self, most: u32) -> bool {
         self.requests.get() < most
     }
 }

@@ -107,7 +107,8 @@ async fn handle(worker: &Rc<Worker>, connection: &Connection, client: &mut Clien
 
     client.input.consume(scratch.request.len as usize);
     client.version = scratch.request.version;
-    let has_more = connection.counts_request(most_requests);
+    connection.counts_request();
+    let has_more = connection.allows_more(most_requests);
     let keeps = scratch.request.keep_alive && has_more && !client.stop.is_set();
     let failed = match chosen {
         // By reference: a second place for it would make the request's memory larger.

@@ -1,6 +1,6 @@
 //! Limits and time-outs of listeners and routes hold for HTTP/2 clients as they do for others.
 
-use std::{io::Write, net::TcpListener};
+use std::{io::Write, net::TcpListener, time::Instant};
 
 use harness::{
     DEADLINE, Origin,
@@ -65,6 +65,20 @@ fn after_its_last_request_a_connection_gets_goaway() {
     }
     let goaway = client.goaways.pop().or_else(|| client.read_to_end().unwrap());
     assert_eq!(goaway.map(|frame| frame.code()), Some(code::NO_ERROR));
+}
+
+#[test]
+fn a_client_that_does_not_hear_of_its_last_request_is_served_no_longer_than_a_moment() {
+    let origin = Origin::named("ok");
+    let site = site(origin.address(), json!({ "limits": { "requests_per_connection": 3 } }), json!({}));
+    let mut client = site.h2_client();
+    // It never says that it has read the first GOAWAY, and asks on.
+    client.acknowledges = false;
+    let begin = Instant::now();
+    while client.get("/x").is_ok() {
+        assert!(begin.elapsed() < DEADLINE, "it is served on and on");
+    }
+    assert_eq!(client.goaways.last().map(Frame::code), Some(code::NO_ERROR));
 }
 
 #[test]

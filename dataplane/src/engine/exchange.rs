@@ -17,6 +17,7 @@ use super::{
     buffers::SMALL,
     client::Client,
     download::{self, Download},
+    interim::Interim,
     pace::{Pace, Standing, Waits},
     scratch::Scratch,
     socket::{Socket, send_now},
@@ -32,7 +33,7 @@ use crate::{
     worker::Worker,
 };
 
-pub(crate) use head::{MAX_DRAINED, MAX_INTERIM};
+pub(crate) use head::MAX_DRAINED;
 
 /// A request under way.
 pub(crate) struct Exchange<'a> {
@@ -55,7 +56,7 @@ pub(crate) struct Exchange<'a> {
     /// Judged by the response's head.
     tries: &'a mut Tries,
     /// How many interim responses came.
-    interim: u8,
+    interim: Interim,
     /// What exactly was wrong, when one side broke its framing.
     detail: Option<&'static str>,
     /// When the head of the final response was read.
@@ -160,7 +161,7 @@ impl<'a> Exchange<'a> {
             client_keeps: terms.keeps,
             expects_continue: terms.expects_continue,
             overdue: Reason::UpstreamTimeout,
-            interim: 0,
+            interim: Interim::default(),
             detail: None,
             answered_at: None,
             is_prompt: false,

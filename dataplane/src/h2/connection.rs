@@ -114,10 +114,14 @@ impl Driver {
         }
         loop {
             let Self { frames, transport, worker, connection, is_used, .. } = self;
-            if let Poll::Ready(end) =
-                transport.poll(frames, context, |socket| *is_used |= hand_out(worker, connection, frames, socket))
-            {
+            let polled =
+                transport.poll(frames, context, |socket| *is_used |= hand_out(worker, connection, frames, socket));
+            if let Poll::Ready(end) = polled {
                 return Poll::Ready(end);
+            }
+            if !self.is_closing && !self.allows_more() {
+                self.shut_down();
+                continue;
             }
             self.count();
             if !self.is_greeted && self.frames.has_settings() {
@@ -140,9 +144,12 @@ impl Driver {
     /// would cost each request something.
     fn check(&mut self) -> Option<End> {
         let has_streams = self.frames.active() > 0;
-        if self.is_closing && !has_streams {
+        if self.is_closing {
+            // By now the client has read that it is to begin no more streams, or never will.
             self.frames.close();
-            return Some(End::Done);
+            if !has_streams {
+                return Some(End::Done);
+            }
         }
         let is_used = std::mem::take(&mut self.is_used) || has_streams;
         self.unused = if is_used { Duration::ZERO } else { self.unused + self.period };
@@ -167,6 +174,12 @@ impl Driver {
         self.frames.shut_down();
         self.is_closing = true;
         self.arm();
+    }
+
+    /// Whether the listener lets the client begin another stream.
+    fn allows_more(&self) -> bool {
+        let most = self.worker.with_snapshot(|snapshot| self.connection.listener(snapshot).requests);
+        self.connection.allows_more(most)
     }
 
     /// Adds what happened to the metrics.
@@ -212,10 +225,7 @@ fn hand_out(
         worker.metrics.http2.downstream.streams.inc();
         match arrival {
             Arrival::Request(head, stream) => {
-                let most = worker.with_snapshot(|snapshot| connection.listener(snapshot).requests);
-                if !connection.counts_request(most) {
-                    frames.shut_down();
-                }
+                connection.counts_request();
                 Tasks::serve(worker, Request { connection: Rc::clone(connection), head, stream });
             }
             Arrival::Refused(asked, refusal, stream) => stream::refuse(worker, connection, &asked, refusal, stream),

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     attempt::Said,
-    engine::{MAX_INTERIM, Replay, Standing, Terms, Waits},
+    engine::{Interim, Replay, Standing, Terms, Waits},
     error::Reason,
     grpc,
     protocol::Protocol,
@@ -148,7 +148,7 @@ struct Upstream {
     is_ending: bool,
     is_uploaded: bool,
     /// Interim responses so far.
-    interim: u8,
+    interim: Interim,
     /// Whether the response has begun.
     is_answered: bool,
     is_tried_again: bool,
@@ -192,7 +192,7 @@ impl<P: Peer> Relay<'_, P> {
             stream,
             is_ending: is_end,
             is_uploaded: is_end,
-            interim: 0,
+            interim: Interim::default(),
             is_answered: false,
             is_tried_again: false,
             moved: 0,
@@ -322,10 +322,9 @@ impl<P: Peer> Relay<'_, P> {
         self.bytes = std::task::ready!(upstream.stream.poll_head(context))?;
         self.read()?;
         if self.response.is_interim() {
-            if upstream.interim == MAX_INTERIM {
+            if !upstream.interim.admits(self.bytes.len()) {
                 return Poll::Ready(Err(Reason::BadResponse.into()));
             }
-            upstream.interim += 1;
             self.peer.interim(&Outgoing::interim(self.response, &self.bytes, self.terms));
             return Poll::Ready(Ok(()));
         }

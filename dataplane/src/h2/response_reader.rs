@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use super::{arena::Arena, chunk::Chunk, trailers::Trailers};
 use crate::{
-    engine::{Buffer, MAX_DRAINED, MAX_INTERIM, Upstream},
+    engine::{Buffer, Interim, MAX_DRAINED, Upstream},
     error::Reason,
     worker::Worker,
 };
@@ -35,7 +35,7 @@ pub(super) struct ResponseReader {
     trailers: Option<Trailers>,
     awaits_continue: bool,
     /// Interim responses so far.
-    interim: u8,
+    interim: Interim,
 }
 
 enum Framing {
@@ -71,7 +71,7 @@ impl ResponseReader {
             moved: 0,
             trailers: None,
             awaits_continue,
-            interim: 0,
+            interim: Interim::default(),
         }
     }
 
@@ -188,8 +188,7 @@ impl ResponseReader {
     /// They are too many: each keeps the request from its time-out.
     pub(super) fn pass_interim(&mut self, head: &ResponseHead) -> Result<(), Reason> {
         self.skip(head);
-        self.interim += 1;
-        if self.interim > MAX_INTERIM { Err(Reason::BadResponse) } else { Ok(()) }
+        if self.interim.admits(head.len as usize) { Ok(()) } else { Err(Reason::BadResponse) }
     }
 
     /// Leaves out the head that is complete.

@@ -12,6 +12,9 @@ use tokio::io::AsyncWrite;
 use super::chunk::Chunk;
 use crate::engine::{Buffers, Socket};
 
+/// Reads of one turn, of a buffer each: then others of the worker have theirs.
+const READS: usize = 16;
+
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
@@ -61,8 +64,10 @@ impl<S: Socket + AsyncWrite + Unpin> Transport<S> {
         context: &mut Context<'_>,
         hand_out: &mut impl FnMut(&S),
     ) -> Poll<End> {
+        let mut reads = 0;
         loop {
-            while connection.wants_bytes() {
+            while connection.wants_bytes() && reads < READS {
+                reads += 1;
                 match self.poll_receive(connection, context) {
                     Poll::Ready(Ok(Ok(()))) => hand_out(&self.socket),
                     Poll::Ready(Ok(Err(failure))) => {
@@ -79,6 +84,10 @@ impl<S: Socket + AsyncWrite + Unpin> Transport<S> {
             match self.poll_send(connection, context) {
                 Poll::Ready(Ok(())) if connection.is_done() => {
                     return Poll::Ready(connection.failure().map_or(End::Done, End::Failed));
+                }
+                Poll::Ready(Ok(())) | Poll::Pending if reads == READS => {
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
                 Poll::Ready(Ok(())) if was_full => {}
                 Poll::Ready(Ok(())) | Poll::Pending => return Poll::Pending,

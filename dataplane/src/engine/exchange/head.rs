@@ -12,9 +12,6 @@ use crate::{
     grpc, retry_after,
 };
 
-/// The most interim responses before the final one: each keeps the request from its time-out.
-pub(crate) const MAX_INTERIM: u8 = 32;
-
 /// Bytes of the body of a response that is replaced which are read, so that its connection can be kept.
 pub(crate) const MAX_DRAINED: u64 = 64 << 10;
 
@@ -25,11 +22,10 @@ impl Exchange<'_> {
     pub(super) fn answer(&mut self, context: &mut Context<'_>) -> Result<(), Stop> {
         self.expects_continue = false;
         if self.response.is_interim() {
-            if self.interim == MAX_INTERIM {
+            if !self.interim.admits(self.response.len as usize) {
                 self.detail = Some("too_many_interim");
                 return Err(Stop::Failed(Reason::BadResponse));
             }
-            self.interim += 1;
             if self.client.version == Version::Http11 {
                 self.download.pass_interim(self.response);
             } else {
