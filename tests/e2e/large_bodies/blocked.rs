@@ -209,18 +209,20 @@ fn an_upload_goes_on_while_its_early_response_is_not_taken() {
     assert_eq!(read_body(&mut client, LENGTH, None), LENGTH);
 }
 
+/// What a slow side takes at a time.
+const STEADY: u64 = 16 << 10;
+
 /// How long nothing may move.
-const IDLE: &str = "1s";
+const IDLE: &str = "3s";
 
 /// Takes a little of a body ten times a second, for a few times as long as nothing may move: in that time far less than has to go
 /// before the kernel says that there is room again.
 fn take_steadily(stream: &mut TcpStream) {
-    for piece in 0..40 {
+    for piece in 0..90 {
         read_part(stream, piece * STEADY, STEADY);
         rest(Duration::from_millis(100));
     }
 }
-const STEADY: u64 = 32 << 10;
 
 #[test]
 fn a_client_that_reads_slowly_but_steadily_is_not_cut_off() {
