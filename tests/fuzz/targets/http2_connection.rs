@@ -234,6 +234,7 @@ impl Run {
             4..=7 if !self.config.is_server => self.open(what >> 4),
             8 => self.connection.drives(),
             9 => self.connection.rests(Waker::noop()),
+            10 => self.connection.give_up_stalled(),
             _ => {}
         }
     }
