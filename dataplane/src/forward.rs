@@ -43,15 +43,14 @@ pub(crate) async fn run(
     if chosen.protocol == UpstreamProtocol::H2c {
         // Boxed: other requests must not carry its memory along.
         let finished = Box::pin(h2::from_http1(worker, chosen, client, scratch, record)).await?;
+        client.sent = client.sent.saturating_add(record.bytes_out);
         if finished.is_whole {
             client.ends_whole();
         }
         return Ok(match finished {
             Finished { keeps: true, .. } => Next::Keep,
             // Closing with unread bytes would reset the connection under the response.
-            Finished { is_whole: true, was_read, .. } if !was_read || client.has_unread(record.bytes_out) => {
-                Next::Linger
-            }
+            Finished { is_whole: true, was_read, .. } if !was_read || client.has_unread() => Next::Linger,
             _ => Next::Close,
         });
     }
@@ -218,12 +217,13 @@ async fn again(
 fn finish(
     worker: &Worker,
     tries: &Tries,
-    client: &Client,
+    client: &mut Client,
     upstream: Box<Upstream>,
     ended: &Ended,
     response: &ResponseHead,
 ) -> Next {
     client.ends_whole();
+    client.sent = client.sent.saturating_add(ended.bytes_out);
     if ended.keeps_upstream {
         worker.pool.put(tries.endpoint(), upstream, response, worker.clock.recent());
     } else {
@@ -232,7 +232,7 @@ fn finish(
     match ended.keeps_client {
         true => Next::Keep,
         // Closing with unread bytes would reset the connection under the response.
-        false if !ended.was_read || client.has_unread(ended.bytes_out) => Next::Linger,
+        false if !ended.was_read || client.has_unread() => Next::Linger,
         false => Next::Close,
     }
 }

@@ -72,6 +72,9 @@ pub(crate) struct Core<B> {
     pub(crate) encoder: Encoder,
     pub(crate) remote: Remote,
     pub(crate) outbound: Outbound,
+    /// Bytes of bodies that were sent, and how many those were at the last look for what has stalled.
+    pub(crate) data_sent: u64,
+    seen: u64,
     /// Streams that could send if the connection could.
     pub(crate) queue: VecDeque<Key>,
 
@@ -120,6 +123,8 @@ impl<B: AsRef<[u8]>> Core<B> {
             encoder: Encoder::new(),
             remote: Remote::default(),
             outbound: Outbound::new(window::INITIAL),
+            data_sent: 0,
+            seen: 0,
             queue: VecDeque::new(),
             streams: Streams::new(config.remembered_resets),
             active: 0,
@@ -235,12 +240,14 @@ impl<B: AsRef<[u8]>> Core<B> {
         }
     }
 
-    /// Resets the streams of which nobody waits for the end and the peer has taken nothing since the last look.
+    /// Resets the streams of which nobody waits for the end and the peer has taken nothing since the last look, unless others had their turn.
     pub(crate) fn give_up_stalled(&mut self) {
+        let is_still = std::mem::replace(&mut self.seen, self.data_sent) == self.data_sent;
         let mut stalled = Vec::new();
         for state in self.streams.all().filter(|state| state.hands == 0 && !state.is_over()) {
             let sent = state.waiting.as_ref().map(|waiting| waiting.sent);
-            if std::mem::replace(&mut state.seen, sent) == sent && sent.is_some() {
+            let is_seen = std::mem::replace(&mut state.seen, sent) == sent && sent.is_some();
+            if is_seen && (is_still || !state.is_queued) {
                 stalled.push(state.id);
             }
         }

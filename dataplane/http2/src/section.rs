@@ -113,6 +113,7 @@ impl<B: AsRef<[u8]>> Core<B> {
         if matches!(self.closing, Closing::Above(_)) {
             // It has begun, so that what belongs to it is no breach.
             self.last_remote = id;
+            self.forget(id);
             return self.pass_over(block);
         }
         let read = self.read(Section::Request { has_body: !is_end }, block)?;

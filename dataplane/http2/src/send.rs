@@ -181,6 +181,7 @@ impl<B: AsRef<[u8]>> Core<B> {
             frame::write(out, kind::DATA, flags, key.id, &rest[..length]);
             state.outbound.sent(length);
             outbound.sent(length);
+            self.data_sent += length as u64;
             waiting.sent += length;
             if let Some(guards) = &mut self.guards {
                 guards.sent(is_end);

@@ -41,6 +41,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, connection: connection::Connection
         is_used: false,
         unused: Duration::ZERO,
         heartbeat: Heartbeat::default(),
+        since_stalled: Duration::ZERO,
         period: Duration::ZERO,
         is_closing: false,
         worker,
@@ -100,6 +101,8 @@ struct Driver {
     /// For how long checks have found no stream.
     unused: Duration,
     heartbeat: Heartbeat,
+    /// How long ago it was looked for streams that have stalled.
+    since_stalled: Duration,
     /// The time between checks.
     period: Duration,
     is_closing: bool,
@@ -162,8 +165,12 @@ impl Driver {
         if self.heartbeat.beat(&self.frames, self.period, silence, has_read) {
             return Some(End::Gone);
         }
-        // Our own answers, which no task waits for.
-        self.frames.give_up_stalled();
+        self.since_stalled += self.period;
+        if self.is_closing || self.since_stalled >= limits::CHECK {
+            // Our own answers, which no task waits for.
+            self.since_stalled = Duration::ZERO;
+            self.frames.give_up_stalled();
+        }
         self.arm();
         None
     }

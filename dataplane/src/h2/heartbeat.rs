@@ -11,6 +11,8 @@ use crate::engine::Silence;
 #[derive(Default)]
 pub(super) struct Heartbeat {
     quiet: Duration,
+    /// How long ago it was first asked whether it is there, if it was and has said nothing since.
+    asked: Option<Duration>,
 }
 
 impl Heartbeat {
@@ -24,15 +26,21 @@ impl Heartbeat {
         has_read: bool,
     ) -> bool {
         // Before there was a stream nothing was to be heard, and nothing was asked.
-        let is_heard = has_read || connection.active() == 0;
-        self.quiet = if is_heard { Duration::ZERO } else { self.quiet + period };
-        if is_heard || self.quiet < allowed.asked_after {
+        if has_read || connection.active() == 0 {
+            *self = Self::default();
             return false;
         }
-        if self.quiet >= allowed.asked_after.saturating_add(allowed.answered_within) {
-            return true;
+        self.quiet += period;
+        match &mut self.asked {
+            Some(asked) => {
+                *asked += period;
+                if *asked >= allowed.answered_within {
+                    return true;
+                }
+            }
+            None if self.quiet < allowed.asked_after => return false,
+            asked => *asked = Some(Duration::ZERO),
         }
-        // The answer is a byte that came, and no more is asked of it.
         connection.ping();
         false
     }
@@ -66,5 +74,17 @@ mod tests {
             [false, false, true, false, false, false].map(&mut beat),
             [asked, asked, nothing, asked, asked, gone]
         );
+    }
+
+    /// However rare the looks are, who was not asked is not gone.
+    #[test]
+    fn nobody_is_gone_who_was_not_asked() {
+        let connection = Connection::new(limits::OF_BACKEND, &Rc::default());
+        let _stream = connection.request(false, true, |_| {}).unwrap();
+        let second = Duration::from_secs(1);
+        let allowed = Silence { asked_after: second, answered_within: second };
+        let mut heartbeat = Heartbeat::default();
+        let mut beat = |has_read| heartbeat.beat(&connection, 5 * second, allowed, has_read);
+        assert_eq!([false, true, false, false].map(&mut beat), [false, false, false, true]);
     }
 }

@@ -191,6 +191,29 @@ fn what_was_let_go_of_and_is_never_taken_is_given_up() {
     drop(in_hand);
 }
 
+/// What stands in the queue behind others has not stalled as long as they move.
+#[test]
+fn what_waits_for_its_turn_is_not_given_up() {
+    let peer = Peer::new(SERVER);
+    let mut full = peer.request(7, true);
+    full.send_head(false, |fields| fields.status(200)).unwrap();
+    full.send_data(vec![7; 65_535], true).unwrap();
+    let mut streams = [9, 11, 13].map(|id| peer.request(id, true));
+    for stream in &mut streams {
+        stream.send_head(false, |fields| fields.status(200)).unwrap();
+        stream.send_data(vec![7; 10], true).unwrap();
+    }
+    drop(streams);
+    while !peer.frames().is_empty() {}
+    peer.connection.give_up_stalled();
+    peer.send(WINDOW_UPDATE, 0, 0, &1_u32.to_be_bytes()).unwrap();
+    assert_eq!(resets(&peer), []);
+    peer.connection.give_up_stalled();
+    assert_eq!(resets(&peer), [], "one of them moved");
+    peer.connection.give_up_stalled();
+    assert_eq!(resets(&peer).len(), 3);
+}
+
 /// Its window is not opened again, but that of the connection is: a client could send on for ever.
 #[test]
 fn no_more_comes_late_than_the_window_allowed() {
