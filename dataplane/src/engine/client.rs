@@ -120,18 +120,22 @@ impl Client {
 
     /// Whether the kernel has something to read of which the runtime does not know yet.
     pub(crate) fn has_more(&self) -> bool {
-        recv(&self.stream, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) != Err(Errno::AGAIN)
+        self.peek() != Err(Errno::AGAIN)
+    }
+
+    /// Asks the kernel for a byte without taking it: how many there are of it, none at the end.
+    fn peek(&self) -> Result<usize, Errno> {
+        recv(&self.stream, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT).map(|(count, _)| count)
     }
 
     /// Whether anything that the client sent was not used: closing its connection now would reset it, and what of its responses
     /// is still in the kernel would be lost. Nothing of short ones is, and what the runtime knows will do;
     /// for longer ones the kernel is asked.
     pub(crate) fn has_unread(&self) -> bool {
-        let peeked = || recv(&self.stream, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT);
         match self.sent {
             _ if !self.input.is_empty() => true,
             0..=AT_ONCE => self.stream.is_readable() && !self.has_ended,
-            _ => matches!(peeked(), Ok((1.., _))),
+            _ => matches!(self.peek(), Ok(1..)),
         }
     }
 
