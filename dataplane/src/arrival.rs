@@ -10,7 +10,6 @@ use std::{
 
 use proxy_protocol::{Endpoints, Fault, Header, Start, Tlvs};
 use shared::config::ProxyProtocolMode;
-use tokio::net::TcpStream;
 
 use crate::{
     admission::Place,
@@ -78,10 +77,10 @@ pub(crate) async fn welcome(
     slot: usize,
     listener: Arc<Listener>,
     mut place: Place,
-    stream: TcpStream,
+    socket: std::net::TcpStream,
     stop: Stop,
 ) {
-    let mut client = Client::new(stream, worker.deadlines.deadline(), stop);
+    let mut client = Client::new(socket, worker.deadlines.deadline(), stop);
     let read = match listener.is_source(peer.ip()) {
         true => read(&worker, &mut client, peer.ip(), &listener).await,
         false => Err(Refusal::Untrusted),

@@ -12,12 +12,11 @@ use http1::HeadLimits;
 use prometheus_client::metrics::gauge::Gauge;
 use proxy_protocol::{Endpoints, Version};
 use shared::config::ProxyProtocolVersion;
-use tokio::net::TcpStream;
 
 use crate::{
     admission::Place,
     arrival::Arrival,
-    engine::Greeting,
+    engine::{Greeting, Stream},
     metrics::ListenerMetrics,
     snapshot::{Listener, Snapshot},
     worker::Worker,
@@ -121,9 +120,9 @@ impl Connection {
     }
 
     /// Has [`greeting`](Self::greeting) know where `stream`, its socket, leads. Asks the kernel, once.
-    pub(crate) fn learn_ends(&self, stream: &TcpStream) {
+    pub(crate) fn learn_ends(&self, stream: &Stream) {
         if self.ends.get().is_none()
-            && let (Ok(source), Ok(destination)) = (stream.peer_addr(), stream.local_addr())
+            && let Some((source, destination)) = stream.ends()
         {
             let _ = self.ends.set(Box::new(Endpoints { source, destination }));
         }

@@ -1,9 +1,16 @@
 //! Listener sockets: bound once per worker, accepted from until their queue is empty.
 
-use std::{io, net::SocketAddr, net::TcpListener, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener, TcpStream},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
+use rustix::net::{SocketFlags, acceptfrom_with};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpStream;
+use tokio::io::{Interest, unix::AsyncFd};
 use tracing::warn;
 
 use crate::{
@@ -63,10 +70,10 @@ pub(crate) async fn accept(worker: Rc<Worker>, listen: Listen) {
     let ends = Stop::new(stop.clone());
     // The fallback is for connections that waited in the queue while a new snapshot took the listener away.
     let settings = || worker.with_snapshot(|snapshot| Arc::clone(snapshot.listener(slot).unwrap_or(&last)));
-    let connect = |stream: TcpStream, peer: SocketAddr, mut place: Place| {
+    let connect = |socket: TcpStream, peer: SocketAddr, mut place: Place| {
         let listener = settings();
         if listener.awaits_header(peer.ip()) {
-            let served = arrival::welcome(Rc::clone(&worker), peer, slot, listener, place, stream, ends.clone());
+            let served = arrival::welcome(Rc::clone(&worker), peer, slot, listener, place, socket, ends.clone());
             worker.spawn(worker.connections.track_future(served));
             return;
         }
@@ -75,11 +82,16 @@ pub(crate) async fn accept(worker: Rc<Worker>, listen: Listen) {
             return;
         }
         let connection = Connection::new(peer.ip(), None, slot, listener, place);
-        let client = Client::new(stream, worker.deadlines.deadline(), ends.clone());
+        let client = Client::new(socket, worker.deadlines.deadline(), ends.clone());
         let served = proxy::serve(Rc::clone(&worker), connection, client);
         worker.spawn(worker.connections.track_future(served));
     };
-    let listener = match tokio::net::TcpListener::from_std(socket) {
+    #[expect(
+        deprecated,
+        reason = "the other way needs unsafe code; a `TcpListener` keeps its descriptor open and its own"
+    )]
+    let listener = AsyncFd::with_interest(socket, Interest::READABLE);
+    let listener = match listener {
         Ok(listener) => listener,
         Err(error) => {
             warn!(%error, "a listener socket could not be used");
@@ -91,16 +103,16 @@ pub(crate) async fn accept(worker: Rc<Worker>, listen: Listen) {
         let accepted = tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            accepted = listener.accept() => accepted,
+            accepted = listener.async_io(Interest::READABLE, accept_now) => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => {
+            Ok((socket, peer)) => {
                 is_failing = false;
                 // While the listener is full this one waits here and those behind it in the queue.
                 let limit = || if stop.is_cancelled() { None } else { settings().connections };
                 let place = admission.enter(limit).await;
                 worker.clock.now();
-                connect(stream, peer, place);
+                connect(socket, peer, place);
             }
             Err(error) => {
                 worker.metrics.accept_errors.inc();
@@ -117,23 +129,24 @@ pub(crate) async fn accept(worker: Rc<Worker>, listen: Listen) {
     ends.set();
     // Connections that lie idle look at `ends` when they are woken.
     worker.deadlines.wake_all();
-    if let Ok(listener) = listener.into_std() {
-        // No more than the queue holds: new ones must not keep a listener open that is to close.
-        for _ in 0..BACKLOG {
-            match listener.accept() {
-                Ok((stream, peer)) => {
-                    if stream.set_nonblocking(true).is_ok()
-                        && let Ok(stream) = TcpStream::from_std(stream)
-                    {
-                        connect(stream, peer, admission.enter(|| None).await);
-                    }
-                }
-                Err(error) if is_of_one_connection(&error) => {}
-                Err(_) => break,
-            }
+    let listener = listener.into_inner();
+    // No more than the queue holds: new ones must not keep a listener open that is to close.
+    for _ in 0..BACKLOG {
+        match accept_now(&listener) {
+            Ok((socket, peer)) => connect(socket, peer, admission.enter(|| None).await),
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(_) => break,
         }
     }
+    drop(listener);
     drop(open);
+}
+
+/// Accepts a connection, if one waits. Its socket does not block, and the runtime knows nothing of it.
+fn accept_now(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let (socket, peer) = acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?;
+    let peer = peer.and_then(|peer| peer.try_into().ok()).ok_or(io::ErrorKind::AddrNotAvailable)?;
+    Ok((socket.into(), peer))
 }
 
 /// Whether an error of `accept` says something about one connection only, so that the next may be accepted at once.

@@ -76,7 +76,7 @@ pub(crate) fn serve(worker: Rc<Worker>, connection: Connection, mut client: Clie
             match next {
                 Next::Keep => {}
                 Next::Linger => return Box::pin(client.linger()).await,
-                Next::Close => return,
+                Next::Close => return client.close(),
             }
         }
     }
@@ -408,7 +408,7 @@ async fn answer(
         out.extend_from_slice(&answer.body);
         record.bytes_out = answer.body.len() as u64;
     }
-    match client.send(out).await {
+    match client.send(out, !keeps).await {
         true if keeps => Next::Keep,
         true => Next::Linger,
         false => Next::Close,

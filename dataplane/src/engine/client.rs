@@ -1,21 +1,14 @@
 //! A client's connection: heads come in, answers go out, one request after the other.
 
 use std::{
-    io,
+    io, net,
     task::{Context, Poll},
     time::Duration,
 };
 
 use http1::{Fault, HeadLimits, Progress, RequestBody, Version};
-use rustix::{
-    io::Errno,
-    net::{RecvFlags, recv},
-};
 use socket2::SockRef;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use tokio::io::AsyncReadExt;
 
 use super::{
     buffers::{Buffer, Buffers, SMALL},
@@ -23,7 +16,9 @@ use super::{
     input::Input,
     scratch::Scratch,
     socket::Socket,
+    splice::Socket as _,
     stop::Stop,
+    stream::Stream,
 };
 use crate::{instant::Instant, worker::Worker};
 
@@ -36,8 +31,8 @@ const AT_ONCE: u64 = 14_600;
 
 /// A client's connection.
 pub(crate) struct Client {
-    /// The socket.
-    pub(crate) stream: TcpStream,
+    /// The socket, which the runtime watches from when somebody has to wait for it.
+    pub(crate) stream: Stream,
     /// What was read and not used.
     pub(crate) input: Input,
     /// The time-out of whatever goes on now.
@@ -53,6 +48,8 @@ pub(crate) struct Client {
     is_watched: bool,
     /// Bytes of the bodies of all its responses.
     pub(crate) sent: u64,
+    /// Whether the end of the last response goes out with the connection's.
+    is_held: bool,
     /// Whether the last request had a body that a small buffer does not hold: if the next one has, too, one read takes all of it.
     pub(crate) reads_much: bool,
 }
@@ -71,9 +68,9 @@ pub(crate) enum Read {
 
 impl Client {
     /// A connection that was accepted just now.
-    pub(crate) fn new(stream: TcpStream, deadline: Deadline, stop: Stop) -> Self {
+    pub(crate) fn new(socket: net::TcpStream, deadline: Deadline, stop: Stop) -> Self {
         Self {
-            stream,
+            stream: Stream::accepted(socket),
             input: Input::default(),
             deadline,
             has_ended: false,
@@ -81,6 +78,7 @@ impl Client {
             stop,
             is_watched: false,
             sent: 0,
+            is_held: false,
             reads_much: false,
         }
     }
@@ -102,10 +100,27 @@ impl Client {
         if self.is_watched && !self.stream.is_readable() {
             return Poll::Pending;
         }
-        let read = self.input.poll_fill(&self.stream, fresh, context);
+        let read = self.input.poll_fill(&mut self.stream, fresh, context);
         // A task that has had its turn is told "pending" whatever there is, and the runtime was told nothing.
         self.is_watched = read.is_pending() && tokio::task::coop::has_budget_remaining();
         read
+    }
+
+    /// The same for who can do without for a moment: as long as the socket rests it is not read, and the task is woken to ask again.
+    /// Most connections that bring one request are over by then.
+    pub(crate) fn poll_read_ahead(&mut self, buffers: &Buffers, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.stream.rests() && !self.deadline.has_waited_a_moment() {
+            return Poll::Pending;
+        }
+        self.poll_read(buffers, context)
+    }
+
+    /// Writes once, the last bytes of a response behind which the connection is [`closed`](Self::close) or [lingers](Self::linger).
+    pub(crate) fn poll_send_last(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.stream.poll_send_last(context, bytes).map_ok(|(count, is_held)| {
+            self.is_held |= is_held;
+            count
+        })
     }
 
     /// Forgets that the runtime wakes the task when there is something to read: the caller reads past [`poll_read`](Self::poll_read).
@@ -120,12 +135,7 @@ impl Client {
 
     /// Whether the kernel has something to read of which the runtime does not know yet.
     pub(crate) fn has_more(&self) -> bool {
-        self.peek() != Err(Errno::AGAIN)
-    }
-
-    /// Asks the kernel for a byte without taking it: how many there are of it, none at the end.
-    fn peek(&self) -> Result<usize, Errno> {
-        recv(&self.stream, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT).map(|(count, _)| count)
+        !matches!(self.stream.peek(), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Whether anything that the client sent was not used: closing its connection now would reset it, and what of its responses
@@ -135,20 +145,32 @@ impl Client {
         match self.sent {
             _ if !self.input.is_empty() => true,
             0..=AT_ONCE => self.stream.is_readable() && !self.has_ended,
-            _ => matches!(self.peek(), Ok(1..)),
+            _ => matches!(self.stream.peek(), Ok(1..)),
         }
     }
 
     /// Whatever ends the connection from now on resets it: where only its end ends a response, what is cut off must not look complete,
     /// be it by the end of this process.
     pub(crate) fn ends_with_reset(&self) {
-        let _ = self.stream.set_zero_linger();
+        self.set_linger(Some(Duration::ZERO));
     }
 
     /// The response is whole: the connection may end as usual, if it was to end with a reset.
     pub(crate) fn ends_whole(&self) {
         if self.version == Version::Http10 {
-            let _ = SockRef::from(&self.stream).set_linger(None);
+            self.set_linger(None);
+        }
+    }
+
+    fn set_linger(&self, time: Option<Duration>) {
+        let _ = self.stream.now(|socket| SockRef::from(&socket).set_linger(time));
+    }
+
+    /// Ends the connection. All that was sent on it reaches the client, unless it sends something itself that nobody reads.
+    pub(crate) fn close(self) {
+        if self.is_held && !self.has_ended {
+            // Were there something unread, to close the socket would drop what is held.
+            let _ = self.stream.end();
         }
     }
 
@@ -223,13 +245,16 @@ impl Client {
         }
     }
 
-    /// Writes all of `bytes`; false if the client does not take them in time.
-    pub(crate) async fn send(&mut self, bytes: &[u8]) -> bool {
+    /// Writes all of `bytes`, which the end of the connection follows if they are `last`; false if the client does not take them in time.
+    pub(crate) async fn send(&mut self, bytes: &[u8], is_last: bool) -> bool {
         let mut written = 0;
         self.deadline.arm(Instant::now(), ANSWER);
         let sent = std::future::poll_fn(|context| {
             while written < bytes.len() {
-                match self.stream.poll_send(context, &bytes[written..]) {
+                let left = &bytes[written..];
+                let sent =
+                    if is_last { self.poll_send_last(context, left) } else { self.stream.poll_send(context, left) };
+                match sent {
                     Poll::Ready(Ok(count)) => written += count,
                     Poll::Ready(Err(_)) => return Poll::Ready(false),
                     Poll::Pending if self.deadline.has_passed() => return Poll::Ready(false),
@@ -246,7 +271,7 @@ impl Client {
     /// Ends the connection so that the client reads what was sent, though it may still be sending: closing with unread bytes
     /// would reset it.
     pub(crate) async fn linger(mut self) {
-        if self.has_ended || self.stream.shutdown().await.is_err() {
+        if self.has_ended || self.stream.end().is_err() {
             return;
         }
         let (most, time) = LINGER;
@@ -268,9 +293,16 @@ impl Client {
 
 #[cfg(test)]
 mod tests {
-    use std::{future::poll_fn, task::ready};
+    use std::{
+        future::poll_fn,
+        task::{Waker, ready},
+    };
 
-    use tokio::{net::TcpListener, task::coop::poll_proceed};
+    use tokio::{
+        io::AsyncWriteExt,
+        net::{TcpListener, TcpStream},
+        task::coop::poll_proceed,
+    };
     use tokio_util::sync::CancellationToken;
 
     use super::*;
@@ -310,7 +342,10 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, _) = listener.accept().await.unwrap();
-        (Client::new(stream, Deadlines::new().deadline(), Stop::new(CancellationToken::new())), peer)
+        (
+            Client::new(stream.into_std().unwrap(), Deadlines::new().deadline(), Stop::new(CancellationToken::new())),
+            peer,
+        )
     }
 
     #[tokio::test]
@@ -329,7 +364,7 @@ mod tests {
         assert!(client.has_unread());
         // For what is short it is enough to know of it a moment later.
         client.sent = 0;
-        client.stream.readable().await.unwrap();
+        poll_fn(|context| client.stream.poll_readable(context)).await.unwrap();
         assert!(client.has_unread());
         let (mut client, mut peer) = pair().await;
         client.sent = u64::MAX;
@@ -341,11 +376,12 @@ mod tests {
     /// Closing the connection while it sends would reset it, and the kernel drop what it has not taken yet.
     #[tokio::test]
     async fn who_sends_more_than_is_read_gets_its_response_all_the_same() {
-        let (client, mut peer) = pair().await;
+        let (mut client, mut peer) = pair().await;
         let mut sent = 0;
+        let mut context = Context::from_waker(Waker::noop());
         let piece = vec![7; SMALL];
-        while let Ok(count) = client.stream.try_write(&piece) {
-            sent += count;
+        while let Poll::Ready(count) = client.stream.poll_send(&mut context, &piece) {
+            sent += count.unwrap();
         }
         assert!(sent > 0);
         let (mut reader, mut writer) = peer.split();

@@ -50,10 +50,13 @@ struct Entry {
     /// The earliest tick at which the wheel looks at this entry; [`NEVER`] if it stands in no slot.
     looked_at: Cell<u64>,
     passed: Cell<bool>,
+    /// The tick at which the task is woken though nothing has passed; [`NEVER`] if it did not ask for that, [`WOKEN`] if it was.
+    wakes_at: Cell<u64>,
     waker: RefCell<Option<Waker>>,
 }
 
 const NEVER: u64 = u64::MAX;
+const WOKEN: u64 = 0;
 
 /// The deadline of one connection; unarmed when new.
 pub(crate) struct Deadline {
@@ -117,10 +120,15 @@ impl Deadlines {
                     continue;
                 }
                 entry.looked_at.set(NEVER);
-                match entry.due.get() {
+                if entry.due.get() <= tick {
+                    entry.pass();
+                } else if (WOKEN + 1..=tick).contains(&entry.wakes_at.get()) {
+                    entry.wakes_at.set(WOKEN);
+                    entry.wake();
+                }
+                match entry.next() {
                     NEVER => {}
-                    due if due <= tick => entry.pass(),
-                    due => wheel.stand(&entry, due, weak),
+                    next => wheel.stand(&entry, next, weak),
                 }
             }
         }
@@ -146,7 +154,21 @@ impl Wheel {
 
 impl Entry {
     fn new() -> Self {
-        Self { due: Cell::new(NEVER), looked_at: Cell::new(NEVER), passed: Cell::new(false), waker: RefCell::new(None) }
+        Self {
+            due: Cell::new(NEVER),
+            looked_at: Cell::new(NEVER),
+            passed: Cell::new(false),
+            wakes_at: Cell::new(NEVER),
+            waker: RefCell::new(None),
+        }
+    }
+
+    /// The tick at which there is something to do; [`NEVER`] if there is nothing.
+    fn next(&self) -> u64 {
+        match self.wakes_at.get() {
+            WOKEN => self.due.get(),
+            wakes_at => wakes_at.min(self.due.get()),
+        }
     }
 
     fn pass(&self) {
@@ -188,6 +210,20 @@ impl Deadline {
         }
     }
 
+    /// Whether a moment has gone by, of one tick to two, since the task asked this first: then it is woken, and no deadline has passed.
+    pub(crate) fn has_waited_a_moment(&self) -> bool {
+        let Self { wheel, entry } = self;
+        if entry.wakes_at.get() == NEVER {
+            // The next tick may be due at any time.
+            let at = wheel.now.get() + 2;
+            entry.wakes_at.set(at);
+            if at < entry.looked_at.get() {
+                wheel.stand(entry, at, Rc::downgrade(entry));
+            }
+        }
+        entry.wakes_at.get() == WOKEN
+    }
+
     /// Nothing passes until the next [`arm`](Self::arm).
     pub(crate) fn disarm(&self) {
         self.entry.due.set(NEVER);
@@ -203,6 +239,7 @@ impl Deadline {
 impl Drop for Deadline {
     fn drop(&mut self) {
         self.disarm();
+        self.entry.wakes_at.set(NEVER);
         self.entry.waker.take();
         let mut spare = self.wheel.spare.borrow_mut();
         if spare.len() < KEPT {

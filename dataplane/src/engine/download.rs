@@ -267,6 +267,11 @@ impl Download {
         self.before_written < self.before.len() || !self.out.is_empty()
     }
 
+    /// Whether nothing of the response follows what is to be written next.
+    pub(crate) fn is_waiting_last(&self) -> bool {
+        matches!(self.framing, Framing::Ended) && (self.before_written == self.before.len() || self.out.is_empty())
+    }
+
     /// What is to be written next.
     pub(crate) fn waiting(&self) -> &[u8] {
         if self.before_written < self.before.len() {

@@ -296,6 +296,9 @@ impl<'a> Exchange<'a> {
                     continue;
                 }
                 self.client.unwatch();
+                if self.client.stream.resume().is_err() {
+                    return Err(Stop::Failed(Reason::ClientGone));
+                }
                 match splice.step(&self.client.stream, &self.upstream.stream, rest, context) {
                     Ok(Moved::In(0)) | Err(Side::From(Some(_))) => return Err(Stop::Failed(Reason::ClientGone)),
                     Ok(Moved::In(count)) => self.upload.spliced(count),
@@ -408,7 +411,7 @@ impl<'a> Exchange<'a> {
         if self.client.has_ended || !self.client.input.is_empty() {
             return Ok(false);
         }
-        match self.client.poll_read(&self.worker.buffers, context) {
+        match self.client.poll_read_ahead(&self.worker.buffers, context) {
             Poll::Ready(Ok(0)) => {
                 self.client.has_ended = true;
                 Ok(true)
@@ -429,6 +432,9 @@ impl<'a> Exchange<'a> {
                 }
                 // What the runtime knows of the socket's readiness is not up to date after this.
                 self.upstream.read_all_room = true;
+                if self.client.stream.resume().is_err() {
+                    return Err(Stop::Failed(Reason::ClientGone));
+                }
                 match splice.step(&self.upstream.stream, &self.client.stream, rest, context) {
                     Ok(Moved::In(0)) | Err(Side::From(Some(_))) => return Err(Stop::Failed(Reason::UpstreamReset)),
                     Ok(Moved::In(count)) => self.download.spliced(count),
@@ -448,7 +454,7 @@ impl<'a> Exchange<'a> {
             let step = self.download.step(self.response, self.terms.asked);
             match step.map_err(|fault| self.broken(Reason::BadResponse, fault))? {
                 download::Step::Head => self.answer(context)?,
-                download::Step::Write => match self.client.stream.poll_send(context, self.download.waiting()) {
+                download::Step::Write => match self.write(context) {
                     Poll::Ready(Ok(count)) => self.download.written(count),
                     Poll::Ready(Err(_)) => return Err(Stop::Failed(Reason::ClientGone)),
                     Poll::Pending => return Ok((moved, Waits::Client)),
@@ -478,6 +484,16 @@ impl<'a> Exchange<'a> {
             }
             moved = true;
         }
+    }
+
+    /// Writes of the response.
+    fn write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let bytes = self.download.waiting();
+        // Behind the head of a 101 the connection goes on.
+        if self.client_keeps || self.response.status == 101 || !self.download.is_waiting_last() {
+            return self.client.stream.poll_send(context, bytes);
+        }
+        self.client.poll_send_last(context, bytes)
     }
 
     /// Ends the exchange for a message that cannot be read.

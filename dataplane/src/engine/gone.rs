@@ -5,7 +5,7 @@ use std::{future::poll_fn, task::Poll, time::Duration};
 use futures_util::FutureExt;
 use tokio::io::Interest;
 
-use super::{buffers::Buffers, client::Client};
+use super::{buffers::Buffers, client::Client, stream::Stream};
 use crate::instant::Instant;
 
 /// How often a connection is looked at from which nothing can be read.
@@ -17,6 +17,9 @@ impl Client {
     /// A reset counts at once. The end of what it sends counts at once if the body of its request is not whole; else it
     /// may be a half-close, and counts after `grace`. At least `unread` bytes of the body are still to come from it.
     pub(crate) async fn gone(&mut self, buffers: &Buffers, grace: Duration, unread: u64) {
+        if self.stream.resume().is_err() {
+            return;
+        }
         if !self.has_ended && !self.reads_ahead(buffers).await {
             return;
         }
@@ -27,7 +30,8 @@ impl Client {
         // of the connection last, and asking it takes no system call.
         let mut ended = self.has_ended.then(Instant::now);
         loop {
-            let readiness = self.stream.ready(Interest::READABLE | Interest::WRITABLE).now_or_never();
+            let Stream::Tcp(stream) = &self.stream else { return };
+            let readiness = stream.ready(Interest::READABLE | Interest::WRITABLE).now_or_never();
             if let Some(Ok(readiness)) = readiness {
                 // Both directions: a reset. It stands for what we could write, too.
                 if readiness.is_write_closed() {

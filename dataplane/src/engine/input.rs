@@ -49,7 +49,7 @@ impl Input {
     /// Reads once, into a buffer from `fresh` if there is none. `Ok(0)` is the end of the stream, or no room.
     pub(crate) fn poll_fill(
         &mut self,
-        stream: &impl Socket,
+        stream: &mut impl Socket,
         fresh: impl FnOnce() -> Buffer,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
@@ -102,7 +102,7 @@ mod tests {
 
     fn filled(input: &mut Input, bytes: &[u8], buffers: &Buffers) -> usize {
         let mut context = Context::from_waker(std::task::Waker::noop());
-        match input.poll_fill(&Slice(bytes), || buffers.small(), &mut context) {
+        match input.poll_fill(&mut Slice(bytes), || buffers.small(), &mut context) {
             Poll::Ready(count) => count.unwrap(),
             Poll::Pending => panic!("a slice is always ready"),
         }

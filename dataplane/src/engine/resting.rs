@@ -1,7 +1,9 @@
-//! A backend's socket that the runtime does not watch: what comes on it wakes nobody.
+//! A socket that the runtime does not watch: what comes on it wakes nobody.
 //!
 //! The runtime registers sockets for everything, and edge by edge: each packet of a backend is a wake-up of the worker, also while
-//! it has to wait for the client before it can take any of it.
+//! it has to wait for the client before it can take any of it. And a client that connects for one request has mostly sent all of it
+//! by the time that it is accepted, and can take all of the response: nobody ever waits for its socket, and to have it watched and
+//! let go of again would be two system calls for nothing.
 
 use std::{
     io, mem, net,
@@ -9,6 +11,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use rustix::net::{RecvFlags, recv};
 use tokio::{io::Interest, net::TcpStream};
 
 use super::{
@@ -16,13 +19,24 @@ use super::{
     stream::Stream,
 };
 
-/// A TCP socket out of the runtime's sight. It can be spliced from, and for anything else it is not connected.
+/// A TCP socket out of the runtime's sight. Reads and writes are tried at once, and where they would have to wait the stream
+/// [`resume`](Stream::resume)s; what cannot do that by itself says that it is not connected.
 pub(crate) struct Resting(
     /// None once the runtime could not let go of it or take it back: then it is closed.
     Option<net::TcpStream>,
 );
 
 impl Stream {
+    /// A socket that was accepted, and is watched once somebody waits for it. It does not block.
+    pub(crate) fn accepted(socket: net::TcpStream) -> Self {
+        Self::Resting(Resting(Some(socket)))
+    }
+
+    /// Whether the runtime does not watch the socket.
+    pub(crate) fn rests(&self) -> bool {
+        matches!(self, Self::Resting(_))
+    }
+
     /// Takes the socket out of the runtime, for one system call. A Unix socket stays.
     ///
     /// # Errors
@@ -46,6 +60,17 @@ impl Stream {
         let stream = stream.take().ok_or(io::ErrorKind::NotConnected)?;
         *self = Self::Tcp(TcpStream::from_std(stream)?);
         Ok(true)
+    }
+}
+
+impl Resting {
+    /// Reads once. None if that would have to wait.
+    pub(super) fn receive_now(&self, room: &mut [u8]) -> Option<io::Result<usize>> {
+        let received = self.now(|socket| Ok(recv(socket, room, RecvFlags::DONTWAIT)?.0));
+        received.map_or_else(
+            |error| (error.kind() != io::ErrorKind::WouldBlock).then_some(Err(error)),
+            |count| Some(Ok(count)),
+        )
     }
 }
 
@@ -155,22 +180,85 @@ mod tests {
         assert!(matches!(try_receive(&stream, &mut context), Poll::Ready(Ok(0))));
     }
 
+    /// Whatever the first is that has to wait.
     #[tokio::test]
-    async fn a_resting_socket_is_not_connected_for_whoever_would_wait() {
-        let (ours, _theirs) = pair().await;
-        let mut stream = Stream::Tcp(ours);
+    async fn who_has_to_wait_for_a_resting_socket_has_it_watched() {
+        let mut context = Context::from_waker(Waker::noop());
+        let mut room = [0; 8];
+        let (ours, mut theirs) = pair().await;
+        let mut stream = Stream::accepted(ours.into_std().unwrap());
+        theirs.write_all(b"abc").await.unwrap();
+        assert!(matches!(stream.poll_receive(&mut context, || &mut room), Poll::Ready(Ok(3))) && stream.rests());
+        assert!(matches!(stream.poll_send(&mut context, b"de"), Poll::Ready(Ok(2))) && stream.rests());
+        assert!(matches!(stream.poll_readable(&mut context), Poll::Ready(Err(_))) && !stream.is_readable());
+        assert!(stream.peek().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) && stream.rests());
+        assert!(stream.poll_receive(&mut context, || &mut room).is_pending() && !stream.rests());
+        theirs.write_all(b"fg").await.unwrap();
+        let received = std::future::poll_fn(|context| stream.poll_receive(context, || &mut room)).await;
+        assert_eq!(received.unwrap(), 2);
+
         stream.rest().unwrap();
+        let mut sent = 2;
+        while let Poll::Ready(count) = stream.poll_send(&mut context, &[7; 1 << 16]) {
+            sent += count.unwrap();
+        }
+        assert!(!stream.rests());
+        let reading = async {
+            let mut received = Vec::new();
+            theirs.read_to_end(&mut received).await.unwrap();
+            received.len()
+        };
+        let sending = async {
+            sent += std::future::poll_fn(|context| stream.poll_send(context, b"x")).await.unwrap();
+            stream.end().unwrap();
+            sent
+        };
+        let (received, sent) = tokio::join!(reading, sending);
+        assert_eq!(received, sent);
+
+        for waits in 0..2 {
+            let (ours, mut theirs) = pair().await;
+            let mut stream = Stream::accepted(ours.into_std().unwrap());
+            theirs.write_all(b"abc").await.unwrap();
+            match waits {
+                0 => assert_eq!(stream.read(&mut room).await.unwrap(), 3),
+                _ => assert_eq!(stream.write(b"de").await.unwrap(), 2),
+            }
+            assert!(!stream.rests());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_the_runtime_lost_is_not_connected() {
+        let mut stream = Stream::Resting(Resting(None));
         let mut context = Context::from_waker(Waker::noop());
         let failed = |error: io::Error| assert_eq!(error.kind(), io::ErrorKind::NotConnected);
         failed(stream.read(&mut [0]).await.unwrap_err());
         failed(stream.write(b"x").await.unwrap_err());
         failed(stream.shutdown().await.unwrap_err());
         failed(stream.receive(&mut [0]).unwrap_err());
-        assert!(matches!(stream.poll_readable(&mut context), Poll::Ready(Err(_))) && !stream.is_readable());
-        // Lost, as after an error of the runtime.
-        let mut stream = Stream::Resting(Resting(None));
-        assert!(matches!(try_receive(&stream, &mut context), Poll::Ready(Err(_))));
+        failed(stream.end().unwrap_err());
+        failed(stream.peek().unwrap_err());
         failed(stream.resume().unwrap_err());
+        assert!(stream.ends().is_none());
+        assert!(matches!(stream.poll_receive(&mut context, || &mut []), Poll::Ready(Err(_))));
+        assert!(matches!(stream.poll_send(&mut context, b"x"), Poll::Ready(Err(_))));
+        assert!(matches!(stream.poll_send_last(&mut context, b"x"), Poll::Ready(Err(_))));
+        assert!(matches!(try_receive(&stream, &mut context), Poll::Ready(Err(_))));
+    }
+
+    /// The end of the stream goes out with them, and they do not wait for anything but it.
+    #[tokio::test]
+    async fn the_last_bytes_go_out_with_the_end() {
+        let (ours, mut theirs) = pair().await;
+        let mut stream = Stream::accepted(ours.into_std().unwrap());
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(matches!(stream.poll_send_last(&mut context, b"last"), Poll::Ready(Ok((4, true)))));
+        assert_eq!(recv(&theirs, &mut [0; 8], RecvFlags::DONTWAIT).unwrap_err(), rustix::io::Errno::AGAIN);
+        stream.end().unwrap();
+        let mut received = Vec::new();
+        theirs.read_to_end(&mut received).await.unwrap();
+        assert_eq!(received, b"last");
     }
 
     #[tokio::test]

@@ -41,7 +41,7 @@ pub(crate) trait Socket {
 
     /// Reads once into what `room` gives when there is something to read; none while there is not.
     fn poll_receive<'a>(
-        &self,
+        &mut self,
         context: &mut Context<'_>,
         room: impl FnOnce() -> &'a mut [u8],
     ) -> Poll<io::Result<usize>> {
@@ -69,7 +69,17 @@ fn receive(socket: impl AsFd, room: &mut [u8], short: &mut Option<usize>) -> io:
 
 /// Writes once, if there is room, whatever the runtime knows of that.
 pub(super) fn send_now(socket: impl AsFd, bytes: &[u8]) -> Option<io::Result<usize>> {
-    match send(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+    send_with(socket, bytes, SendFlags::empty())
+}
+
+/// The same for bytes that the end of the stream follows at once: what does not fill a segment waits for it, and goes in one with it.
+/// Without an end it would wait for 200 ms.
+pub(super) fn send_last(socket: impl AsFd, bytes: &[u8]) -> Option<io::Result<usize>> {
+    send_with(socket, bytes, SendFlags::MORE)
+}
+
+fn send_with(socket: impl AsFd, bytes: &[u8], flags: SendFlags) -> Option<io::Result<usize>> {
+    match send(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL | flags) {
         Err(Errno::AGAIN | Errno::INTR) => None,
         sent => Some(sent.map_err(io::Error::from)),
     }

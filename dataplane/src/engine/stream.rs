@@ -2,18 +2,25 @@
 
 use std::{
     io::{self, IoSlice},
+    net::SocketAddr,
     pin::Pin,
     task::{Context, Poll},
 };
 
-use rustix::net::{RecvFlags, recv};
-
+use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
+use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
 };
 
-use super::{acquire::Greeting, capacity::Permit, resting::Resting, socket::Socket};
+use super::{
+    acquire::Greeting,
+    capacity::Permit,
+    resting::Resting,
+    socket::{Socket, send_last, send_now},
+    splice::Socket as _,
+};
 use crate::instant::Instant;
 
 /// A connected socket.
@@ -22,11 +29,11 @@ pub(crate) enum Stream {
     Tcp(TcpStream),
     /// A Unix stream socket.
     Unix(UnixStream),
-    /// TCP that the runtime does not watch, between [`rest`](Self::rest) and [`resume`](Self::resume): there is nothing to wait for.
+    /// TCP that the runtime does not watch, until it [`resume`](Self::resume)s: nobody waits for it.
     Resting(Resting),
 }
 
-/// What the socket answers that the runtime watches; a resting one is not connected.
+/// What the socket answers that the runtime watches; a resting one cannot be waited for.
 macro_rules! watched {
     ($stream:expr, $socket:ident => $answer:expr) => {
         match $stream {
@@ -101,13 +108,7 @@ impl Upstream {
     /// Whether the kernel knows of nothing on an idle connection either: it may be ahead of what [`is_quiet`](Self::is_quiet)
     /// sees. Costs a system call; for a request that cannot be sent twice.
     pub(crate) fn is_quiet_now(&self) -> bool {
-        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-        let peeked = match &self.stream {
-            Stream::Tcp(stream) => recv(stream, &mut [0; 1], flags),
-            Stream::Unix(stream) => recv(stream, &mut [0; 1], flags),
-            Stream::Resting(_) => return false,
-        };
-        matches!(peeked, Err(rustix::io::Errno::AGAIN))
+        matches!(self.stream.peek(), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Has the runtime watch a socket that rested, after a response. Answers whether the connection may be used again, as far as that tells.
@@ -121,6 +122,46 @@ impl Upstream {
             }
             Err(_) => false,
         }
+    }
+}
+
+impl Stream {
+    /// Writes once, the last bytes of the stream, whose end is to follow at once: they go out with it ([`send_last`]). Answers how many,
+    /// and whether they wait for the end.
+    pub(crate) fn poll_send_last(
+        &mut self,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<(usize, bool)>> {
+        if let Some(sent) = self.now(|socket| Ok(send_last(socket, bytes)))? {
+            return Poll::Ready(sent.map(|count| (count, true)));
+        }
+        self.poll_send(context, bytes).map_ok(|count| (count, false))
+    }
+
+    /// Asks the kernel for a byte without taking it: how many there are of it, none at the end.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`] if there is nothing to read; others if the connection is gone.
+    pub(crate) fn peek(&self) -> io::Result<usize> {
+        self.now(|socket| Ok(recv(socket, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT)?.0))
+    }
+
+    /// The addresses of the other end and of this one, if the connection stands and has such.
+    pub(crate) fn ends(&self) -> Option<(SocketAddr, SocketAddr)> {
+        let ends = self.now(|socket| {
+            let socket = SockRef::from(&socket);
+            Ok((socket.peer_addr()?.as_socket(), socket.local_addr()?.as_socket()))
+        });
+        ends.ok().and_then(|(source, destination)| source.zip(destination))
+    }
+
+    /// Ends what is written.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub(crate) fn end(&self) -> io::Result<()> {
+        self.now(|socket| Ok(shutdown(socket, Shutdown::Write)?))
     }
 }
 
@@ -141,20 +182,46 @@ impl Socket for Stream {
         watched!(self, socket => socket.receive(room))
     }
 
+    fn poll_receive<'a>(
+        &mut self,
+        context: &mut Context<'_>,
+        room: impl FnOnce() -> &'a mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let Self::Resting(resting) = self else {
+            return watched!(self, socket => socket.poll_receive(context, room));
+        };
+        let room = room();
+        if let Some(received) = resting.receive_now(room) {
+            return Poll::Ready(received);
+        }
+        self.resume()?;
+        watched!(self, socket => socket.poll_receive(context, || room))
+    }
+
     fn poll_send(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if let Self::Resting(resting) = self {
+            if let Some(sent) = resting.now(|socket| Ok(send_now(socket, bytes)))? {
+                return Poll::Ready(sent);
+            }
+            self.resume()?;
+        }
         watched!(self, socket => socket.poll_send(context, bytes))
     }
 }
 
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        watched!(self.get_mut(), socket => Pin::new(socket).poll_read(context, buffer))
+        let stream = self.get_mut();
+        stream.resume()?;
+        watched!(stream, socket => Pin::new(socket).poll_read(context, buffer))
     }
 }
 
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        watched!(self.get_mut(), socket => Pin::new(socket).poll_write(context, bytes))
+        let stream = self.get_mut();
+        stream.resume()?;
+        watched!(stream, socket => Pin::new(socket).poll_write(context, bytes))
     }
 
     fn poll_write_vectored(
@@ -162,7 +229,9 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        watched!(self.get_mut(), socket => Pin::new(socket).poll_write_vectored(context, parts))
+        let stream = self.get_mut();
+        stream.resume()?;
+        watched!(stream, socket => Pin::new(socket).poll_write_vectored(context, parts))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -170,7 +239,9 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        watched!(self.get_mut(), socket => Pin::new(socket).poll_shutdown(context))
+        let stream = self.get_mut();
+        stream.resume()?;
+        watched!(stream, socket => Pin::new(socket).poll_shutdown(context))
     }
 }
 

@@ -8,7 +8,6 @@ use std::{
 };
 
 use http2::{Arrival, Counts, Failure};
-use tokio::net::TcpStream;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tracing::debug;
 
@@ -21,7 +20,7 @@ use super::{
 };
 use crate::{
     connection,
-    engine::{Client, Deadline, Silence},
+    engine::{Client, Deadline, Silence, Stream},
     instant::Instant,
     worker::Worker,
 };
@@ -71,7 +70,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, connection: connection::Connection
 }
 
 /// Reads on for a moment, so that the peer reads what was sent: closing with unread bytes would reset the connection.
-async fn linger(transport: &mut Transport<TcpStream>) {
+async fn linger(transport: &mut Transport<Stream>) {
     let (most, time) = limits::LINGER;
     let rest = async {
         let mut seen = 0;
@@ -87,7 +86,7 @@ async fn linger(transport: &mut Transport<TcpStream>) {
 
 struct Driver {
     frames: http2::Connection<Chunk>,
-    transport: Transport<TcpStream>,
+    transport: Transport<Stream>,
     worker: Rc<Worker>,
     /// The connection as the request path knows it.
     connection: Rc<connection::Connection>,
@@ -221,7 +220,7 @@ fn hand_out(
     worker: &Rc<Worker>,
     connection: &Rc<connection::Connection>,
     frames: &http2::Connection<Chunk>,
-    socket: &TcpStream,
+    socket: &Stream,
 ) -> bool {
     let mut has_any = false;
     while let Some(arrival) = frames.next() {
