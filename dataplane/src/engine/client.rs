@@ -306,7 +306,7 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::engine::Deadlines;
+    use crate::engine::{Deadlines, deadlines::TICK};
 
     /// Whoever asked, and was told that there is nothing, is woken: however often it asked before, and though it had had its turn.
     #[tokio::test]
@@ -371,6 +371,48 @@ mod tests {
         // Its end is nothing that closing the connection could lose.
         peer.shutdown().await.unwrap();
         assert!(!client.has_unread());
+    }
+
+    /// To close a socket with something unread in it drops what waits there for the end.
+    #[tokio::test]
+    async fn the_last_bytes_reach_a_client_that_sent_what_nobody_reads() {
+        for is_watched in [false, true] {
+            let (mut client, mut peer) = pair().await;
+            if is_watched {
+                client.stream.resume().unwrap();
+            }
+            peer.write_all(b"x").await.unwrap();
+            assert!(client.send(b"the end", true).await && client.is_held);
+            client.close();
+            let mut received = [0; 8];
+            assert_eq!(peer.read(&mut received).await.unwrap(), 7);
+        }
+    }
+
+    #[tokio::test]
+    async fn who_can_do_without_for_a_moment_is_woken_to_read() {
+        let deadlines = Deadlines::new();
+        let (client, mut peer) = pair().await;
+        let mut client = Client { deadline: deadlines.deadline(), ..client };
+        let (buffers, start) = (Buffers::default(), Instant::now());
+        peer.write_all(b"x").await.unwrap();
+        let mut asked = 0;
+        let read = poll_fn(|context| {
+            client.deadline.wakes(context.waker());
+            asked += 1;
+            let read = client.poll_read_ahead(&buffers, context);
+            if read.is_pending() {
+                assert_eq!(asked, 1);
+                deadlines.turn(start + 3 * TICK);
+            }
+            read
+        });
+        assert_eq!(read.await.unwrap(), 1);
+        assert_eq!(asked, 2);
+        // From then on it is watched like any other.
+        client.input.consume(1);
+        peer.shutdown().await.unwrap();
+        assert_eq!(poll_fn(|context| client.poll_read_ahead(&buffers, context)).await.unwrap(), 0);
     }
 
     /// Closing the connection while it sends would reset it, and the kernel drop what it has not taken yet.

@@ -120,10 +120,13 @@ impl Deadlines {
                     continue;
                 }
                 entry.looked_at.set(NEVER);
+                let has_waited = (WOKEN + 1..=tick).contains(&entry.wakes_at.get());
+                if has_waited {
+                    entry.wakes_at.set(WOKEN);
+                }
                 if entry.due.get() <= tick {
                     entry.pass();
-                } else if (WOKEN + 1..=tick).contains(&entry.wakes_at.get()) {
-                    entry.wakes_at.set(WOKEN);
+                } else if has_waited {
                     entry.wake();
                 }
                 match entry.next() {
@@ -326,6 +329,34 @@ mod tests {
             assert_eq!((woken.0.load(Ordering::Relaxed), Arc::strong_count(&woken)), (0, 1));
         }
         assert!(deadlines.wheel.standing.get() < 5, "{}", deadlines.wheel.standing.get());
+    }
+
+    #[test]
+    fn a_moment_goes_by_whatever_is_armed_and_passes_nothing() {
+        for armed in [None, Some(21), Some(60_000)] {
+            let deadlines = Deadlines::new();
+            let start = deadlines.wheel.start;
+            let woken = Arc::new(Count(AtomicU32::new(0)));
+            let count = || woken.0.load(Ordering::Relaxed);
+            let deadline = deadlines.deadline();
+            deadline.wakes(&Arc::clone(&woken).into());
+            if let Some(after) = armed {
+                deadline.arm(start, MS * after);
+            }
+            assert!(!deadline.has_waited_a_moment() && !deadline.has_waited_a_moment());
+            deadlines.turn(start + TICK);
+            assert!(!deadline.has_waited_a_moment());
+            assert_eq!(count(), 0, "{armed:?}");
+            deadlines.turn(start + TICK * 2);
+            // Both at once are one wake-up.
+            let has_passed = armed == Some(21);
+            assert_eq!((deadline.has_passed(), deadline.has_waited_a_moment(), count()), (has_passed, true, 1));
+            turned(&deadlines, start, 90_000);
+            assert_eq!((deadline.has_passed(), count()), (armed.is_some(), 1 + u32::from(armed == Some(60_000))));
+            // It was once: whoever has the entry next asks anew.
+            drop(deadline);
+            assert!(!deadlines.deadline().has_waited_a_moment());
+        }
     }
 
     #[test]
