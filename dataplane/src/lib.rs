@@ -26,6 +26,7 @@ mod congestion;
 mod connection;
 mod control;
 mod cors;
+mod deferral;
 mod dns;
 mod engine;
 mod error;

@@ -17,6 +17,7 @@ use crate::{
     admission::Place,
     arrival, congestion,
     connection::Connection,
+    deferral,
     engine::{Client, Stop},
     proxy,
     worker::{Listen, Worker},
@@ -56,6 +57,7 @@ fn socket(address: SocketAddr) -> io::Result<Socket> {
     // Accepted connections inherit it.
     socket.set_tcp_nodelay(true)?;
     congestion::suit(&socket, address.ip());
+    deferral::set(&socket);
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }

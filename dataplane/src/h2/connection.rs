@@ -27,7 +27,10 @@ use crate::{
 
 /// Serves the connection of `client`, whose first bytes are those of the preface, until it ends.
 pub(crate) async fn serve(worker: Rc<Worker>, connection: connection::Connection, client: Client) {
-    let Client { stream, input, deadline, stop, .. } = client;
+    let Client { mut stream, input, deadline, stop, .. } = client;
+    if stream.resume().is_err() {
+        return;
+    }
     let (head, head_time) = connection.limits(&worker);
     deadline.arm(Instant::now(), head_time);
     let mut driver = Driver {
