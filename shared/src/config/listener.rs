@@ -101,7 +101,8 @@ impl Default for ListenerTimeouts {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(examples(json!({"connections": 10000, "connections_per_client": 100, "body": "100MiB"}))))]
 #[serde(default, deny_unknown_fields)]
 pub struct ListenerLimits {
-    /// Connections at a time; further ones wait in the listener's queue until one ends. No limit unless said otherwise.
+    /// Connections at a time; further ones wait in the listener's queue until one ends. One counts from its first bytes, or from when it
+    /// has been silent for a second. No limit unless said otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(minimum = 1))]
     pub connections: Option<u32>,
