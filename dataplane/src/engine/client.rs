@@ -140,11 +140,11 @@ impl Client {
 
     /// Whether anything that the client sent was not used: closing its connection now would reset it, and what of its responses
     /// is still in the kernel would be lost. Nothing of short ones is, and what the runtime knows will do;
-    /// for longer ones the kernel is asked.
+    /// for longer ones, and where the runtime knows nothing, the kernel is asked.
     pub(crate) fn has_unread(&self) -> bool {
         match self.sent {
             _ if !self.input.is_empty() => true,
-            0..=AT_ONCE => self.stream.is_readable() && !self.has_ended,
+            0..=AT_ONCE if !self.stream.rests() => self.stream.is_readable() && !self.has_ended,
             _ => matches!(self.stream.peek(), Ok(1..)),
         }
     }
@@ -366,6 +366,10 @@ mod tests {
         client.sent = 0;
         poll_fn(|context| client.stream.poll_readable(context)).await.unwrap();
         assert!(client.has_unread());
+        let (client, mut peer) = pair().await;
+        assert!(client.stream.rests() && !client.has_unread());
+        peer.write_all(b"x").await.unwrap();
+        assert!(client.stream.rests() && client.has_unread());
         let (mut client, mut peer) = pair().await;
         client.sent = u64::MAX;
         // Its end is nothing that closing the connection could lose.
