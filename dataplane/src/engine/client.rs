@@ -48,6 +48,8 @@ pub(crate) struct Client {
     is_watched: bool,
     /// Bytes of the bodies of all its responses.
     pub(crate) sent: u64,
+    /// Whether anything was read.
+    was_read: bool,
     /// Whether the end of the last response goes out with the connection's.
     is_held: bool,
     /// Whether the last request had a body that a small buffer does not hold: if the next one has, too, one read takes all of it.
@@ -78,6 +80,7 @@ impl Client {
             stop,
             is_watched: false,
             sent: 0,
+            was_read: false,
             is_held: false,
             reads_much: false,
         }
@@ -100,7 +103,12 @@ impl Client {
         if self.is_watched && !self.stream.is_readable() {
             return Poll::Pending;
         }
+        if self.was_read {
+            // Only reads of a watched socket count as a part of the task's turn: who sends without end would never let others have theirs.
+            self.stream.resume()?;
+        }
         let read = self.input.poll_fill(&mut self.stream, fresh, context);
+        self.was_read |= read.is_ready();
         // A task that has had its turn is told "pending" whatever there is, and the runtime was told nothing.
         self.is_watched = read.is_pending() && tokio::task::coop::has_budget_remaining();
         read
