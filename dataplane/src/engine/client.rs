@@ -103,7 +103,7 @@ impl Client {
         if self.is_watched && !self.stream.is_readable() {
             return Poll::Pending;
         }
-        if self.was_read {
+        if self.was_read && self.stream.rests() {
             // Only reads of a watched socket count as a part of the task's turn: who sends without end would never let others have theirs.
             self.stream.resume()?;
         }
