@@ -50,7 +50,7 @@ pub(crate) struct Client {
     pub(crate) sent: u64,
     /// Whether anything was read.
     was_read: bool,
-    /// Whether the end of the last response goes out with the connection's.
+    /// Whether the end of the last response may wait for the connection's, to go out with it.
     is_held: bool,
     /// Whether the last request had a body that a small buffer does not hold: if the next one has, too, one read takes all of it.
     pub(crate) reads_much: bool,
@@ -125,10 +125,8 @@ impl Client {
 
     /// Writes once, the last bytes of a response behind which the connection is [`closed`](Self::close) or [lingers](Self::linger).
     pub(crate) fn poll_send_last(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.stream.poll_send_last(context, bytes).map_ok(|(count, is_held)| {
-            self.is_held |= is_held;
-            count
-        })
+        self.is_held = true;
+        self.stream.poll_send_last(context, bytes)
     }
 
     /// Forgets that the runtime wakes the task when there is something to read: the caller reads past [`poll_read`](Self::poll_read).

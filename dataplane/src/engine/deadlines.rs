@@ -213,7 +213,8 @@ impl Deadline {
         }
     }
 
-    /// Whether a moment has gone by, of one tick to two, since the task asked this first: then it is woken, and no deadline has passed.
+    /// Whether a moment has gone by since the task asked this first: one tick to two, less where the wheel stood still. Then it is
+    /// woken, and no deadline has passed.
     pub(crate) fn has_waited_a_moment(&self) -> bool {
         let Self { wheel, entry } = self;
         if entry.wakes_at.get() == NEVER {

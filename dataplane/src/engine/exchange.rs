@@ -2,6 +2,7 @@
 //!
 //! Both directions are driven by one poll, so that an early response passes a request that is still coming.
 
+mod ended;
 mod head;
 mod overdue;
 
@@ -34,6 +35,7 @@ use crate::{
     worker::Worker,
 };
 
+pub(crate) use ended::Ended;
 pub(crate) use head::MAX_DRAINED;
 
 /// A request under way.
@@ -73,42 +75,6 @@ pub(crate) struct Exchange<'a> {
     pace: Pace<'a>,
     /// What is wrong when the deadline passes.
     overdue: Reason,
-}
-
-/// How an exchange ended.
-pub(crate) struct Ended {
-    /// The status that the client was told, and when its head was read, once a response began.
-    pub(crate) answered: Option<(u16, Instant)>,
-    /// Whether the response was written at once, and all of it came with its head.
-    pub(crate) is_prompt: bool,
-    /// What went wrong.
-    pub(crate) failure: Option<Reason>,
-    /// Whether the client may be in the middle of an interim response: what is sent now would be taken for a part of it.
-    pub(crate) is_inside_interim: bool,
-    /// What exactly was wrong, if a message was broken.
-    pub(crate) detail: Option<&'static str>,
-    /// Whether the client's connection can take another request.
-    pub(crate) keeps_client: bool,
-    /// Whether nothing of the request is left to read.
-    pub(crate) was_read: bool,
-    /// Whether there was a response that is not passed on, for the request is tried again.
-    pub(crate) is_tried_again: bool,
-    /// Whether the backend's connection can take another request, behind a response that is tried again once that is read.
-    pub(crate) keeps_upstream: bool,
-    /// Whether nothing was sent to the backend and nothing came from it.
-    pub(crate) is_untouched: bool,
-    /// Whether both sides switched to another protocol.
-    pub(crate) is_upgraded: bool,
-    /// What the backend sent behind the head of an upgrade, or of a response that is not passed on.
-    pub(crate) rest: Vec<u8>,
-    /// How far the request got.
-    pub(crate) sent: Sent,
-    /// Whether any byte of a response came.
-    pub(crate) response_began: bool,
-    /// Bytes of the request's body.
-    pub(crate) bytes_in: u64,
-    /// Bytes of the response's body.
-    pub(crate) bytes_out: u64,
 }
 
 enum Stop {
@@ -177,43 +143,6 @@ impl<'a> Exchange<'a> {
         // Whoever has this memory next must find no buffer in it.
         *self.download = Download::default();
         ended
-    }
-
-    fn ended(&self, stop: Stop, stands: bool) -> Ended {
-        let is_upgraded = matches!(stop, Stop::Upgraded);
-        let is_complete = matches!(stop, Stop::Complete);
-        let is_tried_again = matches!(stop, Stop::TriedAgain);
-        let is_replaced = matches!(stop, Stop::Replaced { .. });
-        let is_whole = is_complete || matches!(stop, Stop::Replaced { is_whole: true });
-        let uploaded = self.is_uploaded();
-        Ended {
-            answered: self
-                .answered_at
-                .filter(|_| self.download.is_answered() && !is_replaced)
-                .map(|at| (self.response.status, at)),
-            is_prompt: self.is_prompt,
-            failure: match stop {
-                Stop::Failed(reason) => Some(reason),
-                Stop::Replaced { .. } => Some(Reason::BackendError),
-                Stop::Complete | Stop::Upgraded | Stop::TriedAgain => None,
-            },
-            is_inside_interim: !self.download.is_answered() && self.download.has_waiting(),
-            detail: self.detail,
-            keeps_client: is_complete && uploaded && self.client_keeps && !self.client.is_over(),
-            was_read: uploaded,
-            is_tried_again,
-            keeps_upstream: uploaded
-                && stands
-                && self.response.keep_alive
-                && (is_tried_again || (is_whole && self.download.rest().is_empty())),
-            is_untouched: self.head_written == 0 && !self.download.has_begun(),
-            rest: if is_upgraded || is_tried_again { self.download.rest().to_vec() } else { Vec::new() },
-            is_upgraded,
-            sent: self.sent(),
-            response_began: self.download.has_begun(),
-            bytes_in: self.upload.moved(),
-            bytes_out: if is_replaced { 0 } else { self.download.moved() },
-        }
     }
 
     fn sent(&self) -> Sent {
@@ -296,9 +225,6 @@ impl<'a> Exchange<'a> {
                     continue;
                 }
                 self.client.unwatch();
-                if self.client.stream.resume().is_err() {
-                    return Err(Stop::Failed(Reason::ClientGone));
-                }
                 match splice.step(&self.client.stream, &self.upstream.stream, rest, context) {
                     Ok(Moved::In(0)) | Err(Side::From(Some(_))) => return Err(Stop::Failed(Reason::ClientGone)),
                     Ok(Moved::In(count)) => self.upload.spliced(count),
@@ -334,6 +260,7 @@ impl<'a> Exchange<'a> {
                     if self.upload.spliceable() >= splice::LEAST && self.client.input.is_empty() {
                         self.upload_splice = self.worker.pipes.take().map(Box::new);
                         if self.upload_splice.is_some() {
+                            self.client.stream.resume().map_err(|_| Stop::Failed(Reason::ClientGone))?;
                             continue;
                         }
                     }
@@ -432,9 +359,6 @@ impl<'a> Exchange<'a> {
                 }
                 // What the runtime knows of the socket's readiness is not up to date after this.
                 self.upstream.read_all_room = true;
-                if self.client.stream.resume().is_err() {
-                    return Err(Stop::Failed(Reason::ClientGone));
-                }
                 match splice.step(&self.upstream.stream, &self.client.stream, rest, context) {
                     Ok(Moved::In(0)) | Err(Side::From(Some(_))) => return Err(Stop::Failed(Reason::UpstreamReset)),
                     Ok(Moved::In(count)) => self.download.spliced(count),
@@ -464,6 +388,7 @@ impl<'a> Exchange<'a> {
                     if self.download.spliceable() >= splice::LEAST {
                         self.download_splice = self.worker.pipes.take().map(Box::new);
                         if self.download_splice.is_some() {
+                            self.client.stream.resume().map_err(|_| Stop::Failed(Reason::ClientGone))?;
                             self.download.release();
                             continue;
                         }

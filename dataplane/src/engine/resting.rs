@@ -253,7 +253,7 @@ mod tests {
         let (ours, mut theirs) = pair().await;
         let mut stream = Stream::accepted(ours.into_std().unwrap());
         let mut context = Context::from_waker(Waker::noop());
-        assert!(matches!(stream.poll_send_last(&mut context, b"last"), Poll::Ready(Ok((4, true)))));
+        assert!(matches!(stream.poll_send_last(&mut context, b"last"), Poll::Ready(Ok(4))));
         assert_eq!(recv(&theirs, &mut [0; 8], RecvFlags::DONTWAIT).unwrap_err(), rustix::io::Errno::AGAIN);
         stream.end().unwrap();
         let mut received = Vec::new();

@@ -126,17 +126,12 @@ impl Upstream {
 }
 
 impl Stream {
-    /// Writes once, the last bytes of the stream, whose end is to follow at once: they go out with it ([`send_last`]). Answers how many,
-    /// and whether they wait for the end.
-    pub(crate) fn poll_send_last(
-        &mut self,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<(usize, bool)>> {
-        if let Some(sent) = self.now(|socket| Ok(send_last(socket, bytes)))? {
-            return Poll::Ready(sent.map(|count| (count, true)));
+    /// Writes once, the last bytes of the stream, whose end is to follow at once: mostly they go out with it ([`send_last`]).
+    pub(crate) fn poll_send_last(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.now(|socket| Ok(send_last(socket, bytes)))? {
+            Some(sent) => Poll::Ready(sent),
+            None => self.poll_send(context, bytes),
         }
-        self.poll_send(context, bytes).map_ok(|count| (count, false))
     }
 
     /// Asks the kernel for a byte without taking it: how many there are of it, none at the end.
