@@ -1,6 +1,8 @@
 //! How long a body is: the one reading of `Content-Length` and `Transfer-Encoding` (RFC 9112 §6).
 
-use crate::{caseless, fault::Fault, field::Field, fields::Fields, grammar, message::Version, method::Method};
+use crate::{
+    caseless, fault::Fault, field::Field, fields::Fields, grammar, limits::MAX_LENGTH, message::Version, method::Method,
+};
 
 /// How the body of a request is framed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -91,7 +93,8 @@ fn content_length(fields: &Fields, buffer: &[u8]) -> Result<u64, Fault> {
     if fields.is_repeated(Field::ContentLength) {
         return Err(Fault::RepeatedContentLength);
     }
-    fields.value(Field::ContentLength, buffer).and_then(grammar::number).ok_or(Fault::BadContentLength)
+    let length = fields.value(Field::ContentLength, buffer).and_then(grammar::number);
+    length.filter(|length| *length <= MAX_LENGTH).ok_or(Fault::BadContentLength)
 }
 
 /// One line with the one member `chunked` passes.

@@ -12,6 +12,7 @@
 //!
 //! - A version other than HTTP/1.0 and HTTP/1.1 is [`Fault::UnsupportedVersion`], HTTP/1.2 too: nothing speaks it.
 //! - `Content-Length` is refused when repeated, even if equal, in requests and responses.
+//! - Lengths of bodies and chunks are at most 2^63 - 1: where numbers are signed, longer ones are below zero or cut short.
 //! - `Transfer-Encoding` is one `chunked`, with nothing before and behind it; `gzip, chunked` is 501, `gzip` alone 400.
 //! - A request may have up to four empty lines in front, a response none.
 //! - Trailers `Content-Length`, `Transfer-Encoding` and `Host` are refused; others that RFC 9110 §6.5.1 rules out are

@@ -7,6 +7,10 @@ pub const MAX_FIELDS: u16 = 512;
 /// line break behind a body.
 pub(crate) const MAX_LEADING_LINES: usize = 4;
 
+/// The longest body that a message may tell of, in bytes: longer lengths are negative, or something else, to who reads them into a signed
+/// number of 64 bits.
+pub(crate) const MAX_LENGTH: u64 = i64::MAX as u64;
+
 /// Members that all `Connection` lines may have together: each is compared with the name of each line.
 pub(crate) const MAX_CONNECTION_OPTIONS: usize = 32;
 

@@ -1,14 +1,15 @@
 //! What names and values may be (RFC 9113 §8.2.1, RFC 9110 §5, RFC 3986 §3.1).
 
-/// The number of a `Content-Length` or of a status.
+/// The number of a `Content-Length` or of a status. None that is negative, or something else, to who reads it into a signed number of 64 bits.
 pub(crate) fn number(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;
     }
-    digits.iter().try_fold(0_u64, |number, digit| {
-        let digit = digit.is_ascii_digit().then_some(u64::from(digit.wrapping_sub(b'0')))?;
+    let number = digits.iter().try_fold(0_i64, |number, digit| {
+        let digit = digit.is_ascii_digit().then_some(i64::from(digit.wrapping_sub(b'0')))?;
         number.checked_mul(10)?.checked_add(digit)
-    })
+    });
+    number.map(i64::unsigned_abs)
 }
 
 /// Whether a name has no byte but those of tokens, without upper-case letters (RFC 9113 §8.2.1).

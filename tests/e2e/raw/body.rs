@@ -104,10 +104,10 @@ pub(super) fn cases() -> Vec<Case> {
         .and(forwarded("POST / HTTP/1.1").body("abc")),
         gone("a body that ends before its length", post("Content-Length: 5\r\n", "abc")),
         gone("a body of which nothing comes", post("Content-Length: 5\r\n", "")),
-        gone("a length of 2^64 less 1", post("Content-Length: 18446744073709551615\r\n", SMUGGLED)),
+        gone("a length of 2^63 less 1", post("Content-Length: 9223372036854775807\r\n", SMUGGLED)),
         gone("chunks without the last one", chunked("3\r\nabc\r\n")),
         gone("a chunk that ends inside", chunked("5\r\nabc")),
-        gone("a chunk of 2^64 less 1", chunked(&format!("ffffffffffffffff\r\n{SMUGGLED}"))),
+        gone("a chunk of 2^63 less 1", chunked(&format!("7fffffffffffffff\r\n{SMUGGLED}"))),
         gone("a last chunk without the empty line", chunked("3\r\nabc\r\n0\r\n")),
         gone("trailers without the empty line", chunked("3\r\nabc\r\n0\r\nX: 1\r\n")),
     ];

@@ -195,6 +195,11 @@ fn cut() -> Vec<Case> {
         ends(cut("a reset where the end would be", "HTTP/1.1 200 OK\r\n\r\nabc".to_owned(), "d"), End::Reset),
         bad("a size that is no number", "zz\r\nabc", "bad_chunk_size"),
         bad("a size that overflows", "10000000000000001\r\na\r\n0\r\n\r\n", "bad_chunk_size"),
+        bad(
+            "a size that is below zero where numbers are signed",
+            "8000000000000000\r\na\r\n0\r\n\r\n",
+            "bad_chunk_size",
+        ),
         bad("more data than the size", "1\r\nab\r\n0\r\n\r\n", "bad_chunk_end"),
         bad("a size that ends with LF", "1\na\r\n0\r\n\r\n", "bare_lf"),
         bad("an extension with LF", "1;a\na\r\n0\r\n\r\n", "bare_lf"),

@@ -69,6 +69,12 @@ fn broken() -> Vec<Case> {
             "HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551618",
             "bad_content_length",
         ),
+        (
+            "RFC 9112 §6.3",
+            "a length that is below zero where numbers are signed",
+            "HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808",
+            "bad_content_length",
+        ),
         ("RFC 9112 §6.3", "an empty length", "HTTP/1.1 200 OK\r\nContent-Length:", "bad_content_length"),
         (
             "RFC 9112 §6.3",

@@ -3,7 +3,10 @@
 use std::ops::Range;
 
 use super::{extension::Extension, trailers::Trailers};
-use crate::{fault::Fault, limits::ChunkLimits};
+use crate::{
+    fault::Fault,
+    limits::{ChunkLimits, MAX_LENGTH},
+};
 
 /// What comes next in a chunked body.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -193,7 +196,7 @@ impl ChunkedDecoder {
                 b'\n' if digits > 0 => return Err(Fault::BareLf),
                 _ => return Err(Fault::BadChunkSize),
             };
-            if digits == MAX_DIGITS {
+            if digits == MAX_DIGITS || self.size > MAX_LENGTH >> 4 {
                 return Err(Fault::BadChunkSize);
             }
             self.size = self.size << 4 | u64::from(digit);
@@ -240,8 +243,9 @@ impl ChunkedDecoder {
             (State::Extension(extension), b'\r') if extension.may_end() => State::SizeLf,
             (State::SizeLf, b'\n') if self.size == 0 => State::Trailers,
             (State::SizeLf, b'\n') => {
-                self.body = self.body.checked_add(self.size).ok_or(Fault::BodyTooLarge)?;
-                if self.body > self.limits.body_bytes {
+                // Neither is more than a signed number holds.
+                self.body += self.size;
+                if self.body > self.limits.body_bytes.min(MAX_LENGTH) {
                     return Err(Fault::BodyTooLarge);
                 }
                 State::Data

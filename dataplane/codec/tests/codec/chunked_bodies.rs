@@ -78,6 +78,8 @@ fn sizes_are_one_to_sixteen_hexadecimal_digits() {
         ("5_0\r\n", Fault::BadChunkSize),
         ("00000000000000005\r\n", Fault::BadChunkSize),
         ("10000000000000000\r\n", Fault::BadChunkSize),
+        ("8000000000000000\r\n", Fault::BadChunkSize),
+        ("ffffffffffffffff\r\n", Fault::BadChunkSize),
         ("5\n", Fault::BareLf),
         ("5\rhello", Fault::BareCr),
         ("5\r\rhello", Fault::BareCr),
@@ -85,8 +87,8 @@ fn sizes_are_one_to_sixteen_hexadecimal_digits() {
     ] {
         assert_eq!(decode(bytes), Err(fault), "{}", bytes.escape_debug());
     }
-    assert_eq!(decode("ffffffffffffffff\r\nx"), Ok(None));
-    assert_eq!(decode("1\r\nx\r\nffffffffffffffff\r\n"), Err(Fault::BodyTooLarge));
+    assert_eq!(decode("7fffffffffffffff\r\nx"), Ok(None));
+    assert_eq!(decode("1\r\nx\r\n7fffffffffffffff\r\n"), Err(Fault::BodyTooLarge));
 }
 
 #[test]
@@ -151,7 +153,7 @@ fn body_limit_is_known_from_the_size() {
     let limits = ChunkLimits { body_bytes: 5, ..ChunkLimits::default() };
     assert!(decode_within(b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", limits).is_ok());
     assert_eq!(decode_within(b"3\r\nabc\r\n3\r\n", limits), Err(Fault::BodyTooLarge));
-    assert_eq!(decode_within(b"ffffffffffffffff\r\n", limits), Err(Fault::BodyTooLarge));
+    assert_eq!(decode_within(b"7fffffffffffffff\r\n", limits), Err(Fault::BodyTooLarge));
 }
 
 #[test]

@@ -29,6 +29,7 @@ const STRICTER: &[Stricter] = &[
     (Fault::BadHost, "the same"),
     (Fault::TwoFramings, "hyper lets Transfer-Encoding win and drops Content-Length; RFC 9112 §6.1 allows 400"),
     (Fault::RepeatedContentLength, "hyper takes equal ones"),
+    (Fault::BadContentLength, "hyper takes lengths that a signed number of 64 bits does not hold"),
     (Fault::UnknownTransferCoding, "hyper looks at the last coding only and hands on a body that is still coded"),
     (
         Fault::BadTransferEncoding,

@@ -79,7 +79,9 @@ fn content_length_is_one_number() {
     for (lines, expected) in [
         ("Content-Length: 0", Ok(RequestBody::Length(0))),
         ("content-LENGTH:5", Ok(RequestBody::Length(5))),
-        ("Content-Length: 18446744073709551615", Ok(RequestBody::Length(u64::MAX))),
+        ("Content-Length: 9223372036854775807", Ok(RequestBody::Length(i64::MAX as u64))),
+        ("Content-Length: 9223372036854775808", Err(Fault::BadContentLength)),
+        ("Content-Length: 18446744073709551615", Err(Fault::BadContentLength)),
         ("Content-Length: 0000000000000000005", Ok(RequestBody::Length(5))),
         ("Content-Length: 18446744073709551616", Err(Fault::BadContentLength)),
         ("Content-Length: 99999999999999999999", Err(Fault::BadContentLength)),
