@@ -54,6 +54,10 @@ pub(crate) enum Reason {
     ClientGone,
     /// The client took nothing of its response for too long.
     ClientTooSlow,
+    /// The data plane ended before the request did.
+    ShutDown,
+    /// The proxy made a mistake, which ended the request.
+    Bug,
     /// The whole request took too long.
     TotalTimeout,
     /// The route makes of the path what is none.
@@ -66,7 +70,7 @@ pub(crate) enum Reason {
 
 impl Reason {
     /// All reasons, for metrics.
-    pub(crate) const ALL: [Self; 28] = [
+    pub(crate) const ALL: [Self; 30] = [
         Self::BadRequest,
         Self::HeadTooLarge,
         Self::TargetTooLong,
@@ -91,6 +95,8 @@ impl Reason {
         Self::BackendError,
         Self::ClientGone,
         Self::ClientTooSlow,
+        Self::ShutDown,
+        Self::Bug,
         Self::TotalTimeout,
         Self::RewriteFailed,
         Self::Maintenance,
@@ -124,6 +130,8 @@ impl Reason {
             Self::BackendError => "backend_error",
             Self::ClientGone => "client_gone",
             Self::ClientTooSlow => "client_too_slow",
+            Self::ShutDown => "shut_down",
+            Self::Bug => "bug",
             Self::TotalTimeout => "total_timeout",
             Self::RewriteFailed => "rewrite_failed",
             Self::Maintenance => "maintenance",
@@ -141,7 +149,7 @@ impl Reason {
             Self::TargetTooLong => 414,
             Self::ExpectationFailed => 417,
             Self::HeadTooLarge => 431,
-            Self::RewriteFailed => 500,
+            Self::RewriteFailed | Self::Bug => 500,
             Self::NotImplemented => 501,
             Self::VersionUnsupported => 505,
             Self::IpDenied => 403,
@@ -149,9 +157,12 @@ impl Reason {
             Self::MethodRefused => 405,
             Self::ClientGone | Self::ClientTooSlow => 499,
             Self::ConnectFailed | Self::UpstreamReset | Self::BadResponse | Self::BackendError => 502,
-            Self::NoBackend | Self::BreakerOpen | Self::ConnectionsExhausted | Self::QueueFull | Self::Maintenance => {
-                503
-            }
+            Self::NoBackend
+            | Self::BreakerOpen
+            | Self::ConnectionsExhausted
+            | Self::QueueFull
+            | Self::Maintenance
+            | Self::ShutDown => 503,
             Self::ConnectTimeout | Self::UpstreamTimeout | Self::TotalTimeout => 504,
         }
     }
@@ -190,6 +201,7 @@ impl Reason {
             Self::UpstreamTimeout | Self::TotalTimeout => "http_response_timeout",
             Self::UpstreamReset => "connection_terminated",
             Self::BadResponse | Self::BackendError => "http_protocol_error",
+            Self::ShutDown | Self::Bug => "proxy_internal_error",
             Self::RewriteFailed => "proxy_configuration_error",
         }
     }
@@ -218,6 +230,8 @@ impl Reason {
             Self::ProxyProtocol => "The connection does not begin as it must.",
             Self::ClientGone => "The client went away.",
             Self::ClientTooSlow => "The client took its response too slowly.",
+            Self::ShutDown => "The proxy ended.",
+            Self::Bug => "The proxy made a mistake.",
             Self::TotalTimeout => "The request took too long.",
             Self::RewriteFailed => "The request leads to no path of the backend.",
             Self::Maintenance => "This is out of service for a while. Come back later.",
@@ -293,7 +307,10 @@ mod tests {
     #[test]
     fn configurations_name_every_reason_that_a_client_is_told() {
         // A connection that does not begin as it must is closed.
-        let is_told = |reason: &Reason| !matches!(reason.status(), 200 | 499) && *reason != Reason::ProxyProtocol;
+        let is_told = |reason: &Reason| {
+            !matches!(reason.status(), 200 | 499)
+                && !matches!(reason, Reason::ProxyProtocol | Reason::ShutDown | Reason::Bug)
+        };
         let told: BTreeSet<&str> = Reason::ALL.into_iter().filter(is_told).map(Reason::word).collect();
         assert_eq!(told, REASONS.iter().copied().collect());
         assert!(REASONS.is_sorted());

@@ -182,6 +182,16 @@ impl<'a> AccessRecord<'a> {
         self.reason = Some(reason);
     }
 
+    /// Why a request ends now that has no answer yet.
+    #[cold]
+    fn cut_off(&self) -> Reason {
+        match std::thread::panicking() {
+            true => Reason::Bug,
+            false if self.worker.is_ending.get() => Reason::ShutDown,
+            false => Reason::ClientGone,
+        }
+    }
+
     /// The status with which the backend answered last.
     pub(crate) fn backend_status(&self) -> Option<u16> {
         self.backend_status
@@ -227,9 +237,9 @@ impl<'a> AccessRecord<'a> {
 
 impl Drop for AccessRecord<'_> {
     fn drop(&mut self) {
-        // No status means that the connection's task was dropped while the request was on its way: the client went away.
-        let status = self.status.unwrap_or(Reason::ClientGone.status());
-        let reason = self.reason.or(self.status.is_none().then_some(Reason::ClientGone));
+        // No status means that its task was dropped while the request was on its way.
+        let reason = self.reason.or_else(|| self.status.is_none().then(|| self.cut_off()));
+        let status = self.status.or(reason.map(Reason::status)).unwrap_or_default();
         self.connection.listener.borrow().metrics.requests[self.protocol as usize].inc();
         let ended = self.ended.unwrap_or_else(|| self.worker.clock.now());
         let duration = ended.saturating_duration_since(self.started);

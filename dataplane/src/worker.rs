@@ -1,7 +1,14 @@
 //! One worker: a thread with its own runtime, listener sockets and upstream connections.
 
 use std::{
-    cell::RefCell, future::Future, io, net::TcpListener, panic::AssertUnwindSafe, rc::Rc, sync::Arc, thread,
+    cell::{Cell, RefCell},
+    future::Future,
+    io,
+    net::TcpListener,
+    panic::AssertUnwindSafe,
+    rc::Rc,
+    sync::Arc,
+    thread,
     time::Duration,
 };
 
@@ -67,6 +74,8 @@ pub(crate) struct Worker {
     pub(crate) metrics: Metrics,
     /// All client connections of the process.
     pub(crate) connections: TaskTracker,
+    /// Whether the process ends, and with it what is still open.
+    pub(crate) is_ending: Cell<bool>,
     snapshot: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
     #[expect(clippy::vec_box, reason = "moved between a request and this list at the price of a pointer")]
     scratches: RefCell<Vec<Box<Scratch>>>,
@@ -195,6 +204,7 @@ async fn run(common: Common, mut commands: mpsc::UnboundedReceiver<Command>) {
         access_log: Lines::new(common.access_log),
         metrics: common.metrics,
         connections: common.connections,
+        is_ending: Cell::new(false),
         snapshot: RefCell::new(Cache::new(common.snapshots)),
     });
     let deadlines = worker.deadlines.clone();
@@ -213,7 +223,7 @@ async fn run(common: Common, mut commands: mpsc::UnboundedReceiver<Command>) {
                     worker.links.sweep();
                     let _ = done.send(());
                 }
-                None => return,
+                None => return worker.is_ending.set(true),
             },
             _ = sweep.tick() => {
                 sweeps += 1;

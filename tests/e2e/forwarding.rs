@@ -316,6 +316,20 @@ fn a_drain_finishes_what_is_open() {
 }
 
 #[test]
+fn what_a_drain_cuts_off_is_not_laid_at_the_clients_door() {
+    let (origin, has_arrived, release) = held();
+    let config = one_upstream([(origin.address(), 1)].into_iter(), json!({}));
+    let mut site = Site::with_arguments(&["--drain-timeout", "100ms"], config);
+    let mut client = site.client();
+    client.send("GET /slow HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    has_arrived.recv_timeout(DEADLINE).unwrap();
+    assert!(site.plane.stop().success());
+    let line = site.logged("/slow");
+    assert_eq!((&line["status"], &line["reason"]), (&json!(503), &json!("shut_down")));
+    drop((client, release));
+}
+
+#[test]
 fn a_file_that_cannot_be_served_ends_the_start_with_a_sentence() {
     let directory = tempfile::tempdir().unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

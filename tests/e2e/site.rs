@@ -23,7 +23,12 @@ impl Site {
     }
 
     /// The same with so many workers.
-    pub(crate) fn with_workers(workers: u16, mut config: Value) -> Self {
+    pub(crate) fn with_workers(workers: u16, config: Value) -> Self {
+        Self::with_arguments(&["--workers", &workers.to_string()], config)
+    }
+
+    /// The same with these arguments.
+    pub(crate) fn with_arguments(arguments: &[&str], mut config: Value) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let address = format!("127.0.0.1:{}", free_port());
         if config.get("listeners").is_none() {
@@ -34,7 +39,7 @@ impl Site {
         config["settings"]["access_log"] = json!({ "file": directory.path().join("access.log") });
         let file = directory.path().join("config.json");
         fs::write(&file, config.to_string()).unwrap();
-        let plane = DataPlane::of_file(&file, &["--workers", &workers.to_string()]);
+        let plane = DataPlane::of_file(&file, arguments);
         Self { plane, address, directory }
     }
 
