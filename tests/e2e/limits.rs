@@ -75,6 +75,22 @@ fn a_slow_head_is_answered_408_and_an_idle_connection_ends_without_a_word() {
     wait_for("408 for a trickled head", DEADLINE, || trickle.send("x").is_err().then_some(()));
 }
 
+/// Old clients send one behind a body (RFC 9112 §2.2), and would take 408 for the answer to what they ask next.
+#[test]
+fn a_line_break_alone_begins_no_head() {
+    let origin = counting();
+    let site = site(&origin, json!({"timeouts": {"request_head": "300ms"}}), json!({}));
+    let mut old = site.client();
+    let post = "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc";
+    assert_eq!(old.ask(post).unwrap().status, 200);
+    old.send("\r\n").unwrap();
+    // Its head would have been overdue before the second of these.
+    for _ in 0..2 {
+        assert_eq!(site.client().ask("GET / HTTP/1.1\r\nHo").unwrap().status, 408);
+    }
+    assert_eq!(old.ask(GET).unwrap().status, 200);
+}
+
 #[test]
 fn a_half_closed_client_is_given_its_grace_and_no_more() {
     let silent = Silent::after("");

@@ -196,6 +196,10 @@ impl Client {
         let read = std::future::poll_fn(|context| {
             self.deadline.wakes(context.waker());
             loop {
+                // Old clients send a line break behind a body (RFC 9112 §2.2): with that alone no head has begun.
+                if begun.is_none() && self.input.bytes() == b"\r\n" {
+                    self.input.consume(2);
+                }
                 if !self.input.is_empty() {
                     let scratch = scratch.get_or_insert_with(|| worker.scratch());
                     let (head, time) = begun.map_or_else(&limits, |head| (head, Duration::ZERO));
