@@ -1,6 +1,13 @@
 //! HTTP/1.1 over time: long pipelines, uploads that end early, tunnels. What one exchange of bytes can show is in `raw`.
 
-use std::{io::Write, sync::mpsc};
+use std::{
+    io::Write,
+    sync::{
+        atomic::{AtomicBool, Ordering::Relaxed},
+        mpsc,
+    },
+    thread,
+};
 
 use harness::{Origin, RawClient, Reply};
 use serde_json::json;
@@ -42,13 +49,38 @@ fn pipelined_requests_are_answered_in_order() {
     assert_eq!(origin.connections(), 1);
 }
 
+/// Who sends requests without end, and reads the answers, leaves others their turn.
+#[test]
+fn an_endless_pipeline_keeps_nobody_else_waiting() {
+    let respond = json!({ "name": "fixed", "action": { "respond": { "body": "x" } } });
+    let site = Site::with_workers(1, json!({ "routes": [respond] }));
+    let get = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+    let mut endless = site.client();
+    let mut answers = endless.try_clone().unwrap();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let many = get.repeat(1_000);
+            while !is_over.load(Relaxed) && endless.send(&many).is_ok() {}
+            // What was asked is answered, then the connection ends.
+            endless.half_close()
+        });
+        scope.spawn(|| while answers.read_response().is_ok() {});
+        let asked: Vec<_> = (0..50).map(|_| site.client().ask(get).map(|answer| answer.status)).collect();
+        is_over.store(true, Relaxed);
+        for status in asked {
+            assert_eq!(status.unwrap(), 200);
+        }
+    });
+}
+
 #[test]
 fn an_early_response_passes_an_upload_that_is_still_coming() {
     // Answers at the head, and reads nothing of the body.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let (done, is_done) = mpsc::channel::<()>();
-    let backend = std::thread::spawn(move || {
+    let backend = thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         let mut head = [0; 1024];
         let _ = std::io::Read::read(&mut stream, &mut head).unwrap();
