@@ -57,7 +57,7 @@ pub(crate) async fn run(
     scratch.upload = upload(worker, &chosen.tries, &chosen.terms);
     let (ended, upstream) = loop {
         record.tries_endpoint(chosen.tries.endpoint());
-        match attempt(worker, chosen, client, scratch).await {
+        match attempt(worker, chosen, client, scratch, record).await {
             Ok((ended, upstream)) if ended.is_tried_again => {
                 let response = ended.keeps_upstream.then(|| Box::new(std::mem::take(&mut scratch.response)));
                 chosen.tries.discard(worker, upstream, response.map(|response| (response, ended.rest)));
@@ -158,6 +158,7 @@ async fn attempt(
     chosen: &mut Chosen,
     client: &mut Client,
     scratch: &mut Scratch,
+    record: &AccessRecord<'_>,
 ) -> Result<(Ended, Box<Upstream>), Reason> {
     let Chosen { tries, terms, .. } = chosen;
     let is_repeatable = tries.is_repeatable() && terms.body == RequestBody::None;
@@ -178,7 +179,7 @@ async fn attempt(
             }
         };
         let is_pooled = upstream.requests > 0;
-        let ended = Exchange::new(worker, client, &mut upstream, tries, terms, scratch).run().await;
+        let ended = Exchange::new(worker, client, &mut upstream, tries, terms, scratch, record).run().await;
         if is_pooled && tries.is_stale(ended.failure, ended.response_began, ended.sent) {
             wanted.is_fresh = true;
             scratch.upload.rewind();

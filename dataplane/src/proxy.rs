@@ -74,7 +74,7 @@ pub(crate) fn serve(worker: Rc<Worker>, connection: Connection, mut client: Clie
             };
             worker.give_back(scratch);
             match next {
-                Next::Keep => {}
+                Next::Keep => client.may_break_line(),
                 Next::Linger => return Box::pin(client.linger()).await,
                 Next::Close => return client.close(),
             }
@@ -115,7 +115,10 @@ async fn handle(worker: &Rc<Worker>, connection: &Connection, client: &mut Clien
         Ok(ref mut chosen) => loop {
             chosen.terms.keeps = keeps;
             match forward::run(worker, chosen, client, scratch, &mut record).await {
-                Ok(next) => return next,
+                Ok(next) => {
+                    record.completes();
+                    return next;
+                }
                 Err(reason) => {
                     // What the client sent is gone, but mostly lies where it was written for the backend.
                     let accept = chosen.accept.take().map_or_else(|| Accept::of_head(&scratch.out), |accept| *accept);

@@ -39,6 +39,10 @@ pub(crate) struct AccessRecord<'a> {
     pub(crate) detail: Option<&'static str>,
     endpoint: Option<Arc<EndpointLive>>,
     status: Option<u16>,
+    /// That of a response of which the client was sent the head.
+    begun: Cell<Option<u16>>,
+    /// Whether it is known what became of the request.
+    is_over: bool,
     /// The status with which the backend answered last.
     backend_status: Option<u16>,
     reason: Option<Reason>,
@@ -79,6 +83,8 @@ impl<'a> AccessRecord<'a> {
             detail: None,
             endpoint: None,
             status: None,
+            begun: Cell::new(None),
+            is_over: false,
             backend_status: None,
             reason: None,
             first_byte: None,
@@ -153,6 +159,16 @@ impl<'a> AccessRecord<'a> {
         self.fallback.set(Some(reason));
     }
 
+    /// Notes the status of a response that begins to go to the client.
+    pub(crate) fn begins(&self, status: u16) {
+        self.begun.set(Some(status));
+    }
+
+    /// Notes that the client was sent all that it was to be sent.
+    pub(crate) fn completes(&mut self) {
+        self.is_over = true;
+    }
+
     /// Notes the status that the backend answered with, and when its answer came.
     pub(crate) fn answered(&mut self, status: u16, at: Instant) {
         self.status = Some(status);
@@ -169,20 +185,23 @@ impl<'a> AccessRecord<'a> {
     pub(crate) fn refused(&mut self, status: u16, reason: Reason) {
         self.status = Some(status);
         self.reason = Some(reason);
+        self.is_over = true;
     }
 
     /// Notes the status of an answer of the proxy's own, and what was wrong if something was.
     pub(crate) fn generated(&mut self, status: u16, reason: Option<Reason>) {
         self.status = Some(status);
         self.reason = reason;
+        self.is_over = true;
     }
 
     /// Notes why a response that had begun did not reach its end.
     pub(crate) fn aborted(&mut self, reason: Reason) {
         self.reason = Some(reason);
+        self.is_over = true;
     }
 
-    /// Why a request ends now that has no answer yet.
+    /// Why a request ends now whose task is dropped.
     #[cold]
     fn cut_off(&self) -> Reason {
         match std::thread::panicking() {
@@ -237,9 +256,9 @@ impl<'a> AccessRecord<'a> {
 
 impl Drop for AccessRecord<'_> {
     fn drop(&mut self) {
-        // No status means that its task was dropped while the request was on its way.
-        let reason = self.reason.or_else(|| self.status.is_none().then(|| self.cut_off()));
-        let status = self.status.or(reason.map(Reason::status)).unwrap_or_default();
+        let reason = self.reason.or_else(|| (!self.is_over).then(|| self.cut_off()));
+        // What the client was told counts, whatever became of the rest.
+        let status = self.status.or(self.begun.get()).or(reason.map(Reason::status)).unwrap_or_default();
         self.connection.listener.borrow().metrics.requests[self.protocol as usize].inc();
         let ended = self.ended.unwrap_or_else(|| self.worker.clock.now());
         let duration = ended.saturating_duration_since(self.started);

@@ -315,18 +315,45 @@ fn a_drain_finishes_what_is_open() {
     assert!(site.plane.process.wait(DEADLINE).success());
 }
 
+/// The log has the status that the client was told, if it was told one, and why there was no more.
 #[test]
 fn what_a_drain_cuts_off_is_not_laid_at_the_clients_door() {
-    let (origin, has_arrived, release) = held();
-    let config = one_upstream([(origin.address(), 1)].into_iter(), json!({}));
-    let mut site = Site::with_arguments(&["--drain-timeout", "100ms"], config);
-    let mut client = site.client();
-    client.send("GET /slow HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    let (arrived, has_arrived) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let held = Mutex::new((arrived, Some(released)));
+    let origin = Origin::start(move |request| match request.target() {
+        "/silent" => {
+            let (arrived, released) = &mut *held.lock().unwrap();
+            let _ = arrived.send(());
+            let released = released.take();
+            Reply::script(false, move |_| {
+                let _ = released.map(|released| released.recv());
+                Ok(())
+            })
+        }
+        _ => Reply::script(false, |stream| {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+            loop {
+                stream.write_all(b"1\r\nx\r\n")?;
+            }
+        }),
+    });
+    let mut config = one_upstream([(origin.address(), 1)].into_iter(), json!({}));
+    config["listeners"] = json!([{ "name": "web", "allow_h2c": true }]);
+    let mut site = Site::with_arguments(&["--workers", "2", "--drain-timeout", "100ms"], config);
+    let (mut waiting, mut reading, mut h2) = (site.client(), site.client(), site.h2_client());
+    waiting.send("GET /silent HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
     has_arrived.recv_timeout(DEADLINE).unwrap();
+    reading.send("GET /endless HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    assert_eq!(reading.read_response_head().unwrap().first_line, "HTTP/1.1 200 OK");
+    let stream = h2.begin("GET", "/endless-h2", &[], true).unwrap();
+    h2.read_until(stream, |response| !response.body.is_empty()).unwrap();
     assert!(site.plane.stop().success());
-    let line = site.logged("/slow");
-    assert_eq!((&line["status"], &line["reason"]), (&json!(503), &json!("shut_down")));
-    drop((client, release));
+    for (path, status) in [("/silent", 503), ("/endless", 200), ("/endless-h2", 200)] {
+        let line = site.logged(path);
+        assert_eq!((&line["status"], &line["reason"]), (&json!(status), &json!("shut_down")), "{path}");
+    }
+    drop(release);
 }
 
 #[test]

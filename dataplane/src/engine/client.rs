@@ -52,6 +52,8 @@ pub(crate) struct Client {
     was_read: bool,
     /// Whether the end of the last response may wait for the connection's, to go out with it.
     is_held: bool,
+    /// Whether a line break alone would belong to the last request.
+    may_break_line: bool,
     /// Whether the last request had a body that a small buffer does not hold: if the next one has, too, one read takes all of it.
     pub(crate) reads_much: bool,
 }
@@ -82,6 +84,7 @@ impl Client {
             sent: 0,
             was_read: false,
             is_held: false,
+            may_break_line: false,
             reads_much: false,
         }
     }
@@ -132,6 +135,11 @@ impl Client {
     /// Forgets that the runtime wakes the task when there is something to read: the caller reads past [`poll_read`](Self::poll_read).
     pub(crate) fn unwatch(&mut self) {
         self.is_watched = false;
+    }
+
+    /// A request is over, behind which old clients send a line break (RFC 9112 §2.2): with that alone no head begins.
+    pub(crate) fn may_break_line(&mut self) {
+        self.may_break_line = true;
     }
 
     /// Whether the client sends nothing more: it ended its side, and no further request of it was read ahead.
@@ -196,9 +204,9 @@ impl Client {
         let read = std::future::poll_fn(|context| {
             self.deadline.wakes(context.waker());
             loop {
-                // Old clients send a line break behind a body (RFC 9112 §2.2): with that alone no head has begun.
-                if begun.is_none() && self.input.bytes() == b"\r\n" {
+                if self.may_break_line && self.input.bytes() == b"\r\n" {
                     self.input.consume(2);
+                    self.may_break_line = false;
                 }
                 if !self.input.is_empty() {
                     let scratch = scratch.get_or_insert_with(|| worker.scratch());

@@ -31,6 +31,7 @@ use super::{
 use crate::{
     error::Reason,
     instant::Instant,
+    record::AccessRecord,
     tries::{Sent, Tries},
     worker::Worker,
 };
@@ -58,6 +59,7 @@ pub(crate) struct Exchange<'a> {
     terms: &'a Terms,
     /// Judged by the response's head.
     tries: &'a mut Tries,
+    record: &'a AccessRecord<'a>,
     /// How many interim responses came.
     interim: Interim,
     /// What exactly was wrong, when one side broke its framing.
@@ -103,6 +105,7 @@ impl<'a> Exchange<'a> {
         tries: &'a mut Tries,
         terms: &'a Terms,
         scratch: &'a mut Scratch,
+        record: &'a AccessRecord<'a>,
     ) -> Self {
         let Scratch { response, out: head, appended, upload, download, .. } = scratch;
         response.forget();
@@ -112,6 +115,7 @@ impl<'a> Exchange<'a> {
             upstream,
             pace: Pace::new(&terms.timeouts, terms.total, tries.until(), worker.clock.recent()),
             tries,
+            record,
             head,
             head_written: 0,
             upload,

@@ -115,7 +115,7 @@ async fn handle(
         Err(refused) => Some(refused),
     };
     match failed {
-        None => {}
+        None => record.completes(),
         Some((Instead::Refused(reason @ (Reason::ClientGone | Reason::ClientTooSlow)), _)) => {
             record.refused(reason.status(), reason);
         }

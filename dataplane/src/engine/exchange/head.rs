@@ -65,6 +65,7 @@ impl Exchange<'_> {
         response_head::append(self.appended, self.response, self.download.head(self.response.len), &delivery);
         let begun = self.download.begin(self.response, is_http11, self.appended, self.terms.returned.renamed());
         begun.map_err(|fault| self.broken(Reason::BadResponse, fault))?;
+        self.record.begins(self.response.status);
         if !is_http11 && !is_delimited {
             self.client.ends_with_reset();
         }
