@@ -1,15 +1,15 @@
 //! HTTP/1.1 over time: long pipelines, uploads that end early, tunnels. What one exchange of bytes can show is in `raw`.
 
 use std::{
-    io::Write,
+    io::{self, Write},
     sync::{
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
         mpsc,
     },
     thread,
 };
 
-use harness::{Origin, RawClient, Reply};
+use harness::{DEADLINE, Origin, RawClient, Reply, within};
 use serde_json::json;
 
 use crate::site::Site;
@@ -57,21 +57,30 @@ fn an_endless_pipeline_keeps_nobody_else_waiting() {
     let get = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
     let mut endless = site.client();
     let mut answers = endless.try_clone().unwrap();
-    let is_over = AtomicBool::new(false);
-    thread::scope(|scope| {
+    let (is_over, answered) = (AtomicBool::new(false), AtomicU64::new(0));
+    let asked = thread::scope(|scope| {
         scope.spawn(|| {
             let many = get.repeat(1_000);
             while !is_over.load(Relaxed) && endless.send(&many).is_ok() {}
             // What was asked is answered, then the connection ends.
             endless.half_close()
         });
-        scope.spawn(|| while answers.read_response().is_ok() {});
-        let asked: Vec<_> = (0..50).map(|_| site.client().ask(get).map(|answer| answer.status)).collect();
+        scope.spawn(|| {
+            while answers.read_response().is_ok() {
+                answered.fetch_add(1, Relaxed);
+            }
+        });
+        // Between each of others and the next, some of the endless ones are answered.
+        let ask = |_| -> io::Result<(u16, bool)> {
+            let before = answered.load(Relaxed);
+            let status = RawClient::connect(&site.address)?.ask(get)?.status;
+            Ok((status, within(DEADLINE, || (answered.load(Relaxed) > before).then_some(())).is_some()))
+        };
+        let asked: io::Result<Vec<_>> = (0..50).map(ask).collect();
         is_over.store(true, Relaxed);
-        for status in asked {
-            assert_eq!(status.unwrap(), 200);
-        }
+        asked
     });
+    assert_eq!(asked.unwrap(), [(200, true); 50]);
 }
 
 #[test]

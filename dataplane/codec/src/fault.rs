@@ -70,7 +70,7 @@ pub enum Fault {
     /// A `Host` with a byte that no host or port has.
     #[error("the Host field is malformed")]
     BadHost,
-    /// `Content-Length` that is not one decimal number below 2^64.
+    /// `Content-Length` that is not one decimal number below 2^63.
     #[error("Content-Length is not one number")]
     BadContentLength,
     /// More than one `Content-Length`, even if they agree.

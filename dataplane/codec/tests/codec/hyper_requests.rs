@@ -42,7 +42,10 @@ const STRICTER: &[Stricter] = &[
     (Fault::BadTarget, "hyper cuts off a fragment, and takes '*' with any method and targets without a slash"),
     (Fault::BadMaxForwards, "hyper does not read Max-Forwards"),
     (Fault::BadChunkExtension, "hyper skips extensions without reading them"),
-    (Fault::BadChunkSize, "hyper takes more than sixteen digits if they begin with zeros"),
+    (
+        Fault::BadChunkSize,
+        "hyper takes more than sixteen digits if they begin with zeros, and sizes that a signed number does not hold",
+    ),
     (Fault::ForbiddenTrailer, "hyper hands on all trailers"),
 ];
 

@@ -28,14 +28,20 @@ const STRICTER: &[Stricter] = &[
     (Fault::UnaskedUpgrade, "hyper takes 101 and leaves the connection to whoever asks for it"),
     (Fault::TwoFramings, "hyper lets Transfer-Encoding win and drops Content-Length"),
     (Fault::RepeatedContentLength, "hyper takes equal ones"),
-    (Fault::BadContentLength, "hyper does not read it where the response has no body"),
+    (
+        Fault::BadContentLength,
+        "hyper does not read it where the response has no body, and takes lengths that a signed number does not hold",
+    ),
     (Fault::UnknownTransferCoding, "hyper looks at the last coding only and hands on a body that is still coded"),
     (Fault::BadTransferEncoding, "hyper reads until the close when chunked is not last (RFC 9112 §6.3)"),
     (Fault::TransferEncodingInHttp10, "hyper ignores it; RFC 9112 §6.1 calls such a message faulty"),
     (Fault::BadConnection, "hyper skips members that are no tokens"),
     (Fault::BadUpgrade, "hyper does not read Upgrade"),
     (Fault::BadChunkExtension, "hyper skips extensions without reading them"),
-    (Fault::BadChunkSize, "hyper takes more than sixteen digits if they begin with zeros"),
+    (
+        Fault::BadChunkSize,
+        "hyper takes more than sixteen digits if they begin with zeros, and sizes that a signed number does not hold",
+    ),
     (Fault::ForbiddenTrailer, "hyper hands on all trailers"),
 ];
 

@@ -64,6 +64,7 @@ fn malformed_requests_are_refused() {
         &[("content-length", "+1")],
         &[("content-length", "1"), ("content-length", "1")],
         &[("content-length", "99999999999999999999")],
+        &[("content-length", "9223372036854775808")],
         &[("content-length", "1")],
     ] {
         assert_eq!(request("GET", fields, false), Err(Refusal::Malformed), "{fields:?}");
@@ -100,6 +101,10 @@ fn responses_and_trailers_have_their_own_rules() {
         assert_eq!(response(&[(":status", status)]), Err(Refusal::Malformed), "{status}");
     }
     assert_eq!(response(&[("x", "1")]), Err(Refusal::Malformed));
+    // What a signed number of 64 bits holds.
+    assert!(response(&[(":status", "200"), ("content-length", "9223372036854775807")]).is_ok());
+    let longer = response(&[(":status", "200"), ("content-length", "9223372036854775808")]);
+    assert_eq!(longer, Err(Refusal::Malformed));
     let trailers = |fields: &[(&str, &str)]| read(Section::Trailers, fields);
     assert_eq!(trailers(&[("grpc-status", "0"), ("x", "1")]).as_deref(), Ok("grpc-status: 0\r\nx: 1\r\n"));
     assert_eq!(trailers(&[]).as_deref(), Ok(""));
