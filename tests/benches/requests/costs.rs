@@ -3,14 +3,14 @@
 //! Instructions and system calls are the difference of two runs of different lengths, divided by the requests between them, so
 //! that neither start nor end of the process counts.
 
-use std::{collections::BTreeMap, fs, process::Command, thread, time::Duration};
+use std::{collections::BTreeMap, fs, process::Command, thread};
 
 use anyhow::{Context, bail, ensure};
 use harness::{RawClient, children_of};
 use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process};
 
 use crate::{
-    origin,
+    ENDS, origin,
     proxy::{Kind, Proxy},
     workload::{PLAIN, Setup, host},
 };
@@ -48,8 +48,6 @@ const CONNECTIONS: usize = 64;
 const REQUESTS: [usize; 2] = [20, 170];
 /// Connections that lie idle, if as many descriptors are allowed.
 const IDLE: u64 = 5_000;
-/// How long a proxy under observation may take to end.
-const ENDS: Duration = Duration::from_secs(60);
 
 const SMALL: Setup = PLAIN;
 

@@ -26,7 +26,7 @@ use std::{fs, time::Duration};
 use anyhow::{Context, bail, ensure};
 use harness::{Nginx, binary, free_port};
 use rustix::{
-    process::{Pid, Resource, Rlimit, getrlimit, setrlimit},
+    process::{Pid, Resource, Rlimit, Signal, getrlimit, setrlimit},
     thread::{CpuSet, sched_setaffinity},
 };
 
@@ -37,6 +37,9 @@ use workload::{Setup, WORKLOADS, Workload};
 const SMALL: usize = 1 << 10;
 const MEDIUM: usize = 64 << 10;
 const LARGE: u64 = 100 << 20;
+
+/// How long a proxy may take to end.
+const ENDS: Duration = Duration::from_secs(60);
 
 struct Options {
     rounds: usize,
@@ -145,7 +148,7 @@ fn print_cpu(options: &Options) -> anyhow::Result<()> {
 
 /// CPU seconds per unit of one proxy.
 fn sample(kind: Kind, workload: &Workload, origin: &Origin, seconds: u64, cpu: usize) -> anyhow::Result<f64> {
-    let proxy =
+    let mut proxy =
         Proxy::start(kind, &workload.setup, &origin.address(&workload.setup), &["taskset", "-c", &cpu.to_string()]);
     let load = |seconds| match workload.setup.h2 {
         true => h2load::run(workload, workload.streams, &proxy.address(), seconds),
@@ -155,6 +158,9 @@ fn sample(kind: Kind, workload: &Workload, origin: &Origin, seconds: u64, cpu: u
     let before = cpu_time(proxy.pid())?;
     let done = load(seconds)?;
     let used = cpu_time(proxy.pid())?.saturating_sub(before);
+    // As an operator ends it: a build that counts what it does writes that now.
+    proxy.process().signal(Signal::TERM);
+    proxy.process().wait(ENDS);
     Ok(used.as_secs_f64() / workload.units(&done))
 }
 
