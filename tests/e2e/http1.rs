@@ -59,9 +59,11 @@ fn an_endless_pipeline_keeps_nobody_else_waiting() {
     let mut answers = endless.try_clone().unwrap();
     let (is_over, answered) = (AtomicBool::new(false), AtomicU64::new(0));
     let asked = thread::scope(|scope| {
-        scope.spawn(|| {
+        scope.spawn(|| -> io::Result<()> {
             let many = get.repeat(1_000);
-            while !is_over.load(Relaxed) && endless.send(&many).is_ok() {}
+            while !is_over.load(Relaxed) {
+                endless.send(&many)?;
+            }
             // What was asked is answered, then the connection ends.
             endless.half_close()
         });
