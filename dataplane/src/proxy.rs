@@ -7,6 +7,7 @@ use std::{rc::Rc, sync::Arc};
 
 use http1::{Asked, Method, RequestBody, Upgrade, write};
 use shared::{config::UpstreamProtocol, value::Timestamp};
+use tokio::task::coop::consume_budget;
 
 use crate::{
     accept::Accept,
@@ -77,6 +78,10 @@ pub(crate) fn serve(worker: Rc<Worker>, connection: Connection, mut client: Clie
                 Next::Keep => client.may_break_line(),
                 Next::Linger => return Box::pin(client.linger()).await,
                 Next::Close => return client.close(),
+            }
+            if !client.input.is_empty() {
+                // Answers of our own wait for nobody: who asks for many at once takes turns with others all the same.
+                consume_budget().await;
             }
         }
     }

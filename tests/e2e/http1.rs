@@ -2,8 +2,9 @@
 
 use std::{
     io::{self, Write},
+    net::{Shutdown, TcpStream},
     sync::{
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU64, Ordering::Relaxed},
         mpsc,
     },
     thread,
@@ -55,18 +56,12 @@ fn an_endless_pipeline_keeps_nobody_else_waiting() {
     let respond = json!({ "name": "fixed", "action": { "respond": { "body": "x" } } });
     let site = Site::with_workers(1, json!({ "routes": [respond] }));
     let get = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
-    let mut endless = site.client();
-    let mut answers = endless.try_clone().unwrap();
-    let (is_over, answered) = (AtomicBool::new(false), AtomicU64::new(0));
+    let stream = TcpStream::connect(&site.address).unwrap();
+    let [mut endless, mut answers] = [(); 2].map(|()| RawClient::on(stream.try_clone().unwrap()).unwrap());
+    let answered = AtomicU64::new(0);
     let asked = thread::scope(|scope| {
-        scope.spawn(|| -> io::Result<()> {
-            let many = get.repeat(1_000);
-            while !is_over.load(Relaxed) {
-                endless.send(&many)?;
-            }
-            // What was asked is answered, then the connection ends.
-            endless.half_close()
-        });
+        let many = get.repeat(1_000);
+        scope.spawn(move || while endless.send(&many).is_ok() {});
         scope.spawn(|| {
             while answers.read_response().is_ok() {
                 answered.fetch_add(1, Relaxed);
@@ -79,10 +74,10 @@ fn an_endless_pipeline_keeps_nobody_else_waiting() {
             Ok((status, within(DEADLINE, || (answered.load(Relaxed) > before).then_some(())).is_some()))
         };
         let asked: io::Result<Vec<_>> = (0..50).map(ask).collect();
-        is_over.store(true, Relaxed);
-        asked
+        // Both threads end with it.
+        stream.shutdown(Shutdown::Both).map(|()| asked)
     });
-    assert_eq!(asked.unwrap(), [(200, true); 50]);
+    assert_eq!(asked.flatten().unwrap(), [(200, true); 50]);
 }
 
 #[test]
