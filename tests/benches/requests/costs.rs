@@ -31,10 +31,11 @@ struct Ceilings {
     idle_bytes: f64,
 }
 
-/// In the profile `release`, in which CI builds: it measured 12,040 and 14,390 instructions, and 1,160 for the rules; `dist`, which
-/// published figures are of, takes less. What is aimed at is 12,000 without a log.
+/// In the profile `release`, in which CI builds: it measured 12,290 to 12,370 and 14,350 to 14,430 instructions, and 1,200 for the rules, by
+/// which copying the C library does on the machine; `dist`, which published figures are of, takes less. What is aimed at is 12,000
+/// without a log.
 const CEILINGS: Ceilings = Ceilings {
-    instructions: 12_400.0,
+    instructions: 12_500.0,
     instructions_with_log: 14_800.0,
     instructions_of_rules: 1_250.0,
     route_ratio: 1.05,
