@@ -416,7 +416,9 @@ async fn answer(
         out.extend_from_slice(&answer.body);
         record.bytes_out = answer.body.len() as u64;
     }
-    match client.send(out, !keeps).await {
+    let is_sent = client.send(out, !keeps).await;
+    record.completes();
+    match is_sent {
         true if keeps => Next::Keep,
         true => Next::Linger,
         false => Next::Close,

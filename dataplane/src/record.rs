@@ -192,7 +192,6 @@ impl<'a> AccessRecord<'a> {
     pub(crate) fn generated(&mut self, status: u16, reason: Option<Reason>) {
         self.status = Some(status);
         self.reason = reason;
-        self.is_over = true;
     }
 
     /// Notes why a response that had begun did not reach its end.

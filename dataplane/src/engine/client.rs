@@ -204,7 +204,7 @@ impl Client {
         let read = std::future::poll_fn(|context| {
             self.deadline.wakes(context.waker());
             loop {
-                if self.may_break_line && self.input.bytes() == b"\r\n" {
+                if begun.is_none() && self.may_break_line && self.input.bytes() == b"\r\n" {
                     self.input.consume(2);
                     self.may_break_line = false;
                 }

@@ -354,4 +354,5 @@ fn answer(
         record.bytes_out = answer.body.len() as u64;
         client.finish(Chunk::Bytes(Bytes::from(answer.body.into_owned())));
     }
+    record.completes();
 }
