@@ -38,10 +38,8 @@ pub(crate) struct AccessRecord<'a> {
     /// What exactly was wrong with the bytes of a request or response that was refused: for operators, never for the client.
     pub(crate) detail: Option<&'static str>,
     endpoint: Option<Arc<EndpointLive>>,
-    status: Option<u16>,
-    /// That of a response of which the client was sent the head.
-    begun: Cell<Option<u16>>,
-    /// Whether it is known what became of the request.
+    status: Cell<Option<u16>>,
+    /// Whether the client was sent all that it was to be sent.
     is_over: bool,
     /// The status with which the backend answered last.
     backend_status: Option<u16>,
@@ -82,8 +80,7 @@ impl<'a> AccessRecord<'a> {
             fallback: Cell::new(None),
             detail: None,
             endpoint: None,
-            status: None,
-            begun: Cell::new(None),
+            status: Cell::new(None),
             is_over: false,
             backend_status: None,
             reason: None,
@@ -161,7 +158,7 @@ impl<'a> AccessRecord<'a> {
 
     /// Notes the status of a response that begins to go to the client.
     pub(crate) fn begins(&self, status: u16) {
-        self.begun.set(Some(status));
+        self.status.set(Some(status));
     }
 
     /// Notes that the client was sent all that it was to be sent.
@@ -171,7 +168,7 @@ impl<'a> AccessRecord<'a> {
 
     /// Notes the status that the backend answered with, and when its answer came.
     pub(crate) fn answered(&mut self, status: u16, at: Instant) {
-        self.status = Some(status);
+        self.status.set(Some(status));
         self.backend_status = Some(status);
         self.first_byte = Some(at.saturating_duration_since(self.started));
     }
@@ -183,21 +180,19 @@ impl<'a> AccessRecord<'a> {
 
     /// Notes the status that the client is told, and why no backend said so.
     pub(crate) fn refused(&mut self, status: u16, reason: Reason) {
-        self.status = Some(status);
+        self.status.set(Some(status));
         self.reason = Some(reason);
-        self.is_over = true;
     }
 
     /// Notes the status of an answer of the proxy's own, and what was wrong if something was.
     pub(crate) fn generated(&mut self, status: u16, reason: Option<Reason>) {
-        self.status = Some(status);
+        self.status.set(Some(status));
         self.reason = reason;
     }
 
     /// Notes why a response that had begun did not reach its end.
     pub(crate) fn aborted(&mut self, reason: Reason) {
         self.reason = Some(reason);
-        self.is_over = true;
     }
 
     /// Why a request ends now whose task is dropped.
@@ -257,7 +252,7 @@ impl Drop for AccessRecord<'_> {
     fn drop(&mut self) {
         let reason = self.reason.or_else(|| (!self.is_over).then(|| self.cut_off()));
         // What the client was told counts, whatever became of the rest.
-        let status = self.status.or(self.begun.get()).or(reason.map(Reason::status)).unwrap_or_default();
+        let status = self.status.get().or(reason.map(Reason::status)).unwrap_or_default();
         self.connection.listener.borrow().metrics.requests[self.protocol as usize].inc();
         let ended = self.ended.unwrap_or_else(|| self.worker.clock.now());
         let duration = ended.saturating_duration_since(self.started);
